@@ -1,0 +1,216 @@
+"""Which tensor of the authors' checkpoints is which weight of ours."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import keras
+import numpy as np
+
+from keras_dla.layers import (
+    BaseLayerAttention,
+    DIAUnit,
+    DynamicLayerAttention,
+    DynamicSharingUnit,
+    EfficientChannelAttention,
+    LayerwiseInformationIntegration,
+    LightLayerAttention,
+    SqueezeExcitation,
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of tensor: how its axes lie in PyTorch, and how in Keras."""
+
+    to_keras: Callable[[np.ndarray], np.ndarray]
+    to_torch: Callable[[np.ndarray], np.ndarray]
+
+
+CONVOLUTION = Kind(lambda a: a.transpose(2, 3, 1, 0), lambda a: a.transpose(3, 2, 0, 1))
+DEPTHWISE = Kind(lambda a: a[:, 0].transpose(1, 2, 0), lambda a: a.transpose(2, 0, 1)[:, None])
+LINEAR = Kind(np.transpose, np.transpose)
+ALONG_CHANNELS = Kind(lambda a: a[0, 0], lambda a: a[None, None])
+VECTOR = Kind(lambda a: a, lambda a: a)
+CHANNEL_VECTOR = Kind(lambda a: a[:, 0, 0], lambda a: a[:, None, None])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor: its name in the authors' checkpoint, our variable, and its kind."""
+
+    name: str
+    variable: keras.Variable
+    kind: Kind
+
+    @property
+    def torch_shape(self) -> tuple[int, ...]:
+        """The shape that the tensor has in the checkpoint."""
+        return self.kind.to_torch(np.empty(self.variable.shape, "bool")).shape
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the authors name the parts of one network; `{s}` counts stages from 1, `{i}` from 0."""
+
+    block: str
+    attention: str = ""
+    projections: str = ""
+    decay: str = ""
+    norm: str = ""
+    unit: str = ""
+    excite: str = ""
+
+
+PLAIN = Layout(block="layer{s}.{b}")
+LAYOUTS = {
+    "plain": PLAIN,
+    SqueezeExcitation: Layout(block="layer{s}.{b}", attention="layer{s}.{b}.se.fc"),
+    EfficientChannelAttention: Layout(block="layer{s}.{b}", attention="layer{s}.{b}.eca.conv"),
+    LayerwiseInformationIntegration: Layout(block="layer{s}.ModuleList.{b}", unit="layer{s}.lstm"),
+    BaseLayerAttention: Layout(
+        block="stages.{i}.{b}",
+        projections="stages.{i}.{b}.mrla.mrla",
+        norm="stages.{i}.{b}.bn_mrla",
+    ),
+    LightLayerAttention: Layout(
+        block="layer{s}.{b}",
+        projections="layer{s}.{b}.mrla.mrla",
+        decay="layer{s}.{b}.mrla.lambda_t",
+        norm="layer{s}.{b}.bn_mrla",
+    ),
+    DynamicLayerAttention: Layout(
+        block="stages.{i}.layers.{b}",
+        projections="stages.{i}.attention.{b}.layer_attention.layer_attention",
+        decay="stages.{i}.attention.{b}.layer_attention.lambda_t",
+        norm="stages.{i}.attention.{b}.bn_layer_attention",
+        unit="stages.{i}.lstm",
+        excite="stages.{i}.excite",
+    ),
+}
+IMAGENET_DLA = Layout(
+    block="layer{s}.layers.{b}",
+    projections="layer{s}.attention.{b}.layer_attention.mrla",
+    decay="layer{s}.attention.{b}.layer_attention.lambda_t",
+    norm="layer{s}.attention.{b}.bn_layer_attention",
+    unit="layer{s}.lstm",
+    excite="layer{s}.extict",
+)
+
+
+def official_entries(model: keras.Model) -> list[Entry]:
+    """Returns an entry for every weight of a network built by `keras_dla.models`.
+
+    Raises:
+        ValueError: if the authors published no network like `model`.
+    """
+    layout = _layout(model)
+    layers = {layer.name: layer for layer in model.layers}
+    entries = [*_stem_and_classifier(layers)]
+    for s in _numbers(f"stage{n}_block1_conv1" in layers for n in count(1)):
+        stage = f"stage{s}"
+        for b in _numbers(f"{stage}_block{n}_conv1" in layers for n in count(1)):
+            places = {"s": s, "i": s - 1, "b": b - 1}
+            entries += _block(layers, f"{stage}_block{b}", layout, places)
+        interaction = layers.get(f"{stage}_interaction")
+        if interaction is not None:
+            entries += _interaction(interaction, layout, s)
+    return entries
+
+
+def _numbers(present) -> Iterator[int]:
+    """Yields 1, 2, ... as long as `present` says so."""
+    for number, there in enumerate(present, start=1):
+        if not there:
+            return
+        yield number
+
+
+def _layout(model):
+    layers = {layer.name: layer for layer in model.layers}
+    interaction = layers.get("stage1_interaction") or layers.get("stage1_block1_attention")
+    kind = "plain" if interaction is None else type(interaction)
+    if kind not in LAYOUTS or "stage1_block1_conv1" not in layers:
+        raise ValueError(
+            f"`model` must be one of the networks the authors published (plain, SE, ECA, DIANet, "
+            f"MRLA or DLA ResNet built by keras_dla.models), but is {model.name!r}."
+        )
+    if kind is DynamicLayerAttention and "stem_pool" in layers:
+        return IMAGENET_DLA
+    return LAYOUTS[kind]
+
+
+def _stem_and_classifier(layers):
+    if "stem_conv1" in layers:
+        yield Entry("conv1.weight", layers["stem_conv1"].kernel, CONVOLUTION)
+        yield from _batch_norm("bn1", layers["stem_bn1"])
+    if "classifier" in layers:
+        yield Entry("fc.weight", layers["classifier"].kernel, LINEAR)
+        yield Entry("fc.bias", layers["classifier"].bias, VECTOR)
+
+
+def _block(layers, name, layout, places):
+    prefix = layout.block.format(**places)
+    for number in (1, 2, 3):
+        kernel = layers[f"{name}_conv{number}"].kernel
+        yield Entry(f"{prefix}.conv{number}.weight", kernel, CONVOLUTION)
+        yield from _batch_norm(f"{prefix}.bn{number}", layers[f"{name}_bn{number}"])
+    if f"{name}_downsample_conv" in layers:
+        kernel = layers[f"{name}_downsample_conv"].kernel
+        yield Entry(f"{prefix}.downsample.0.weight", kernel, CONVOLUTION)
+        yield from _batch_norm(f"{prefix}.downsample.1", layers[f"{name}_downsample_bn"])
+    attention = layers.get(f"{name}_attention")
+    if isinstance(attention, SqueezeExcitation):
+        prefix = layout.attention.format(**places)
+        yield Entry(f"{prefix}.0.weight", attention.reduce_kernel, LINEAR)
+        yield Entry(f"{prefix}.2.weight", attention.expand_kernel, LINEAR)
+    elif isinstance(attention, EfficientChannelAttention):
+        prefix = layout.attention.format(**places)
+        yield Entry(f"{prefix}.weight", attention.kernel, ALONG_CHANNELS)
+
+
+def _batch_norm(prefix, layer):
+    yield Entry(f"{prefix}.weight", layer.gamma, VECTOR)
+    yield Entry(f"{prefix}.bias", layer.beta, VECTOR)
+    yield Entry(f"{prefix}.running_mean", layer.moving_mean, VECTOR)
+    yield Entry(f"{prefix}.running_var", layer.moving_variance, VECTOR)
+
+
+def _interaction(interaction, layout, s):
+    unit = getattr(interaction, "unit", None)
+    if unit is not None:
+        yield from _unit(unit, layout.unit.format(s=s, i=s - 1))
+    attention = getattr(interaction, "attention", interaction)
+    if isinstance(attention, (BaseLayerAttention, LightLayerAttention)):
+        yield from _attention(attention, layout, s)
+
+
+def _attention(attention, layout, s):
+    for b in range(attention.depth):
+        places = {"s": s, "i": s - 1, "b": b}
+        prefix = layout.projections.format(**places)
+        yield Entry(f"{prefix}.Wq.weight", attention.queries[b].kernel, ALONG_CHANNELS)
+        yield Entry(f"{prefix}.Wk.weight", attention.keys[b].kernel, ALONG_CHANNELS)
+        yield Entry(f"{prefix}.Wv.weight", attention.values[b].kernel, DEPTHWISE)
+        yield from _batch_norm(layout.norm.format(**places), attention.norms[b])
+        if isinstance(attention, LightLayerAttention):
+            name = layout.decay.format(**places)
+            yield Entry(name, attention.decays[b], CHANNEL_VECTOR)
+    excite = getattr(attention, "excite", None)
+    if excite is not None:
+        yield Entry(f"{layout.excite.format(s=s, i=s - 1)}.weight", excite.kernel, DEPTHWISE)
+
+
+def _unit(unit, prefix):
+    is_official_dsu = isinstance(unit, DynamicSharingUnit) and unit.formulation != "paper"
+    if not (is_official_dsu or isinstance(unit, DIAUnit)):
+        raise ValueError(
+            f"`model` must have the authors' DSU (formulation 'official' or 'verbatim') or the DIA "
+            f"unit, but has {type(unit).__name__} in formulation "
+            f"{getattr(unit, 'formulation', 'official')!r}."
+        )
+    for name, gates in (("w_ih", unit.input_gates), ("w_hh", unit.hidden_gates)):
+        yield Entry(f"{prefix}.{name}.0.seq.0.weight", gates.reduce_kernel, LINEAR)
+        yield Entry(f"{prefix}.{name}.0.seq.0.bias", gates.reduce_bias, VECTOR)
+        yield Entry(f"{prefix}.{name}.0.seq.2.weight", gates.expand_kernel, LINEAR)
+        yield Entry(f"{prefix}.{name}.0.seq.2.bias", gates.expand_bias, VECTOR)

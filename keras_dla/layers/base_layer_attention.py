@@ -1,0 +1,100 @@
+"""Static layer attention over all layers of a stage: MRLA-B, Eq. 1 and 2 of the paper."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.channels import per_channel
+from keras_dla.layers.layer_attention import LayerAttention
+from keras_dla.layers.observation import report
+
+
+def weighted_sum(maps, weights, data_format: str):
+    """Returns the sum of `maps[m] * weights[:, m]`, channel by channel.
+
+    Summed one by one: stacked maps would be kept for the backward pass at every layer again,
+    which makes a stage of n layers cost n**2 maps.
+
+    Args:
+        maps: list of n feature maps.
+        weights: tensor `[batch, n, channels]`.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+    total = maps[0] * per_channel(weights[:, 0], data_format)
+    for m in range(1, len(maps)):
+        total = total + maps[m] * per_channel(weights[:, m], data_format)
+    return total
+
+
+def softmax_over_layers(logits):
+    """Softmax over axis 1. Keras's own warns where there is only one layer yet."""
+    exponentials = ops.exp(logits - ops.max(logits, axis=1, keepdims=True))
+    return exponentials / ops.sum(exponentials, axis=1, keepdims=True)
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class BaseLayerAttention(LayerAttention):
+    """Layer attention in which every layer reads all layers of its stage up to itself (MRLA-B).
+
+        Q^l = f_q(x^l),  K^m = f_k^m(x^m),  V^m = f_v^m(x^m)                (Eq. 1)
+        o^l = sum over m <= l of softmax(Q^l K^m / sqrt(D_k)) V^m           (Eq. 2)
+        x^l <- x^l + drop path(ReLU(BN(o^l)))
+
+    f_q and f_k pool x and convolve it along the channels, f_v is a depthwise 3x3 convolution.
+
+    Args:
+        depth: integer, the number of layers of the stage.
+        head_size: integer, channels a head; divides the number of channels.
+        drop_path: float, the probability of dropping a sample's attention output in training.
+        formulation: accepted for uniformity: the paper and the authors' code agree here.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        features: `[batch, height, width, channels]` (or channels first), a block's residual
+            branch, or its output where there is no shortcut.
+        state: what the call before returned; `None` at index 0.
+        shortcut: optional tensor of the shape of `features`.
+        index: integer, the layer's place in the stage.
+
+    Returns:
+        The layer's new output, of the shape of `features`, and the state: `depth` value maps
+        (those not known yet are the newest) and the keys `[batch, index + 1, channels]`.
+
+    Raises:
+        ValueError: if an argument is not among those allowed, or shapes do not fit.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import BaseLayerAttention
+    >>> attention = BaseLayerAttention(depth=2, data_format="channels_last")
+    >>> x, state = attention(np.ones((1, 4, 4, 64), "float32"), index=0)
+    >>> x, state = attention(x, state, index=1)
+    >>> tuple(x.shape), tuple(state["keys"].shape)
+    ((1, 4, 4, 64), (1, 2, 64))
+    """
+
+    rectify = True
+
+    def attend(self, x, y, memory, index: int):
+        value = self.values[index](x)
+        values = [*memory["values"][:index], value] if index else [value]
+        key = ops.expand_dims(self.keys[index](y), 1)
+        keys = ops.concatenate([memory["keys"], key], axis=1) if index else key
+        scores = softmax_over_layers(self.logits(self.queries[index](y), keys))
+        report(self, index, scores=scores)
+        weights = self.by_channel(scores) * memory.get("scales", 1)
+        output = weighted_sum(values, ops.cast(weights, self.compute_dtype), self.data_format)
+        # The number of tensors of a state is fixed, so maps not known yet are the newest.
+        values = values + [value] * (self.depth - len(values))
+        return output, {**memory, "keys": keys, "values": values}
+
+    def state_spec(self, features, state, shortcut, index):
+        return {
+            "keys": self.vectors_spec(features, index),
+            "values": [
+                keras.KerasTensor(features.shape, self.compute_dtype) for _ in range(self.depth)
+            ],
+        }
+
+    def vectors_spec(self, features, index):
+        """A vector of channels for every layer up to `index`."""
+        return keras.KerasTensor((features.shape[0], index + 1, self.channels), self.variable_dtype)

@@ -1,0 +1,32 @@
+"""The two-layer perceptron inside DSU and DIA: channels -> channels/r -> several gates."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.initializers import torch_uniform
+
+
+class GateBottleneck(keras.layers.Layer):
+    """Maps `[batch, channels]` to `gates` vectors side by side, `[batch, gates * channels]`."""
+
+    def __init__(self, hidden: int, outputs: int, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden = hidden
+        self.outputs = outputs
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.reduce_kernel = self._weight("reduce_kernel", (channels, self.hidden), channels)
+        self.reduce_bias = self._weight("reduce_bias", (self.hidden,), channels)
+        self.expand_kernel = self._weight("expand_kernel", (self.hidden, self.outputs), self.hidden)
+        self.expand_bias = self._weight("expand_bias", (self.outputs,), self.hidden)
+
+    def _weight(self, name, shape, fan_in):
+        return self.add_weight(name=name, shape=shape, initializer=torch_uniform(fan_in))
+
+    def call(self, inputs):
+        hidden = ops.relu(ops.matmul(inputs, self.reduce_kernel) + self.reduce_bias)
+        return ops.matmul(hidden, self.expand_kernel) + self.expand_bias
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.outputs)

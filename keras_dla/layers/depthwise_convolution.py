@@ -1,0 +1,48 @@
+"""Depthwise 3x3 convolution, f_v of Eq. 1: the hot spot of layer attention."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.channels import channel_axis, per_channel
+from keras_dla.layers.initializers import he_normal_depthwise
+
+
+def depthwise_native(x, kernel, data_format: str):
+    """The backend's own grouped convolution. `kernel` is `[3, 3, channels]`."""
+    return ops.depthwise_conv(
+        x, ops.expand_dims(kernel, -1), padding="same", data_format=data_format
+    )
+
+
+def depthwise_shifted(x, kernel, data_format: str):
+    """The same sum as nine shifted multiply-adds, which a compiler fuses into one loop."""
+    if data_format == "channels_last":
+        height, width = ops.shape(x)[1:3]
+        padded = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        shifted = [padded[:, i : i + height, j : j + width, :] for i in range(3) for j in range(3)]
+    else:
+        height, width = ops.shape(x)[2:4]
+        padded = ops.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        shifted = [padded[:, :, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    taps = ops.reshape(kernel, (9, -1))
+    return sum(part * per_channel(taps[n], data_format) for n, part in enumerate(shifted))
+
+
+class DepthwiseConv3x3(keras.layers.Layer):
+    """Convolves every channel with a 3x3 kernel of its own; zero-padded, no bias."""
+
+    def __init__(self, data_format: str, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = data_format
+
+    def build(self, input_shape):
+        channels = input_shape[channel_axis(self.data_format)]
+        self.kernel = self.add_weight(
+            name="kernel", shape=(3, 3, channels), initializer=he_normal_depthwise(channels)
+        )
+
+    def call(self, inputs):
+        return depthwise_native(inputs, self.kernel, self.data_format)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -1,0 +1,58 @@
+"""Efficient channel attention (Wang et al., 2020)."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.channel_convolution import adaptive_kernel_size, convolve_channels
+from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
+from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.validation import check_channels, standardize_data_format
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class EfficientChannelAttention(keras.layers.Layer):
+    """Gates the channels of a feature map by a convolution along its pooled channels.
+
+        x <- x * sigmoid(conv1d(GAP(x))),  kernel size t = |(log2 C + 1) / 2| made odd
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        inputs: `[batch, height, width, channels]` or channels first.
+
+    Returns:
+        A tensor of the input's shape.
+
+    Raises:
+        ValueError: if `data_format` is unknown or the number of channels is.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import EfficientChannelAttention
+    >>> attention = EfficientChannelAttention(data_format="channels_last")
+    >>> tuple(attention(np.ones((2, 8, 8, 64), "float32")).shape)
+    (2, 8, 8, 64)
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs):
+        # Pooled statistics and gates stay in float32.
+        super().__init__(autocast=False, **kwargs)
+        self.data_format = standardize_data_format(data_format)
+
+    def build(self, input_shape):
+        channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
+        size = adaptive_kernel_size(channels)
+        self.kernel = self.add_weight(name="kernel", shape=(size,), initializer=torch_uniform(size))
+
+    def call(self, inputs):
+        y = global_average_pool(inputs, self.data_format)
+        gate = ops.sigmoid(convolve_channels(y, self.kernel))
+        gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
+        return ops.cast(inputs, self.compute_dtype) * gate
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "data_format": self.data_format}

@@ -1,0 +1,86 @@
+"""Static layer attention as a recurrence: MRLA-L, Eq. 3 of the paper."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.channels import per_channel
+from keras_dla.layers.layer_attention import LayerAttention
+from keras_dla.layers.observation import report
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class LightLayerAttention(LayerAttention):
+    """Layer attention with one map of memory in place of all layers (MRLA-L).
+
+        o^l = lambda^l * o^(l-1) + gate(Q^l K^l / sqrt(D_k)) V^l            (Eq. 3)
+        x^l <- x^l + drop path(BN(o^l))
+
+    One departure from Eq. 3, which is the authors': its softmax over a single key is the
+    constant 1, so the gate is a sigmoid.
+
+    `formulation="paper"` takes for o^(l-1) the output of the layer before, ahead of its BN, zero
+    at first. The authors' code (`"official"`, the same as `"verbatim"` here) takes the block's
+    shortcut; where there is no shortcut, it is as in the paper.
+
+    Args:
+        depth: integer, the number of layers of the stage.
+        head_size: integer, channels a head; divides the number of channels.
+        drop_path: float, the probability of dropping a sample's attention output in training.
+        formulation: `"official"`, `"paper"` or `"verbatim"`.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        features: `[batch, height, width, channels]` (or channels first), a block's residual
+            branch, or its output where there is no shortcut.
+        state: what the call before returned; `None` at index 0.
+        shortcut: optional tensor of the shape of `features`.
+        index: integer, the layer's place in the stage.
+
+    Returns:
+        The layer's new output, of the shape of `features`, and the state: the attention output
+        o^l ahead of BN, of the same shape.
+
+    Raises:
+        ValueError: if an argument is not among those allowed, or shapes do not fit.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import LightLayerAttention
+    >>> attention = LightLayerAttention(depth=2, data_format="channels_last")
+    >>> x, state = attention(np.ones((1, 4, 4, 64), "float32"), index=0)
+    >>> x, state = attention(x, state, index=1)
+    >>> tuple(x.shape), tuple(state["output"].shape)
+    ((1, 4, 4, 64), (1, 4, 4, 64))
+    """
+
+    def build(self, features_shape, state_shape=None, shortcut_shape=None):
+        super().build(features_shape, state_shape, shortcut_shape)
+        self.decays = [
+            self.add_weight(
+                name=f"decay_{index}",
+                shape=(self.channels,),
+                initializer=keras.initializers.RandomNormal(stddev=1.0),
+            )
+            for index in range(self.depth)
+        ]
+
+    def recall(self, memory, shortcut, x):
+        if shortcut is not None and self.formulation != "paper":
+            return {"output": ops.cast(shortcut, self.compute_dtype)}
+        return memory or {"output": ops.zeros_like(x)}
+
+    def attend(self, x, y, memory, index: int):
+        key = ops.expand_dims(self.keys[index](y), 1)
+        gate = ops.sigmoid(self.logits(self.queries[index](y), key)[:, 0])
+        decay = self.decays[index]
+        report(self, index, gate=gate, decay=decay)
+        old = memory["output"] * self.shaped(decay)
+        output = old + self.values[index](x) * self.shaped(self.by_channel(gate))
+        return output, {"output": output}
+
+    def shaped(self, vector):
+        """Returns `[..., channels]` as it multiplies feature maps, in their dtype."""
+        return ops.cast(per_channel(vector, self.data_format), self.compute_dtype)
+
+    def state_spec(self, features, state, shortcut, index):
+        return {"output": keras.KerasTensor(features.shape, self.compute_dtype)}

@@ -1,0 +1,25 @@
+"""Lets `keras_dla.analysis` read what the layers compute on the way, without changing them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_observations: ContextVar[list | None] = ContextVar("keras_dla_observations", default=None)
+
+
+@contextmanager
+def observe() -> Iterator[list]:
+    """Collects `(layer, index, {name: tensor})` for every call made inside the block, in order."""
+    observations: list = []
+    token = _observations.set(observations)
+    try:
+        yield observations
+    finally:
+        _observations.reset(token)
+
+
+def report(layer, index: int, **tensors) -> None:
+    """Adds an observation where somebody observes; otherwise does nothing."""
+    observations = _observations.get()
+    if observations is not None:
+        observations.append((layer, index, tensors))

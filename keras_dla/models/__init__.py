@@ -1,0 +1,25 @@
+"""Residual networks whose blocks interact, by name and by builder."""
+
+from keras_dla.models.dla_resnet import (
+    DLAResNet20,
+    DLAResNet50,
+    DLAResNet56,
+    DLAResNet101,
+    DLAResNet110,
+    DLAResNet152,
+    DLAResNet164,
+)
+from keras_dla.models.registry import get_model
+from keras_dla.models.resnet import ResNet
+
+__all__ = [
+    "DLAResNet20",
+    "DLAResNet50",
+    "DLAResNet56",
+    "DLAResNet101",
+    "DLAResNet110",
+    "DLAResNet152",
+    "DLAResNet164",
+    "ResNet",
+    "get_model",
+]

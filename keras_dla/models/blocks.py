@@ -1,0 +1,67 @@
+"""The residual blocks of ResNet, up to but not including the addition."""
+
+import keras
+from keras import layers
+
+from keras_dla.layers.channels import channel_axis
+from keras_dla.layers.convolution import Conv2D
+
+
+def batch_norm(x, data_format: str, name: str, gamma: str = "ones"):
+    """BN with PyTorch's epsilon and momentum, which Keras counts from the other end."""
+    return layers.BatchNormalization(
+        axis=channel_axis(data_format),
+        momentum=0.9,
+        epsilon=1e-5,
+        gamma_initializer=gamma,
+        name=name,
+    )(x)
+
+
+def conv_bn(x, filters: int, kernel_size: int, strides: int, data_format: str, name: str, number):
+    """Convolution and BN, named as in the authors' checkpoints: conv1, bn1, ..."""
+    x = Conv2D(filters, kernel_size, strides, data_format=data_format, name=f"{name}_conv{number}")(
+        x
+    )
+    return batch_norm(x, data_format, f"{name}_bn{number}")
+
+
+def bottleneck(
+    x,
+    planes: int,
+    strides: int,
+    data_format: str,
+    name: str,
+    last_gamma: str,
+    attention: keras.layers.Layer | None = None,
+):
+    """The bottleneck block: 1x1, 3x3 and 1x1 convolutions with `4 * planes` channels at the end.
+
+    Args:
+        x: the block's input.
+        planes: channels of the first two convolutions.
+        strides: stride of the 3x3 convolution and of the projection shortcut.
+        data_format: `"channels_last"` or `"channels_first"`.
+        name: prefix of the layers' names.
+        last_gamma: initial gamma of the last BN, `"zeros"` in the ImageNet networks.
+        attention: optional layer that maps the residual branch to one of its shape.
+
+    Returns:
+        The residual branch and the shortcut, which the caller adds.
+    """
+    outputs = 4 * planes
+    shortcut = x
+    if strides != 1 or x.shape[channel_axis(data_format)] != outputs:
+        shortcut = Conv2D(
+            outputs, 1, strides, data_format=data_format, name=f"{name}_downsample_conv"
+        )(shortcut)
+        shortcut = batch_norm(shortcut, data_format, f"{name}_downsample_bn")
+    x = conv_bn(x, planes, 1, 1, data_format, name, 1)
+    x = layers.ReLU(name=f"{name}_relu1")(x)
+    x = conv_bn(x, planes, 3, strides, data_format, name, 2)
+    x = layers.ReLU(name=f"{name}_relu2")(x)
+    x = Conv2D(outputs, 1, data_format=data_format, name=f"{name}_conv3")(x)
+    x = batch_norm(x, data_format, f"{name}_bn3", last_gamma)
+    if attention is not None:
+        x = attention(x)
+    return x, shortcut

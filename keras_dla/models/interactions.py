@@ -1,0 +1,57 @@
+"""The ways of interaction of the paper's tables by name."""
+
+import keras
+
+from keras_dla.layers import (
+    BaseLayerAttention,
+    DynamicLayerAttention,
+    EfficientChannelAttention,
+    LayerwiseInformationIntegration,
+    LightLayerAttention,
+    SqueezeExcitation,
+)
+
+INTERACTIONS = ("se", "eca", "dianet", "mrla_b", "mrla_l", "dla_b", "dla_l")
+WITH_UNIT = ("dianet", "dla_b", "dla_l")
+
+
+def make_interaction(
+    name: str,
+    reduction: int,
+    drop_path: float,
+    formulation: str,
+    data_format: str,
+    unit: "str | keras.layers.Layer | None" = None,
+) -> keras.layers.Layer:
+    """Returns the layer that a builder copies for each stage or block.
+
+    Args:
+        name: one of `INTERACTIONS`.
+        reduction: integer, r of the recurrent units.
+        drop_path: float, rate of the layer attentions.
+        formulation: `"official"`, `"paper"` or `"verbatim"`.
+        data_format: `"channels_last"` or `"channels_first"`.
+        unit: the recurrent unit of DIANet (then LII) and DLA; by default their own.
+
+    Raises:
+        ValueError: if `unit` is given to an interaction without one.
+    """
+    if unit is not None and name not in WITH_UNIT:
+        raise ValueError(
+            f"`unit` must be None unless `interaction` is one of "
+            f"{', '.join(map(repr, WITH_UNIT))}, but is {unit!r} with {name!r}."
+        )
+    attention = {"drop_path": drop_path, "formulation": formulation, "data_format": data_format}
+    dynamic = {"unit": unit or "dsu", "reduction": reduction, **attention}
+    makers = {
+        "se": lambda: SqueezeExcitation(reduction=16, data_format=data_format),
+        "eca": lambda: EfficientChannelAttention(data_format=data_format),
+        "dianet": lambda: LayerwiseInformationIntegration(
+            1, unit or "dia", reduction, formulation, data_format
+        ),
+        "mrla_b": lambda: BaseLayerAttention(1, **attention),
+        "mrla_l": lambda: LightLayerAttention(1, **attention),
+        "dla_b": lambda: DynamicLayerAttention(1, "base", **dynamic),
+        "dla_l": lambda: DynamicLayerAttention(1, "light", **dynamic),
+    }
+    return makers[name]()

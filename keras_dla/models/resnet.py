@@ -1,0 +1,213 @@
+"""The functional ResNet builder: it knows the protocols of interaction, never a name."""
+
+from functools import partial
+
+import keras
+from keras import layers
+
+from keras_dla.layers.channels import channel_axis
+from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.validation import (
+    FORMULATIONS,
+    check_choice,
+    check_positive_integer,
+    check_rate,
+    standardize_data_format,
+)
+from keras_dla.models.blocks import bottleneck, conv_bn
+from keras_dla.models.interactions import INTERACTIONS, make_interaction
+from keras_dla.models.stage import stage
+
+IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+PLANES = {"cifar": (16, 32, 64), "imagenet": (64, 128, 256, 512)}
+REDUCTIONS = {"cifar": 4, "imagenet": 16}
+
+
+def ResNet(  # noqa: N802
+    depth: int,
+    interaction: "str | keras.layers.Layer | None" = None,
+    classes: int | None = None,
+    stem: str = "cifar",
+    formulation: str = "official",
+    unit: "str | keras.layers.Layer | None" = None,
+    reduction: int | None = None,
+    drop_path: float = 0.0,
+    input_shape: tuple | None = None,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: "str | None" = "softmax",
+    weights: str | None = None,
+    data_format: str | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """Builds a bottleneck ResNet whose blocks interact as `interaction` says.
+
+    The CIFAR networks (`stem="cifar"`) have depth 9n + 2, three stages with 16, 32 and 64 planes
+    and a 3x3 stem; the ImageNet networks have depth 50, 101 or 152, four stages and a 7x7 stem.
+
+    Args:
+        depth: integer, the number of layers with weights in the plain network.
+        interaction: `None` for the plain ResNet; `"se"`, `"eca"`, `"dianet"`, `"mrla_b"`,
+            `"mrla_l"`, `"dla_b"` or `"dla_l"`; or a layer of your own: a
+            `keras_dla.layers.LayerInteraction`, copied for every stage with the stage's depth, or
+            any layer that maps a feature map to one of its shape, copied for every block and
+            applied to the residual branch.
+        classes: integer, the number of classes; by default 100 for CIFAR and 1000 for ImageNet.
+        stem: `"cifar"` or `"imagenet"`.
+        formulation: `"official"` (the authors' network), `"paper"` (Eq. 1-9) or `"verbatim"`
+            (their code to the bit), where these differ.
+        unit: the recurrent unit of `"dianet"`, `"dla_b"` and `"dla_l"` (Tables 4 and 6): `"dsu"`,
+            `"dia"`, `"lstm"`, `"rnn"`, or a function of the number of channels that returns a
+            Keras RNN cell. By default the DIA unit for DIANet and the DSU for DLA.
+        reduction: integer, r of the recurrent units; by default the authors': 4 for CIFAR, 16 for
+            ImageNet.
+        drop_path: float, rate of drop path on the attention output.
+        input_shape: tuple without the batch axis, in the order of `data_format`; heights and widths
+            may be `None`. By default `(None, None, 3)`.
+        include_top: boolean, whether to end in global pooling and the classifier. Without it the
+            output is the last feature map, and the model has `pyramid_outputs` and
+            `pyramid_level_inputs`.
+        pooling: `"avg"`, `"max"` or `None`, what follows the last map where `include_top=False`.
+        classifier_activation: activation of the classifier; `None` for logits.
+        weights: `None`, or the path of a file written by `model.save_weights`.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        name: name of the model.
+
+    Returns:
+        A functional `keras.Model` from images `[batch, height, width, 3]` (or channels first),
+        normalised, to `[batch, classes]`.
+
+    Raises:
+        ValueError: if an argument is not among those allowed.
+
+    Example:
+    >>> import keras_dla
+    >>> model = keras_dla.models.ResNet(11, "dla_l", classes=10)
+    >>> model.output_shape
+    (None, 10)
+    """
+    check_choice("stem", stem, tuple(PLANES))
+    check_choice("formulation", formulation, FORMULATIONS)
+    check_choice("pooling", pooling, (None, "avg", "max"))
+    check_rate("drop_path", drop_path)
+    data_format = standardize_data_format(data_format)
+    depths = stage_depths(depth, stem)
+    classes = {"cifar": 100, "imagenet": 1000}[stem] if classes is None else classes
+    check_positive_integer("classes", classes)
+    reduction = REDUCTIONS[stem] if reduction is None else reduction
+    check_positive_integer("reduction", reduction)
+    interaction = resolve_interaction(
+        interaction, reduction, drop_path, formulation, data_format, unit
+    )
+
+    images = keras.Input(resolve_input_shape(input_shape, data_format), name="images")
+    x, levels = _features(images, depths, stem, interaction, data_format)
+    if include_top:
+        x = layers.GlobalAveragePooling2D(data_format=data_format, name="avg_pool")(x)
+        x = _classifier(x, classes, classifier_activation)
+    elif pooling is not None:
+        pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling]
+        x = pool(data_format=data_format, name=f"{pooling}_pool")(x)
+    model = keras.Model(images, x, name=name or f"resnet_{depth}")
+    if not include_top:
+        # KerasHub and KerasCV each find the feature levels by one of these two.
+        model.pyramid_outputs = levels
+        model.pyramid_level_inputs = {
+            level: tensor._keras_history.operation.name for level, tensor in levels.items()
+        }
+    if weights is not None:
+        model.load_weights(weights)
+    return model
+
+
+def _features(images, depths, stem, interaction, data_format):
+    """Returns the last feature map, and every stage's by its level: P2 has stride 4."""
+    x, level = _stem(images, stem, data_format)
+    levels = {}
+    for number, (depth, planes) in enumerate(zip(depths, PLANES[stem], strict=True)):
+        block = partial(
+            _block,
+            planes=planes,
+            strides=1 if number == 0 else 2,
+            data_format=data_format,
+            last_gamma="zeros" if stem == "imagenet" else "ones",
+        )
+        x = stage(x, depth, block, interaction, f"stage{number + 1}")
+        levels[f"P{level + number}"] = x
+    return x, levels
+
+
+def _stem(x, stem, data_format):
+    """Returns the stem's output and its level: its stride is 2**level."""
+    if stem == "cifar":
+        x = conv_bn(x, 16, 3, 1, data_format, "stem", 1)
+        return layers.ReLU(name="stem_relu")(x), 0
+    x = conv_bn(x, 64, 7, 2, data_format, "stem", 1)
+    x = layers.ReLU(name="stem_relu")(x)
+    # Zeros are as good as minus infinity here: behind a ReLU no entry is smaller.
+    x = layers.ZeroPadding2D(1, data_format=data_format, name="stem_pad")(x)
+    return layers.MaxPooling2D(3, 2, data_format=data_format, name="stem_pool")(x), 2
+
+
+def _block(x, index, name, attention, planes, strides, data_format, last_gamma):
+    strides = strides if index == 0 else 1
+    return bottleneck(x, planes, strides, data_format, name, last_gamma, attention)
+
+
+def _classifier(x, classes, activation):
+    initializer = torch_uniform(x.shape[-1])
+    return layers.Dense(
+        classes,
+        activation=activation,
+        kernel_initializer=initializer,
+        bias_initializer=initializer,
+        dtype=_output_dtype(),
+        name="classifier",
+    )(x)
+
+
+def _output_dtype():
+    """Float32 in mixed precision, so that the softmax and the loss are."""
+    policy = keras.config.dtype_policy()
+    return policy.variable_dtype if policy.compute_dtype != policy.variable_dtype else policy
+
+
+def stage_depths(depth: int, stem: str) -> tuple[int, ...]:
+    """Returns the number of blocks of every stage of a network of `depth` layers."""
+    if stem == "imagenet":
+        check_choice("depth", depth, tuple(IMAGENET_DEPTHS))
+        return IMAGENET_DEPTHS[depth]
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 11 or (depth - 2) % 9:
+        raise ValueError(
+            f"`depth` must be 9n + 2 (11, 20, 29, 56, 110, 164, ...) for `stem='cifar'`, "
+            f"but is {depth!r}."
+        )
+    return ((depth - 2) // 9,) * 3
+
+
+def resolve_interaction(interaction, reduction, drop_path, formulation, data_format, unit=None):
+    """Returns the layer to copy for `interaction`, which may be one already."""
+    if interaction is None or isinstance(interaction, keras.layers.Layer):
+        return interaction
+    if interaction not in INTERACTIONS:
+        raise ValueError(
+            f"`interaction` must be None, one of {', '.join(map(repr, INTERACTIONS))}, or a layer, "
+            f"but is {interaction!r}."
+        )
+    return make_interaction(interaction, reduction, drop_path, formulation, data_format, unit)
+
+
+def resolve_input_shape(input_shape: tuple | None, data_format: str) -> tuple:
+    """Returns `input_shape`, or images of any size with three channels."""
+    if input_shape is None:
+        return (None, None, 3) if data_format == "channels_last" else (3, None, None)
+    shape = tuple(input_shape)
+    if (
+        len(shape) != 3
+        or shape[channel_axis(data_format) - (data_format != "channels_last")] is None
+    ):
+        raise ValueError(
+            f"`input_shape` must have three entries with a known number of channels in "
+            f"{data_format} order, but is {shape}."
+        )
+    return shape

@@ -1,0 +1,58 @@
+"""One stage of every network against arrays computed with the authors' code."""
+
+from functools import partial
+
+import keras
+import pytest
+
+from keras_dla.interop import load_official_checkpoint
+from keras_dla.interop.official_names import official_entries
+from keras_dla.models.blocks import bottleneck
+from keras_dla.models.resnet import resolve_interaction
+from keras_dla.models.stage import stage
+from tests import golden
+from tests.gradients import gradients
+
+CASES = [
+    *((name, "official") for name in golden.NETWORKS),
+    ("dla_b", "verbatim"),
+    ("dla_l", "verbatim"),
+]
+
+
+def build_stage(name, formulation, data_format, depth=3):
+    interaction, prefix = golden.NETWORKS[name]
+    interaction = resolve_interaction(interaction, 4, 0.0, formulation, data_format)
+
+    def block(x, index, block_name, attention):
+        return bottleneck(x, 16, 1, data_format, block_name, "ones", attention)
+
+    shape = (None, None, 16) if data_format == "channels_last" else (16, None, None)
+    images = keras.Input(shape)
+    return keras.Model(images, stage(images, depth, block, interaction, "stage1")), prefix
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(("name", "formulation"), CASES)
+def test_stage_equals_the_authors(name, formulation, data_format):
+    suffix = "_verbatim" if formulation == "verbatim" else ""
+    arrays = golden.load(f"stage_{name}{suffix}")
+    model, prefix = build_stage(name, formulation, data_format)
+    load_official_checkpoint(model, golden.part(arrays, "state/", prefix))
+    to_format = partial(golden.as_format, data_format=data_format)
+    images = to_format(arrays["input"])
+
+    output = model(images, training=False)
+    golden.assert_close(output, to_format(arrays["output_eval"]), 1e-5)
+
+    output, input_grad, weight_grads = gradients(model, images, to_format(arrays["cotangent"]))
+    golden.assert_close(output, to_format(arrays["output_train"]), 1e-5)
+    golden.assert_close(input_grad, to_format(arrays["input_grad"]), 2e-5)
+    expected = golden.part(arrays, "grad/", prefix)
+    checked = 0
+    for entry in official_entries(model):
+        if entry.name in expected:
+            grad = entry.kind.to_torch(weight_grads[id(entry.variable)])
+            golden.assert_close(grad, expected[entry.name], 2e-5)
+            checked += 1
+    assert checked == len(expected) == len(model.trainable_variables)
