@@ -1,6 +1,7 @@
 """Layers of layer interaction: one idea a file, any backend, either data format."""
 
 from keras_dla.layers.base_layer_attention import BaseLayerAttention
+from keras_dla.layers.batch_normalization import BatchNormalization
 from keras_dla.layers.convolution import Conv2D
 from keras_dla.layers.dia_unit import DIAUnit
 from keras_dla.layers.drop_path import DropPath
@@ -16,6 +17,7 @@ from keras_dla.layers.squeeze_excitation import SqueezeExcitation
 
 __all__ = [
     "BaseLayerAttention",
+    "BatchNormalization",
     "Conv2D",
     "DIAUnit",
     "DropPath",

@@ -1,5 +1,7 @@
 """Depthwise 3x3 convolution, f_v of Eq. 1: the hot spot of layer attention."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -28,6 +30,33 @@ def depthwise_shifted(x, kernel, data_format: str):
     return sum(part * per_channel(taps[n], data_format) for n, part in enumerate(shifted))
 
 
+def depthwise_conv3x3(x, kernel, data_format: str):
+    """Depthwise convolution in the fastest form for the backend and its device.
+
+    `benchmarks/depthwise.py` prints the measurements behind the choice.
+
+    Args:
+        x: `[batch, height, width, channels]` or channels first.
+        kernel: `[3, 3, channels]`.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+    return fastest_form()(x, kernel, data_format)
+
+
+@functools.cache
+def fastest_form():
+    """Returns the function that convolves fastest here."""
+    if keras.backend.backend() == "jax":
+        from keras_dla.layers.depthwise_jax import depthwise_jax, runs_on_cpu
+
+        return depthwise_jax if runs_on_cpu() else depthwise_native
+    if keras.backend.backend() == "tensorflow":
+        from keras_dla.layers.depthwise_tensorflow import depthwise_tensorflow
+
+        return depthwise_tensorflow
+    return depthwise_native
+
+
 class DepthwiseConv3x3(keras.layers.Layer):
     """Convolves every channel with a 3x3 kernel of its own; zero-padded, no bias."""
 
@@ -42,7 +71,7 @@ class DepthwiseConv3x3(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        return depthwise_native(inputs, self.kernel, self.data_format)
+        return depthwise_conv3x3(inputs, self.kernel, self.data_format)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -1,10 +1,10 @@
 """What static and dynamic layer attention share: projections, normalisation, the residual sum."""
 
-import keras
 from keras import ops
 
+from keras_dla.layers.batch_normalization import BatchNormalization
 from keras_dla.layers.channel_convolution import ChannelConv1D
-from keras_dla.layers.channels import channel_axis, global_average_pool
+from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
 from keras_dla.layers.drop_path import DropPath
 from keras_dla.layers.layer_interaction import LayerInteraction
@@ -43,13 +43,7 @@ class LayerAttention(LayerInteraction):
             DepthwiseConv3x3(self.data_format, dtype=self.dtype_policy) for _ in range(depth)
         ]
         self.norms = [
-            keras.layers.BatchNormalization(
-                axis=channel_axis(self.data_format),
-                momentum=0.9,
-                epsilon=1e-5,
-                dtype=self.dtype_policy,
-            )
-            for _ in range(depth)
+            BatchNormalization(self.data_format, dtype=self.dtype_policy) for _ in range(depth)
         ]
 
     def build(self, features_shape, state_shape=None, shortcut_shape=None):

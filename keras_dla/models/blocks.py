@@ -3,19 +3,14 @@
 import keras
 from keras import layers
 
+from keras_dla.layers.batch_normalization import BatchNormalization
 from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.convolution import Conv2D
 
 
 def batch_norm(x, data_format: str, name: str, gamma: str = "ones"):
-    """BN with PyTorch's epsilon and momentum, which Keras counts from the other end."""
-    return layers.BatchNormalization(
-        axis=channel_axis(data_format),
-        momentum=0.9,
-        epsilon=1e-5,
-        gamma_initializer=gamma,
-        name=name,
-    )(x)
+    """BN whose gamma begins with ones, or with zeros."""
+    return BatchNormalization(data_format, gamma_initializer=gamma, name=name)(x)
 
 
 def conv_bn(x, filters: int, kernel_size: int, strides: int, data_format: str, name: str, number):
