@@ -49,9 +49,7 @@ def theirs(settings, images, labels):
     import models.cifar as networks
 
     name = REFERENCE_NAMES[settings["network"]]
-    model = vars(networks)[name](
-        depth=settings["depth"], num_classes=100, block_name="bottleneck"
-    )
+    model = vars(networks)[name](depth=settings["depth"], num_classes=100, block_name="bottleneck")
     images = torch.tensor(images.transpose(0, 3, 1, 2) if images.shape[-1] == 3 else images)
     labels = torch.tensor(labels)
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)

@@ -21,7 +21,7 @@ def adaptive_kernel_size(channels: int) -> int:
 
 
 def convolve_channels(vectors, kernels):
-    """Convolves `[..., channels]` with `[..., size]` along the last axis, zero-padded to its length.
+    """Convolves `[..., channels]` with `[..., size]` along the last axis, zero-padded.
 
     The leading axes of the two broadcast, so many layers' kernels are applied in one call.
     """

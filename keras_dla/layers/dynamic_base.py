@@ -40,7 +40,8 @@ class DynamicBase(BaseLayerAttention):
         d = dyn(memory["pooled"])
         report(self, index, scales=d)
         pooled = memory["pooled"] * d
-        kernels = ops.stack([self.keys[m].kernel for m in range(index)])
+        # TensorFlow stacks tensors, not variables.
+        kernels = ops.stack([self.keys[m].kernel.value for m in range(index)])
         keys = convolve_channels(pooled, kernels)
         return {**memory, "keys": keys, "pooled": pooled, "scales": memory["scales"] * d}
 

@@ -69,6 +69,8 @@ class DynamicLayerAttention(LayerInteraction):
     ((2, 8, 8, 64), 3)
     """
 
+    keeps_maps = True
+
     def __init__(
         self,
         depth: int,

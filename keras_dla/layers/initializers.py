@@ -21,6 +21,6 @@ def he_normal_depthwise(channels: int) -> keras.initializers.Initializer:
 
 
 def torch_uniform(fan_in: int) -> keras.initializers.Initializer:
-    """PyTorch's default for linear layers, 1-D convolutions and biases: U(-1/sqrt(n), 1/sqrt(n))."""
+    """PyTorch's default for linear maps, 1-D convolutions and biases: U(+-1/sqrt(fan_in))."""
     limit = 1.0 / math.sqrt(fan_in)
     return keras.initializers.RandomUniform(-limit, limit)

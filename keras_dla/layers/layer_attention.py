@@ -8,7 +8,12 @@ from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
 from keras_dla.layers.drop_path import DropPath
 from keras_dla.layers.layer_interaction import LayerInteraction
-from keras_dla.layers.validation import FORMULATIONS, check_choice, check_positive_integer
+from keras_dla.layers.validation import (
+    FORMULATIONS,
+    check_choice,
+    check_positive_integer,
+    check_rate,
+)
 
 
 class LayerAttention(LayerInteraction):
@@ -18,6 +23,7 @@ class LayerAttention(LayerInteraction):
     remembers of them.
     """
 
+    keeps_maps = True
     # The base version rectifies its output, the light version does not.
     rectify = False
 
@@ -31,6 +37,7 @@ class LayerAttention(LayerInteraction):
         **kwargs,
     ):
         check_positive_integer("head_size", head_size)
+        check_rate("drop_path", drop_path)
         check_choice("formulation", formulation, FORMULATIONS)
         super().__init__(depth, data_format, **kwargs)
         self.head_size = head_size

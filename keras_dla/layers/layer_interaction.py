@@ -42,6 +42,9 @@ class LayerInteraction(keras.layers.Layer):
         ValueError: if `depth` is not positive or `data_format` unknown.
     """
 
+    # Whether every feature map in the state has the shape of `features`, which is then checked.
+    keeps_maps = False
+
     def __init__(self, depth: int, data_format: str | None = None, **kwargs):
         check_positive_integer("depth", depth)
         # A state in float32 must not be cast down when it comes back to a mixed-precision layer.
@@ -81,6 +84,8 @@ class LayerInteraction(keras.layers.Layer):
         for name, tensor in (("features", features), ("shortcut", shortcut)):
             if tensor is not None:
                 self._check_map(name, tensor.shape, features.shape)
+        if index > 0 and self.keeps_maps:
+            self._check_state(state, features.shape)
 
     def _check_map(self, name, shape, features_shape):
         channels = check_channels(name, shape, channel_axis(self.data_format))
@@ -94,6 +99,17 @@ class LayerInteraction(keras.layers.Layer):
                 raise ValueError(
                     f"`{name}` must have the shape of `features` {tuple(features_shape)}, "
                     f"but has shape {tuple(shape)}."
+                )
+
+    def _check_state(self, state, features_shape):
+        for tensor in keras.tree.flatten(state):
+            sizes = zip(tensor.shape[1:], features_shape[1:], strict=False)
+            if len(tensor.shape) == 4 and any(
+                None not in pair and pair[0] != pair[1] for pair in sizes
+            ):
+                raise ValueError(
+                    f"`features` must have the shape of the maps of the layers before, "
+                    f"{tuple(tensor.shape)}, but has shape {tuple(features_shape)}."
                 )
 
     def build_channels(self, features_shape) -> int:

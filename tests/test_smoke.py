@@ -1,0 +1,27 @@
+"""Every network trains, saves and loads: what must hold with the oldest and the newest Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_dla
+from keras_dla.models.interactions import INTERACTIONS
+
+IMAGES = np.random.default_rng(0).standard_normal((6, 8, 8, 3)).astype("float32")
+LABELS = np.arange(6) % 3
+
+
+@pytest.mark.parametrize("interaction", [None, *INTERACTIONS])
+def test_network_trains_saves_and_loads(interaction, tmp_path):
+    model = keras_dla.models.ResNet(
+        29, interaction, classes=3, drop_path=0.2, data_format="channels_last"
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    history = model.fit(IMAGES, LABELS, batch_size=3, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    assert len(loaded.weights) == len(model.weights)
+    expected = model.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(loaded.predict(IMAGES, verbose=0), expected, rtol=1e-5, atol=1e-6)
