@@ -2,14 +2,14 @@
 
 import tensorflow as tf
 
-from keras_dla.layers.devices import lacks_channels_first
+from keras_dla.layers.devices import is_tensorflow_on_cpu
 
 LAYOUTS = {"channels_last": "NHWC", "channels_first": "NCHW"}
 
 
 def batch_norm(x, gamma, beta, epsilon, statistics, data_format):
     """See `keras_dla.layers.batch_normalization.fused_kernel`."""
-    transposed = data_format == "channels_first" and lacks_channels_first()
+    transposed = data_format == "channels_first" and is_tensorflow_on_cpu()
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=tf.transpose(x, (0, 2, 3, 1)) if transposed else x,
         scale=tf.convert_to_tensor(gamma),

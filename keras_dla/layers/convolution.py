@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_dla.layers.devices import lacks_channels_first
+from keras_dla.layers.devices import is_tensorflow_on_cpu
 from keras_dla.layers.initializers import he_normal_fan_out
 
 
@@ -43,7 +43,7 @@ class Conv2D(keras.layers.Conv2D):
         super().__init__(filters, kernel_size, strides, data_format=data_format, **kwargs)
 
     def convolution_op(self, inputs, kernel):
-        if self.data_format == "channels_first" and lacks_channels_first():
+        if self.data_format == "channels_first" and is_tensorflow_on_cpu():
             inputs = ops.transpose(inputs, (0, 2, 3, 1))
             outputs = self._padded_convolution(inputs, kernel, "channels_last")
             return ops.transpose(outputs, (0, 3, 1, 2))

@@ -6,8 +6,8 @@ import keras
 
 
 @functools.cache
-def lacks_channels_first() -> bool:
-    """Returns whether convolutions exist in channels-last only: TensorFlow without a GPU."""
+def is_tensorflow_on_cpu() -> bool:
+    """Returns whether TensorFlow computes without a GPU, where it convolves channels-last only."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf

@@ -1,0 +1,40 @@
+"""Batches without an end, for epochs of any length that can start anywhere."""
+
+import keras
+
+
+class EndlessBatches(keras.utils.PyDataset):
+    """Strings the epochs of an `ArrayDataset` together into one endless sequence.
+
+    Give `fit()` the length of an epoch as `steps_per_epoch`, which need not be that of a
+    pass over the images, and `shuffle=False`. Entry `index` is a function of
+    `first + index` alone, so a run that starts at `first` sees what a run from 0 sees
+    from there on.
+
+    Args:
+        dataset: A `keras_dla.data.ArrayDataset`; its `epoch` is set from here.
+        first: Integer, the number of batches that are left out at the beginning.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.data import ArrayDataset
+    >>> from keras_dla.training import EndlessBatches
+    >>> images, labels = np.zeros((4, 8, 8, 3), "uint8"), np.arange(4)
+    >>> batches = EndlessBatches(ArrayDataset(images, labels, batch_size=2), first=1)
+    >>> sorted(np.concatenate([batches[1][1], batches[2][1]]).tolist())  # the second epoch
+    [0, 1, 2, 3]
+    """
+
+    def __init__(self, dataset: keras.utils.PyDataset, first: int = 0):
+        super().__init__()
+        self.dataset = dataset
+        self.first = first
+
+    @property
+    def num_batches(self):
+        """`None`, as Keras wants it of a sequence without an end."""
+        return None
+
+    def __getitem__(self, index):
+        self.dataset.epoch, place = divmod(self.first + index, len(self.dataset))
+        return self.dataset[place]

@@ -1,0 +1,40 @@
+"""Files that are there in full or not at all, whenever the process or the machine stops."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+PARTIAL = ".partial-"
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path that takes the place of `path` at the end of the block.
+
+    If the block raises, `path` stays as it was. The temporary file lies in the same
+    folder, has the same ending, and is on the disk before it takes the place.
+    """
+    partial = path.with_name(PARTIAL + path.name)
+    try:
+        yield partial
+        _flush(partial)
+        os.replace(partial, path)
+        _flush_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":  # elsewhere a folder cannot be opened
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,46 @@
+"""The state of random numbers while training, which a model file of Keras leaves out.
+
+It has two parts: the counters of the model's `keras.random.SeedGenerator`s, and, with the
+PyTorch backend, PyTorch's own generators, from which Keras's dropout draws if it has no seed.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def get_counters(model: keras.Model) -> list[list[int]]:
+    """Returns the state of the model's seed generators, as JSON values."""
+    return [ops.convert_to_numpy(counter).tolist() for counter in _counters(model)]
+
+
+def set_counters(model: keras.Model, values: list[list[int]]) -> None:
+    """Brings back what `get_counters()` returned for a model with the same layers."""
+    for counter, value in zip(_counters(model), values, strict=True):
+        counter.assign(np.array(value, counter.dtype))
+
+
+def get_generators() -> list[str]:
+    """Returns the state of PyTorch's generators as JSON values; none for other backends."""
+    if keras.backend.backend() != "torch":
+        return []
+    import torch
+
+    states = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+    return [state.numpy().tobytes().hex() for state in states]
+
+
+def set_generators(values: list[str]) -> None:
+    """Brings back what `get_generators()` returned on the same kind of machine."""
+    if keras.backend.backend() != "torch" or not values:
+        return
+    import torch
+
+    cpu, *cards = (torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8) for text in values)
+    torch.set_rng_state(cpu)
+    if len(cards) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(cards)
+
+
+def _counters(model):
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]

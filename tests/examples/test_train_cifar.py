@@ -1,0 +1,172 @@
+"""The training script, on a few random pictures in place of CIFAR."""
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.training import load_last
+
+SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_cifar.py"
+ARGUMENTS = ("--data", "memory", "--model", "tiny", "--batch-size", "8", "--epochs", "4")
+
+
+def arrays(name, data_dir=None):
+    generator = np.random.default_rng(0)
+    classes = {"cifar10": 10, "cifar100": 100}[name]
+    images = generator.integers(0, 256, (24, 32, 32, 3)).astype("uint8")
+    labels = generator.integers(0, classes, 24)
+    return (images, labels), (images[:8], labels[:8])
+
+
+def tiny_model(name, classes, input_shape, drop_path, formulation, classifier_activation):
+    layers = [
+        keras.layers.AveragePooling2D(8),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(drop_path),
+        keras.layers.Dense(classes, activation=classifier_activation),
+    ]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+
+
+@pytest.fixture
+def script(monkeypatch):
+    spec = importlib.util.spec_from_file_location("train_cifar", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "load_cifar_arrays", arrays)
+    original = module.get_model
+    monkeypatch.setattr(
+        module,
+        "get_model",
+        lambda name, **kwargs: (tiny_model if name == "tiny" else original)(name, **kwargs),
+    )
+    return module
+
+
+def run(script, folder, *arguments, steps=3):
+    script.main([*ARGUMENTS, "--output", str(folder), "--steps-per-epoch", str(steps), *arguments])
+    return log_of(folder)
+
+
+def log_of(folder):
+    with (folder / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_a_network_of_the_paper_trains(script, tmp_path, capsys):
+    arguments = ("--model", "resnet_20", "--dataset", "cifar10", "--epochs", "1")
+    (row,) = run(script, tmp_path / "run", *arguments, steps=2)
+    assert np.isfinite(float(row["loss"]))
+    assert row["learning_rate"] == "0.1"
+    printed = capsys.readouterr().out
+    assert "resnet_20: 220,378 parameters" in printed
+    assert f"test accuracy {float(row['val_accuracy']):.2%}, best" in printed
+
+
+def test_leaves_the_files_of_a_run(script, tmp_path):
+    run(script, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"settings.json", "log.csv", "last.keras", "best.keras"}
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert settings["model"] == "tiny"
+    assert settings["backend"] == keras.backend.backend()
+    assert settings["steps_per_epoch"] == 3
+
+
+def test_same_seed_same_run(script, tmp_path):
+    first = run(script, tmp_path / "first", "--seed", "3")
+    assert run(script, tmp_path / "second", "--seed", "3") == first
+    assert run(script, tmp_path / "third", "--seed", "4") != first
+
+
+@pytest.mark.parametrize("steps", [2, 3, 5])
+def test_an_interrupted_run_resumes_to_the_same_end(script, tmp_path, monkeypatch, steps):
+    """Also where an epoch is shorter or longer than the 3 batches of the images."""
+    whole = run(script, tmp_path / "whole", steps=steps)
+
+    class Interrupted(script.EpochCheckpoint):
+        def on_train_batch_begin(self, batch, logs=None):
+            super().on_train_batch_begin(batch, logs)
+            if self.progress.epochs == 2 and batch == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="after 2 epochs"):
+        patch.setattr(script, "EpochCheckpoint", Interrupted)
+        run(script, tmp_path / "run", steps=steps)
+    assert log_of(tmp_path / "run") == whole[:2]
+    assert run(script, tmp_path / "run", "--resume", steps=steps) == whole
+    assert run(script, tmp_path / "run", "--resume", steps=steps) == whole
+
+
+def test_a_run_is_not_overwritten(script, tmp_path):
+    run(script, tmp_path / "run")
+    before = (tmp_path / "run" / "last.keras").read_bytes()
+    with pytest.raises(SystemExit, match="already holds a run: resume it, or name another"):
+        run(script, tmp_path / "run")
+    with pytest.raises(SystemExit, match="another experiment: seed is 0 there and 1 here"):
+        run(script, tmp_path / "run", "--resume", "--seed", "1")
+    assert (tmp_path / "run" / "last.keras").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--model", "dla_x_20"), "`name` must be one of"),
+        (("--epochs", "0"), "`epochs` must be an integer of at least 1, but is 0"),
+        (("--batch-size", "0"), "`batch_size` must be an integer of at least 1, but is 0"),
+        (("--steps-per-epoch", "0"), "`steps_per_epoch` must be an integer of at least 1"),
+        (("--seed", "-1"), "Seed must be between 0"),
+        (("--data", "tfds", "--data-dir", "missing"), "missing"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(script, tmp_path, arguments, sentence):
+    if "tfds" in arguments:
+        pytest.importorskip("tensorflow_datasets")
+    with pytest.raises(SystemExit, match=sentence):
+        run(script, tmp_path / "run", *arguments)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_mixed_precision_is_that_of_the_model(script, tmp_path, precision):
+    before = keras.config.dtype_policy()
+    try:
+        rows = run(script, tmp_path / "run", "--mixed-precision", precision)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert np.isfinite(float(rows[-1]["loss"]))
+    model, _ = load_last(tmp_path / "run")
+    assert int(model.optimizer.iterations) == len(rows) * 3
+    assert model.layers[-1].compute_dtype == precision
+    assert model.layers[-1].variable_dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("first", "epoch", "left_out"), [(0, 0, 0), (391, 1, 0), (390, 0, 390), (800, 2, 18)]
+)
+def test_tf_data_starts_where_the_run_stopped(script, monkeypatch, first, epoch, left_out):
+    class Recorded:
+        def __init__(self, *_, initial_epoch=0, **__):
+            self.start = [initial_epoch, 0]
+
+        def skip(self, count):
+            self.start[1] = count
+            return self
+
+    monkeypatch.setattr(script, "cifar_dataset", Recorded)
+    data = script.TensorFlowData(script.parse_arguments(["--data", "tfds"]))
+    assert data.train(first).start == [epoch, left_out]
+
+
+def test_the_defaults_are_the_papers(script):
+    args = script.parse_arguments([])
+    assert (args.model, args.formulation) == ("dla_l_20", "official")
+    assert (args.epochs, args.batch_size) == (180, 128)
+    assert args.output == "runs/cifar100-dla_l_20-official-0"
+    assert args.data == ("tfds" if keras.backend.backend() == "tensorflow" else "memory")
