@@ -82,13 +82,6 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     generator = np.random.default_rng(0)
     shape = (settings["batch_size"], 32, 32, 3)
-    if not settings["reference"]:
-        import keras
-
-        if keras.backend.backend() == "torch":
-            # The fast layout of the torch backend.
-            keras.config.set_image_data_format("channels_first")
-            shape = (settings["batch_size"], 3, 32, 32)
     images = generator.standard_normal(shape).astype("float32")
     labels = generator.integers(0, 100, settings["batch_size"])
     train, infer = (theirs if settings["reference"] else ours)(settings, images, labels)

@@ -109,8 +109,6 @@ class MemoryData:
 def prepare(args):
     """Finds everything that could be wrong before the first step, and before it writes a file."""
     keras.utils.set_random_seed(args.seed)
-    if keras.backend.backend() == "torch":  # its fast layout
-        keras.config.set_image_data_format("channels_first")
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
     recipe = dataclasses.replace(CIFAR.scaled(args.epochs), batch_size=args.batch_size)

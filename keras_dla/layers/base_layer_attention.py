@@ -3,26 +3,9 @@
 import keras
 from keras import ops
 
-from keras_dla.layers.channels import per_channel
 from keras_dla.layers.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
-
-
-def weighted_sum(maps, weights, data_format: str):
-    """Returns the sum of `maps[m] * weights[:, m]`, channel by channel.
-
-    Summed one by one: stacked maps would be kept for the backward pass at every layer again,
-    which makes a stage of n layers cost n**2 maps.
-
-    Args:
-        maps: list of n feature maps.
-        weights: tensor `[batch, n, channels]`.
-        data_format: `"channels_last"` or `"channels_first"`.
-    """
-    total = maps[0] * per_channel(weights[:, 0], data_format)
-    for m in range(1, len(maps)):
-        total = total + maps[m] * per_channel(weights[:, m], data_format)
-    return total
+from keras_dla.layers.weighted_sum import weighted_sum
 
 
 def softmax_over_layers(logits):
@@ -77,9 +60,9 @@ class BaseLayerAttention(LayerAttention):
     def attend(self, x, y, memory, index: int):
         value = self.values[index](x)
         values = [*memory["values"][:index], value] if index else [value]
-        key = ops.expand_dims(self.keys[index](y), 1)
+        query, key = self.project(y, index)
         keys = ops.concatenate([memory["keys"], key], axis=1) if index else key
-        scores = softmax_over_layers(self.logits(self.queries[index](y), keys))
+        scores = softmax_over_layers(self.logits(query, keys))
         report(self, index, scores=scores)
         weights = self.by_channel(scores) * memory.get("scales", 1)
         output = weighted_sum(values, ops.cast(weights, self.compute_dtype), self.data_format)

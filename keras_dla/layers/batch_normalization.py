@@ -44,7 +44,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         fused = fused_kernel(self.data_format)
-        if fused is None or mask is not None or not self.scale or not self.center:
+        # The kernels want both weights, in float32.
+        plain = self.scale and self.center and self.variable_dtype == "float32" and mask is None
+        if fused is None or not plain:
             return super().call(inputs, training=training, mask=mask)
         inputs = keras.ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         if not (training and self.trainable):

@@ -40,7 +40,10 @@ class ChannelConv1D(keras.layers.Layer):
 
     def build(self, input_shape):
         size = adaptive_kernel_size(input_shape[-1])
-        self.kernel = self.add_weight(name="kernel", shape=(size,), initializer=torch_uniform(size))
+        # Read by DLA-B too, in mixed precision, where it is to stay in float32.
+        self.kernel = self.add_weight(
+            name="kernel", shape=(size,), initializer=torch_uniform(size), autocast=False
+        )
 
     def call(self, inputs):
         return convolve_channels(inputs, self.kernel)

@@ -43,6 +43,11 @@ class Conv2D(keras.layers.Conv2D):
         super().__init__(filters, kernel_size, strides, data_format=data_format, **kwargs)
 
     def convolution_op(self, inputs, kernel):
+        if keras.backend.backend() == "torch":
+            from keras_dla.layers.convolution_torch import conv2d
+
+            kernel = ops.convert_to_tensor(kernel)
+            return conv2d(inputs, kernel, self.strides, 1, self.data_format)
         if self.data_format == "channels_first" and is_tensorflow_on_cpu():
             inputs = ops.transpose(inputs, (0, 2, 3, 1))
             outputs = self._padded_convolution(inputs, kernel, "channels_last")

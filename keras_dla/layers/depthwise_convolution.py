@@ -54,6 +54,10 @@ def fastest_form():
         from keras_dla.layers.depthwise_tensorflow import depthwise_tensorflow
 
         return depthwise_tensorflow
+    if keras.backend.backend() == "torch":
+        from keras_dla.layers.convolution_torch import depthwise_torch
+
+        return depthwise_torch
     return depthwise_native
 
 
@@ -70,8 +74,12 @@ class DepthwiseConv3x3(keras.layers.Layer):
             name="kernel", shape=(3, 3, channels), initializer=he_normal_depthwise(channels)
         )
 
-    def call(self, inputs):
-        return depthwise_conv3x3(inputs, self.kernel, self.data_format)
+    def call(self, inputs, scale=None):
+        """Convolves, with every channel's kernel multiplied by its entry of `scale`."""
+        kernel = self.kernel
+        if scale is not None:
+            kernel = kernel * ops.cast(scale, self.compute_dtype)
+        return depthwise_conv3x3(inputs, kernel, self.data_format)
 
     def compute_output_shape(self, input_shape):
         return input_shape

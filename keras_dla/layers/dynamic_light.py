@@ -28,7 +28,9 @@ class DynamicLight(LightLayerAttention):
             self.excite.build(features_shape)
 
     def refresh(self, memory, dyn, index: int):
-        """Returns the memory with its map refreshed.
+        """Returns the memory with the scales d of its map.
+
+        The map itself is scaled where `attend` reads it, together with lambda.
 
         Args:
             memory: `output`, the map o^(l-1).
@@ -36,10 +38,15 @@ class DynamicLight(LightLayerAttention):
                 the context of this layer.
             index: the layer's place in the stage.
         """
-        old = memory["output"]
-        d = dyn(ops.expand_dims(global_average_pool(old, self.data_format), 1))[:, 0]
+        pooled = global_average_pool(memory["output"], self.data_format)
+        d = dyn(ops.expand_dims(pooled, 1))[:, 0]
         report(self, index, scales=d)
-        refreshed = old * self.shaped(d)
-        if self.formulation != "paper":
-            refreshed = refreshed + self.excite(old)
-        return {"output": refreshed}
+        return {**memory, "scales": d}
+
+    def attend(self, x, y, memory, index: int):
+        output, state = super().attend(x, y, memory, index)
+        if self.formulation == "paper":
+            return output, state
+        # lambda * depthwise(o) is a depthwise convolution with a scaled kernel.
+        output = output + self.excite(memory["output"], scale=self.decays[index])
+        return output, {"output": output}

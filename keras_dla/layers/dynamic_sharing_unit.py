@@ -120,6 +120,7 @@ class DynamicSharingUnit(RecurrentUnit):
             name="initial_context",
             shape=(self.units,),
             initializer=keras.initializers.RandomNormal(stddev=1.0),
+            autocast=False,
         )
 
     def get_initial_state(self, batch_size=None):

@@ -43,7 +43,9 @@ class EfficientChannelAttention(keras.layers.Layer):
     def build(self, input_shape):
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         size = adaptive_kernel_size(channels)
-        self.kernel = self.add_weight(name="kernel", shape=(size,), initializer=torch_uniform(size))
+        self.kernel = self.add_weight(
+            name="kernel", shape=(size,), initializer=torch_uniform(size), autocast=False
+        )
 
     def call(self, inputs):
         y = global_average_pool(inputs, self.data_format)

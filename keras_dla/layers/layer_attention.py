@@ -3,7 +3,7 @@
 from keras import ops
 
 from keras_dla.layers.batch_normalization import BatchNormalization
-from keras_dla.layers.channel_convolution import ChannelConv1D
+from keras_dla.layers.channel_convolution import ChannelConv1D, convolve_channels
 from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
 from keras_dla.layers.drop_path import DropPath
@@ -95,6 +95,12 @@ class LayerAttention(LayerInteraction):
         if self.rectify:
             output = ops.relu(output)
         return x + self.drop_path(output)
+
+    def project(self, y, index: int):
+        """Returns the layer's query `[batch, channels]` and key `[batch, 1, channels]`."""
+        kernels = ops.stack([self.queries[index].kernel.value, self.keys[index].kernel.value])
+        both = convolve_channels(ops.expand_dims(y, 1), kernels)
+        return both[:, 0], both[:, 1:]
 
     def logits(self, query, keys):
         """Returns Q K^T / sqrt(D_k) by head: `[batch, layers, heads]`.

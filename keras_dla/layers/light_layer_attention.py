@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_dla.layers.channels import per_channel
 from keras_dla.layers.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
+from keras_dla.layers.weighted_sum import weighted_sum
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -60,6 +60,7 @@ class LightLayerAttention(LayerAttention):
                 name=f"decay_{index}",
                 shape=(self.channels,),
                 initializer=keras.initializers.RandomNormal(stddev=1.0),
+                autocast=False,
             )
             for index in range(self.depth)
         ]
@@ -70,17 +71,16 @@ class LightLayerAttention(LayerAttention):
         return memory or {"output": ops.zeros_like(x)}
 
     def attend(self, x, y, memory, index: int):
-        key = ops.expand_dims(self.keys[index](y), 1)
-        gate = ops.sigmoid(self.logits(self.queries[index](y), key)[:, 0])
+        query, key = self.project(y, index)
+        gate = ops.sigmoid(self.logits(query, key)[:, 0])
         decay = self.decays[index]
         report(self, index, gate=gate, decay=decay)
-        old = memory["output"] * self.shaped(decay)
-        output = old + self.values[index](x) * self.shaped(self.by_channel(gate))
+        # A refreshed memory o * d comes as o and d, so that the map is scaled only once.
+        kept = decay * memory.get("scales", ops.ones_like(y))
+        weights = ops.stack([kept, self.by_channel(gate)], axis=1)
+        maps = [memory["output"], self.values[index](x)]
+        output = weighted_sum(maps, ops.cast(weights, self.compute_dtype), self.data_format)
         return output, {"output": output}
-
-    def shaped(self, vector):
-        """Returns `[..., channels]` as it multiplies feature maps, in their dtype."""
-        return ops.cast(per_channel(vector, self.data_format), self.compute_dtype)
 
     def state_spec(self, features, state, shortcut, index):
         return {"output": keras.KerasTensor(features.shape, self.compute_dtype)}

@@ -51,11 +51,15 @@ class SqueezeExcitation(keras.layers.Layer):
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
-        self.reduce_kernel = self.add_weight(
-            name="reduce_kernel", shape=(channels, hidden), initializer=torch_uniform(channels)
-        )
-        self.expand_kernel = self.add_weight(
-            name="expand_kernel", shape=(hidden, channels), initializer=torch_uniform(hidden)
+        self.reduce_kernel = self._weight("reduce_kernel", channels, hidden)
+        self.expand_kernel = self._weight("expand_kernel", hidden, channels)
+
+    def _weight(self, name, inputs, outputs):
+        return self.add_weight(
+            name=name,
+            shape=(inputs, outputs),
+            initializer=torch_uniform(inputs),
+            autocast=False,
         )
 
     def call(self, inputs):
