@@ -77,7 +77,7 @@ def _read_torch(path):
 
 def _damaged(path):
     return ValueError(
-        f"`path_or_mapping` must be a file of tensors, but {path} is damaged or holds more than that."
+        f"`path_or_mapping` must be a file of tensors, but {path} is damaged or holds more."
     )
 
 

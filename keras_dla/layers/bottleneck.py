@@ -25,6 +25,10 @@ class GateBottleneck(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer=torch_uniform(fan_in))
 
     def call(self, inputs):
+        return self.gates(inputs)
+
+    def gates(self, inputs):
+        """The map itself; a unit calls it directly, which spares the cost of a layer call."""
         hidden = ops.relu(ops.matmul(inputs, self.reduce_kernel) + self.reduce_bias)
         return ops.matmul(hidden, self.expand_kernel) + self.expand_bias
 

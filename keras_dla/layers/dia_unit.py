@@ -54,7 +54,7 @@ class DIAUnit(RecurrentUnit):
 
     def call(self, inputs, states):
         h, c = states
-        gates = self.input_gates(inputs) + self.hidden_gates(h)
+        gates = self.input_gates.gates(inputs) + self.hidden_gates.gates(h)
         i, f, g, o = ops.split(gates, 4, axis=-1)
         c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
         h = ops.sigmoid(o) * ops.sigmoid(c)

@@ -43,10 +43,8 @@ class DynamicLight(LightLayerAttention):
         report(self, index, scales=d)
         return {**memory, "scales": d}
 
-    def attend(self, x, y, memory, index: int):
-        output, state = super().attend(x, y, memory, index)
+    def excitation(self, memory, index: int):
+        """Returns lambda * depthwise(o): a depthwise convolution with a scaled kernel."""
         if self.formulation == "paper":
-            return output, state
-        # lambda * depthwise(o) is a depthwise convolution with a scaled kernel.
-        output = output + self.excite(memory["output"], scale=self.decays[index])
-        return output, {"output": output}
+            return None
+        return self.excite(memory["output"], scale=self.decays[index])

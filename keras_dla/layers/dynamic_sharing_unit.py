@@ -135,7 +135,7 @@ class DynamicSharingUnit(RecurrentUnit):
 
     def _official_step(self, y, states):
         h, c = states
-        i, f, g = ops.split(self.input_gates(y) + self.hidden_gates(h), 3, axis=-1)
+        i, f, g = ops.split(self.input_gates.gates(y) + self.hidden_gates.gates(h), 3, axis=-1)
         c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
         h = self._normalize(c)
         return h, [h, c]

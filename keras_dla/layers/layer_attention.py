@@ -94,7 +94,9 @@ class LayerAttention(LayerInteraction):
         output = self.norms[index](output)
         if self.rectify:
             output = ops.relu(output)
-        return x + self.drop_path(output)
+        if self.drop_path.rate:
+            output = self.drop_path(output)
+        return x + output
 
     def project(self, y, index: int):
         """Returns the layer's query `[batch, channels]` and key `[batch, 1, channels]`."""

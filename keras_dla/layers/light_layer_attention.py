@@ -79,8 +79,13 @@ class LightLayerAttention(LayerAttention):
         kept = decay * memory.get("scales", ops.ones_like(y))
         weights = ops.stack([kept, self.by_channel(gate)], axis=1)
         maps = [memory["output"], self.values[index](x)]
-        output = weighted_sum(maps, ops.cast(weights, self.compute_dtype), self.data_format)
+        weights = ops.cast(weights, self.compute_dtype)
+        output = weighted_sum(maps, weights, self.data_format, self.excitation(memory, index))
         return output, {"output": output}
+
+    def excitation(self, memory, index: int):
+        """Returns what is added to the sum of Eq. 3: nothing, unless a subclass says otherwise."""
+        return None
 
     def state_spec(self, features, state, shortcut, index):
         return {"output": keras.KerasTensor(features.shape, self.compute_dtype)}

@@ -7,10 +7,14 @@ class WeightedSum(torch.autograd.Function):
     """Keeps the maps and the weights for the backward pass, and no product of them."""
 
     @staticmethod
-    def forward(ctx, spatial_axes, weights, *maps):
+    def forward(ctx, spatial_axes, rest, weights, *maps):
         ctx.spatial_axes = spatial_axes
         ctx.save_for_backward(weights, *maps)
-        total = maps[0] * weights[0]
+        ctx.has_rest = rest is not None
+        if ctx.has_rest:
+            total = torch.addcmul(rest, maps[0], weights[0])
+        else:
+            total = maps[0] * weights[0]
         for feature_map, weight in zip(maps[1:], weights[1:], strict=True):
             total.addcmul_(feature_map, weight)
         return total
@@ -25,14 +29,15 @@ class WeightedSum(torch.autograd.Function):
                 for feature_map in maps
             ]
         )
-        return None, of_weights, *(gradient * weight for weight in weights)
+        of_rest = gradient if ctx.has_rest else None
+        return None, of_rest, of_weights, *(gradient * weight for weight in weights)
 
 
-def weighted_sum(maps, weights, data_format):
+def weighted_sum(maps, weights, data_format, rest=None):
     """See `keras_dla.layers.weighted_sum.weighted_sum`."""
     # A map's worth of arithmetic needs a weight for every map: [n, batch, 1, 1, channels].
     axes = (1, 2) if data_format == "channels_last" else (2, 3)
     weights = weights.movedim(1, 0)
     for axis in axes:
         weights = weights.unsqueeze(axis + 1)
-    return WeightedSum.apply(axes, weights, *maps)
+    return WeightedSum.apply(axes, rest, weights, *maps)

@@ -117,25 +117,26 @@ def test_gradients_stay_as_they_are():
     assert_equal(gradients, gradients_of_step(0), tolerance=0)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the stateless path is JAX's")
-def test_stateless_and_compiled_on_jax():
-    import jax
+# The stateless path is JAX's.
+if keras.backend.backend() == "jax":
 
-    weights = variables()
-    optimizer = SGD(schedule(), momentum=0.9, weight_decay=0.1)
-    optimizer.build(weights)
-    step_function = jax.jit(optimizer.stateless_apply)
-    state = [variable.value for variable in optimizer.variables]
-    values = [weight.value for weight in weights]
-    for step in range(STEPS):
-        values, state = step_function(state, gradients_of_step(step), values)
-    assert_equal(values, expected_weights(momentum=0.9, weight_decay=0.1))
+    def test_stateless_and_compiled_on_jax():
+        import jax
+
+        weights = variables()
+        optimizer = SGD(schedule(), momentum=0.9, weight_decay=0.1)
+        optimizer.build(weights)
+        step_function = jax.jit(optimizer.stateless_apply)
+        state = [variable.value for variable in optimizer.variables]
+        values = [weight.value for weight in weights]
+        for step in range(STEPS):
+            values, state = step_function(state, gradients_of_step(step), values)
+        assert_equal(values, expected_weights(momentum=0.9, weight_decay=0.1))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+# XLA is for TensorFlow and JAX.
+@pytest.mark.parametrize("jit_compile", [False] + [True] * (keras.backend.backend() != "torch"))
 def test_fit_equals_the_formula(jit_compile):
-    if jit_compile and keras.backend.backend() == "torch":
-        pytest.skip("XLA is for TensorFlow and JAX")
     generator = np.random.default_rng(0)
     x = generator.normal(size=(8, 3)).astype("float32")
     y = generator.normal(size=(8, 1)).astype("float32")
