@@ -48,7 +48,7 @@ class EfficientChannelAttention(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        y = global_average_pool(inputs, self.data_format)
+        y = ops.cast(global_average_pool(inputs, self.data_format), self.variable_dtype)
         gate = ops.sigmoid(convolve_channels(y, self.kernel))
         gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
         return ops.cast(inputs, self.compute_dtype) * gate

@@ -15,6 +15,15 @@ INTERACTIONS = ("se", "eca", "dianet", "mrla_b", "mrla_l", "dla_b", "dla_l")
 WITH_UNIT = ("dianet", "dla_b", "dla_l")
 
 
+def check_unit(unit: object, interaction: object) -> None:
+    """Raises `ValueError` for a `unit` that `interaction` would not use."""
+    if unit is not None and interaction not in WITH_UNIT:
+        raise ValueError(
+            f"`unit` must be None unless `interaction` is one of "
+            f"{', '.join(map(repr, WITH_UNIT))}, but is {unit!r} with {interaction!r}."
+        )
+
+
 def make_interaction(
     name: str,
     reduction: int,
@@ -36,11 +45,7 @@ def make_interaction(
     Raises:
         ValueError: if `unit` is given to an interaction without one.
     """
-    if unit is not None and name not in WITH_UNIT:
-        raise ValueError(
-            f"`unit` must be None unless `interaction` is one of "
-            f"{', '.join(map(repr, WITH_UNIT))}, but is {unit!r} with {name!r}."
-        )
+    check_unit(unit, name)
     attention = {"drop_path": drop_path, "formulation": formulation, "data_format": data_format}
     dynamic = {"unit": unit or "dsu", "reduction": reduction, **attention}
     makers = {

@@ -15,7 +15,7 @@ from keras_dla.layers.validation import (
     standardize_data_format,
 )
 from keras_dla.models.blocks import bottleneck, conv_bn
-from keras_dla.models.interactions import INTERACTIONS, make_interaction
+from keras_dla.models.interactions import INTERACTIONS, check_unit, make_interaction
 from keras_dla.models.stage import stage
 
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -188,6 +188,7 @@ def stage_depths(depth: int, stem: str) -> tuple[int, ...]:
 def resolve_interaction(interaction, reduction, drop_path, formulation, data_format, unit=None):
     """Returns the layer to copy for `interaction`, which may be one already."""
     if interaction is None or isinstance(interaction, keras.layers.Layer):
+        check_unit(unit, interaction)
         return interaction
     if interaction not in INTERACTIONS:
         raise ValueError(

@@ -43,6 +43,7 @@ class Sum(keras.layers.Layer):
         self.maps = [self.constant(feature_map) for feature_map in maps]
         self.sum_weights = self.constant(weights)
         self.rest = None if rest is None else self.constant(rest)
+        self.built = True
 
     def constant(self, value):
         return self.add_weight(value.shape, lambda shape, dtype: keras.ops.convert_to_tensor(value))

@@ -1,0 +1,52 @@
+"""The scales d by which dynamic layer attention refreshes the features of old layers (Eq. 6)."""
+
+import keras
+import numpy as np
+
+from keras_dla.analysis.stages import measure_stages
+
+
+def feature_scales(
+    model: keras.Model, images: np.ndarray, batch_size: int = 32
+) -> dict[str, np.ndarray]:
+    """Returns the scales d of every channel, for each layer that refreshes.
+
+    Args:
+        model: a Keras model that holds `DynamicLayerAttention` at any level.
+        images: `[batch, height, width, channels]` or channels first, normalised as the model
+            expects it.
+        batch_size: integer, how many images run at once.
+
+    Returns:
+        A dictionary from the name of each dynamic layer, in the order of the stages, to an array.
+        In light mode, where one map stands for all old layers: `[batch, layers, channels]`. In base
+        mode: `[batch, layers, layers, channels]`, with the layer that refreshes in the rows and
+        the refreshed one (its values) in the columns; ones where nothing is refreshed.
+        Static layers are left out.
+
+    Raises:
+        ValueError: if the model holds no layer attention, or `images` are not a batch of images.
+
+    Example:
+    >>> import numpy as np
+    >>> import keras_dla
+    >>> model = keras_dla.models.DLAResNet20(classes=10, data_format="channels_last")
+    >>> scales = keras_dla.analysis.feature_scales(model, np.ones((1, 32, 32, 3), "float32"))
+    >>> scales["stage3_interaction"].shape
+    (1, 2, 256)
+    """
+    return measure_stages(model, images, batch_size, scales_of_stage)
+
+
+def scales_of_stage(layers: list[dict[str, np.ndarray]]) -> np.ndarray | None:
+    """Returns the scales from what each layer of a stage reported; `None` if it is static."""
+    if all("scales" in layer for layer in layers):
+        return np.stack([layer["scales"] for layer in layers], axis=1)
+    # The first layer of the base mode has nothing to refresh yet.
+    if not all("scales" in layer for layer in layers[1:]) or len(layers) == 1:
+        return None
+    batch, _, channels = layers[1]["scales"].shape
+    scales = np.ones((batch, len(layers), len(layers), channels), layers[1]["scales"].dtype)
+    for index, layer in enumerate(layers[1:], start=1):
+        scales[:, index, :index] = layer["scales"]
+    return scales

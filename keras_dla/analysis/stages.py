@@ -1,0 +1,127 @@
+"""Runs a model and sorts by stage what its layer attentions report on the way."""
+
+import contextlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dla.layers import DynamicLayerAttention
+from keras_dla.layers.layer_attention import LayerAttention
+from keras_dla.layers.observation import observe
+from keras_dla.layers.validation import check_positive_integer
+
+
+def measure_stages(
+    model: keras.Model, images, batch_size: int, measure: Callable
+) -> dict[str, np.ndarray]:
+    """Returns what `measure` makes of each stage, by the name of the stage's layer.
+
+    Args:
+        model: a Keras model or layer that holds layer attention at any level.
+        images: `[batch, height, width, channels]` or channels first, as `model` takes them.
+        batch_size: integer, how many images run at once.
+        measure: function of a list with one dictionary a layer, from the names of the reported
+            tensors to arrays; it returns an array `[batch, ...]`, or `None` to leave out the stage.
+
+    Raises:
+        ValueError: if an argument is not as described, or the model holds no layer attention.
+    """
+    images = _checked_images(model, images, batch_size)
+    _build(model, images)
+    batches = [
+        _measure_batch(model, images[start : start + batch_size], measure)
+        for start in range(0, len(images), batch_size)
+    ]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _measure_batch(model, images, measure):
+    measured = {name: measure(layers) for name, layers in _stages(model, images).items()}
+    return {name: array for name, array in measured.items() if array is not None}
+
+
+def _checked_images(model, images, batch_size):
+    check_positive_integer("batch_size", batch_size)
+    if not isinstance(model, keras.layers.Layer):
+        raise ValueError(f"`model` must be a Keras model, but is {type(model).__name__}.")
+    images = ops.convert_to_numpy(images)
+    if images.ndim != 4 or not len(images):
+        raise ValueError(
+            f"`images` must be a batch of at least one image, with 4 axes, "
+            f"but has shape {images.shape}."
+        )
+    return images
+
+
+def _build(model, images):
+    """Keras traces a layer that it builds at its first call; what it reports then is no array."""
+    if not all(layer.built for layer in model._flatten_layers()):
+        model(images[:1], training=False)
+
+
+def _stages(model, images) -> dict[str, list[dict[str, np.ndarray]]]:
+    """Returns for every stage, in the order of the calls, what each of its layers reports."""
+    with observe() as observations, _without_gradients():
+        model(images, training=False)
+    # Other interactions report as well, but scores are what layer attention has.
+    observations = [seen for seen in observations if isinstance(seen[0], LayerAttention)]
+    if not observations:
+        raise ValueError(
+            f"`model` must hold layer attention (BaseLayerAttention, LightLayerAttention or "
+            f"DynamicLayerAttention), but {model.name!r} called none."
+        )
+    names = _names_of_inner_layers(model)
+    stages, latest = {}, {}
+    for layer, index, tensors in observations:
+        stage = latest.get(id(layer))
+        # The same tensor of the same index again: a model that is called twice inside another.
+        if stage is None or tensors.keys() & stage.get(index, {}).keys():
+            name = names.get(id(layer), layer.name)
+            _check_first(name, index)
+            stage = latest[id(layer)] = {}
+            stages[_free_name(name, stages)] = stage
+        stage.setdefault(index, {}).update(_arrays(tensors))
+    return {name: [stage[index] for index in sorted(stage)] for name, stage in stages.items()}
+
+
+def _check_first(name, index):
+    if index:
+        raise ValueError(
+            f"`model` must not take turns between two stages with the one layer {name!r}, "
+            f"because what it reports of them cannot be told apart."
+        )
+
+
+def _arrays(tensors):
+    # Weights among them become tensors first: NumPy warns about a Keras variable.
+    return {
+        name: ops.convert_to_numpy(ops.convert_to_tensor(tensor))
+        for name, tensor in tensors.items()
+    }
+
+
+def _names_of_inner_layers(model):
+    """The attention inside a dynamic layer reports; the layer around it has the stage's name."""
+    return {
+        id(layer.attention): layer.name
+        for layer in model._flatten_layers()
+        if isinstance(layer, DynamicLayerAttention)
+    }
+
+
+def _free_name(name, taken):
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
+
+
+def _without_gradients():
+    """PyTorch keeps every map for a backward pass unless it is told that there is none."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from keras_dla.analysis import plot_predictions
+
+pytest.importorskip("matplotlib")
+
+NAMES = ("cat", "dog", "cow")
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3)).astype("uint8")
+LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1])
+PREDICTIONS = np.array([0, 1, 1, 0, 1, 2, 0, 1])
+
+
+def pictures(figure):
+    return [axis for axis in figure.axes if axis.images]
+
+
+def test_draws_every_picture_with_its_two_classes():
+    drawn = pictures(plot_predictions(IMAGES, LABELS, PREDICTIONS, NAMES, title="animals"))
+    assert len(drawn) == len(IMAGES)
+    for axis, image, label, prediction in zip(drawn, IMAGES, LABELS, PREDICTIONS, strict=True):
+        np.testing.assert_array_equal(axis.images[0].get_array(), image)
+        assert axis.get_title() == f"true: {NAMES[label]}\npredicted: {NAMES[prediction]}"
+
+
+def test_the_wrong_ones_have_a_frame():
+    drawn = pictures(plot_predictions(IMAGES, LABELS, PREDICTIONS, NAMES))
+    framed = [axis.spines["left"].get_visible() for axis in drawn]
+    assert framed == (LABELS != PREDICTIONS).tolist()
+
+
+def test_probabilities_are_taken_as_well():
+    probabilities = np.eye(3)[PREDICTIONS]
+    titles = [a.get_title() for a in pictures(plot_predictions(IMAGES, LABELS, PREDICTIONS, NAMES))]
+    figure = plot_predictions(IMAGES, LABELS, probabilities, NAMES)
+    assert [axis.get_title() for axis in pictures(figure)] == titles
+
+
+def test_writes_the_file_and_nothing_else(tmp_path):
+    plot_predictions(IMAGES, LABELS, PREDICTIONS, NAMES, tmp_path / "sheet.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "predictions"),
+    [
+        (IMAGES[:3], LABELS, PREDICTIONS),
+        (IMAGES, LABELS[:3], PREDICTIONS),
+        (IMAGES[:0], LABELS[:0], PREDICTIONS[:0]),
+        (IMAGES[0], LABELS[:4], PREDICTIONS[:4]),
+    ],
+)
+def test_arrays_that_do_not_fit_are_one_sentence(images, labels, predictions):
+    with pytest.raises(ValueError, match="must have an equal length of at least 1"):
+        plot_predictions(images, labels, predictions, NAMES)

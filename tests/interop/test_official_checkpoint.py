@@ -1,0 +1,195 @@
+"""A checkpoint is loaded whole or not at all."""
+
+import keras
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from keras_dla.interop import load_official_checkpoint
+from keras_dla.interop.official_names import official_entries
+from keras_dla.models import ResNet
+from tests.layers.test_layer_interaction import RunningMean
+
+NETWORKS = [None, "se", "eca", "dianet", "mrla_b", "mrla_l", "dla_b", "dla_l"]
+
+
+def checkpoint(model, prefix="", seed=0):
+    """A random tensor for every weight of `model`, under its name in the authors' code."""
+    rng = np.random.default_rng(seed)
+    return {
+        prefix + entry.name: rng.normal(size=entry.torch_shape).astype("float32")
+        for entry in official_entries(model)
+    }
+
+
+def small(name="dla_l", **kwargs):
+    return ResNet(11, name, classes=3, **kwargs)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_weight_has_a_name_and_gets_its_tensor(name):
+    model = small(name)
+    entries = official_entries(model)
+    of_seeds = sum("seed_generator" in weight.path for weight in model.weights)
+    assert len(entries) == len({entry.name for entry in entries}) == len(model.weights) - of_seeds
+    assert len({id(entry.variable) for entry in entries}) == len(entries)
+    tensors = checkpoint(model)
+    load_official_checkpoint(model, tensors)
+    for entry in entries:
+        weight = keras.ops.convert_to_numpy(entry.variable)
+        np.testing.assert_array_equal(entry.kind.to_torch(weight), tensors[entry.name])
+
+
+def test_axes_of_a_convolution_a_linear_map_and_a_depthwise_kernel():
+    model = small("dla_b")
+    tensors = checkpoint(model)
+    load_official_checkpoint(model, tensors)
+    interaction = model.get_layer("stage1_interaction")
+    pairs = [
+        (model.get_layer("stem_conv1").kernel, "conv1.weight", (2, 3, 1, 0)),
+        (model.get_layer("classifier").kernel, "fc.weight", (1, 0)),
+        (
+            interaction.unit.hidden_gates.expand_kernel,
+            "stages.0.lstm.w_hh.0.seq.2.weight",
+            (1, 0),
+        ),
+    ]
+    for weight, name, axes in pairs:
+        expected = tensors[name].transpose(axes)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), expected)
+    name = "stages.0.attention.0.layer_attention.layer_attention.Wv.weight"
+    kernel = keras.ops.convert_to_numpy(interaction.attention.values[0].kernel)
+    np.testing.assert_array_equal(kernel, tensors[name][:, 0].transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("kind", [".pth", ".pth.tar", ".safetensors"])
+def test_from_files(tmp_path, kind):
+    model = small()
+    tensors = checkpoint(model, "module.")
+    path = tmp_path / f"weights{kind}"
+    if kind == ".safetensors":
+        save_file(tensors, path)
+    else:
+        state = {name: torch.tensor(array) for name, array in tensors.items()}
+        state["module.bn1.num_batches_tracked"] = torch.tensor(3)
+        torch.save({"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}}, path)
+    load_official_checkpoint(model, path)
+    for entry in official_entries(model):
+        weight = entry.kind.to_torch(keras.ops.convert_to_numpy(entry.variable))
+        np.testing.assert_array_equal(weight, tensors[f"module.{entry.name}"])
+
+
+def test_imagenet_names():
+    model = ResNet(50, "dla_l", stem="imagenet", classes=2)
+    names = {entry.name for entry in official_entries(model)}
+    assert {
+        "conv1.weight",
+        "layer4.layers.2.conv3.weight",
+        "layer1.layers.0.downsample.1.running_var",
+        "layer3.attention.5.layer_attention.mrla.Wq.weight",
+        "layer2.attention.0.layer_attention.lambda_t",
+        "layer1.attention.0.bn_layer_attention.bias",
+        "layer4.lstm.w_ih.0.seq.0.weight",
+        "layer2.extict.weight",
+        "fc.bias",
+    } <= names
+
+
+def check_refused(model, source, *fragments):
+    """The error is one sentence with `fragments`, and every weight is what it was."""
+    before = model.get_weights()
+    with pytest.raises(ValueError) as caught:
+        load_official_checkpoint(model, source)
+    message = str(caught.value)
+    assert "\n" not in message
+    for fragment in fragments:
+        assert fragment in message
+    for mine, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_missing_tensor():
+    model = small()
+    tensors = checkpoint(model)
+    del tensors["fc.bias"]
+    check_refused(model, tensors, "fc.bias missing.")
+
+
+def test_a_tensor_left_over():
+    model = small()
+    tensors = {**checkpoint(model), "head.weight": np.ones(3)}
+    check_refused(model, tensors, "head.weight left over.")
+
+
+def test_a_tensor_of_another_shape():
+    model = small()
+    tensors = {**checkpoint(model), "fc.weight": np.ones((5, 256), "float32")}
+    check_refused(model, tensors, "fc.weight (5, 256) for (3, 256) of another shape.")
+
+
+def test_many_problems_are_counted():
+    model = small()
+    tensors = checkpoint(model)
+    for name in list(tensors)[:10]:
+        tensors[f"other.{name}"] = tensors.pop(name)
+    check_refused(model, tensors, "and 7 more missing; ", "and 7 more left over.")
+
+
+@pytest.mark.parametrize("other", [None, "mrla_l"])
+def test_the_checkpoint_of_another_network(other):
+    check_refused(small("dla_l"), checkpoint(small(other)), " missing; ", " left over.")
+
+
+def test_the_checkpoint_of_the_other_variant():
+    """DLA-B's tensors are DLA-L's without lambda and the stage's depthwise kernel."""
+    tensors = checkpoint(small("dla_b"))
+    check_refused(small("dla_l"), tensors, "lambda_t, stages.0.excite.weight, ", " missing.")
+    check_refused(small("dla_b"), checkpoint(small("dla_l")), " left over.")
+
+
+def test_the_checkpoint_of_another_depth():
+    check_refused(small(), checkpoint(ResNet(20, "dla_l", classes=3)), "left over")
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    model = small()
+    path = tmp_path / "truncated.pth"
+    torch.save({name: torch.tensor(a) for name, a in checkpoint(model).items()}, path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    check_refused(model, path, "truncated.pth is damaged")
+    check_refused(model, tmp_path / "absent.pth", "there is no")
+
+
+def test_values_that_are_not_numbers_of_a_tensor():
+    model = small()
+    tensors = {**checkpoint(model), "fc.bias": "text"}
+    check_refused(model, tensors, "must hold numeric tensors, but 'fc.bias'")
+
+
+def test_models_that_the_authors_did_not_publish():
+    sentence = "`model` must be one of the networks the authors published"
+    own = ResNet(11, RunningMean(1), classes=3)
+    check_refused(own, checkpoint(small(None)), sentence)
+    inputs = keras.Input((4,))
+    check_refused(keras.Model(inputs, keras.layers.Dense(2)(inputs)), {"w": np.ones(2)}, sentence)
+
+
+def test_a_model_in_the_formulation_of_the_paper():
+    model = small("dla_l", formulation="paper")
+    check_refused(model, checkpoint(small("dla_l")), "formulation", "'paper'")
+    # MRLA-L has the same weights in every formulation.
+    model = small("mrla_l", formulation="paper")
+    load_official_checkpoint(model, checkpoint(model))
+
+
+def test_a_unit_that_the_authors_did_not_publish():
+    model = small("dla_l", unit="lstm")
+    check_refused(model, checkpoint(small("dla_l")), "but has LSTMUnit")
+
+
+def test_without_the_top():
+    model = small(include_top=False)
+    tensors = checkpoint(model)
+    assert "fc.weight" not in tensors
+    load_official_checkpoint(model, tensors)

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_dla.layers import Conv2D
+from tests.layers.stages import channels_first, from_channels_first
+
+
+def padded_on_both_sides(x, kernel, strides):
+    """NCHW convolution, zero-padded by (size - 1) // 2 on every side, as PyTorch has it."""
+    half = (kernel.shape[0] - 1) // 2
+    x = np.pad(x, ((0, 0), (0, 0), (half, half), (half, half)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(2, 3))
+    return np.einsum("bchwij,ijcd->bdhw", windows[:, :, ::strides, ::strides], kernel)
+
+
+@settings(deadline=None, max_examples=12)
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel_size=st.sampled_from([1, 3, 7]),
+    strides=st.sampled_from([1, 2]),
+    data_format=st.sampled_from(["channels_last", "channels_first"]),
+)
+def test_pads_every_side_alike(size, kernel_size, strides, data_format):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 3, *size)).astype("float32")
+    convolution = Conv2D(4, kernel_size, strides, data_format=data_format)
+    outputs = convolution(from_channels_first(x, data_format))
+    expected = padded_on_both_sides(x, np.array(convolution.kernel), strides)
+    np.testing.assert_allclose(channels_first(outputs, data_format), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_config_round_trip(data_format):
+    convolution = Conv2D(4, 3, 2, data_format=data_format, name="stem")
+    copied = Conv2D.from_config(convolution.get_config())
+    assert copied.get_config() == convolution.get_config()
+    assert copied.strides == (2, 2)
+    assert not copied.use_bias

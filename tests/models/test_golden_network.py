@@ -1,0 +1,48 @@
+"""Whole networks against logits and losses computed with the authors' code."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.interop import load_official_checkpoint
+from keras_dla.models import ResNet
+from tests import golden
+
+CASES = [
+    *((name, "official", "channels_last") for name in golden.NETWORKS),
+    *((name, "official", "channels_first") for name in golden.NETWORKS),
+    ("dla_b", "verbatim", "channels_last"),
+    ("dla_l", "verbatim", "channels_last"),
+]
+
+
+@pytest.mark.parametrize(("name", "formulation", "data_format"), CASES)
+def test_network_equals_the_authors(name, formulation, data_format):
+    arrays = golden.load_shared(f"cifar_{name}_29")
+    suffix = "_verbatim" if formulation == "verbatim" else ""
+    model = ResNet(
+        29,
+        golden.NETWORKS[name][0],
+        classes=100,
+        classifier_activation=None,
+        formulation=formulation,
+        data_format=data_format,
+    )
+    prefix = "module." if data_format == "channels_first" else ""
+    load_official_checkpoint(model, golden.part(arrays, "state/", prefix))
+    images = golden.as_format(arrays["input"], data_format)
+    golden.assert_close(model(images, training=False), arrays["logits_eval" + suffix], 1e-5)
+
+    logits = model(images, training=True)
+    golden.assert_close(logits, arrays["logits_train" + suffix], 1e-5)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(arrays["labels"], logits)
+    expected = float(arrays["loss_train" + suffix])
+    assert abs(float(np.asarray(keras.ops.convert_to_numpy(loss))) - expected) < 1e-5 * expected
+
+
+@pytest.mark.parametrize("name", ["dla_b", "dla_l"])
+def test_the_verbatim_arrays_are_others(name):
+    """Otherwise the tests of the two formulations could not tell them apart."""
+    arrays = golden.load_shared(f"cifar_{name}_29")
+    difference = np.abs(arrays["logits_train"] - arrays["logits_train_verbatim"]).max()
+    assert difference > 1e-3 * np.abs(arrays["logits_train"]).max()

@@ -1,0 +1,54 @@
+"""Whole networks through `.keras` files."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_dla.layers import LayerInteraction
+from keras_dla.models import ResNet
+from keras_dla.models.interactions import INTERACTIONS
+from tests.layers.stages import randomize
+
+
+def round_trip(model, path):
+    randomize(model)
+    model.save(path / "model.keras")
+    loaded = keras.saving.load_model(path / "model.keras")
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    outputs = ops.convert_to_numpy(model(x))
+    np.testing.assert_allclose(ops.convert_to_numpy(loaded(x)), outputs, rtol=1e-4, atol=1e-5)
+    assert len(loaded.weights) == len(model.weights)
+    for layer, copied in zip(model.layers, loaded.layers, strict=True):
+        assert layer.name == copied.name
+        if isinstance(layer, LayerInteraction):
+            assert len(copied._inbound_nodes) == len(layer._inbound_nodes) == copied.depth
+    return loaded
+
+
+@pytest.mark.parametrize("name", [None, *INTERACTIONS])
+def test_every_interaction(tmp_path, name):
+    depth = 20 if name in ("dla_b", "dla_l") else 11
+    model = ResNet(depth, name, classes=5, data_format="channels_last", classifier_activation=None)
+    round_trip(model, tmp_path)
+
+
+@pytest.mark.parametrize("unit", ["dsu", "dia", "lstm", "rnn"])
+def test_every_unit(tmp_path, unit):
+    arguments = {"classes": 5, "data_format": "channels_last", "classifier_activation": None}
+    loaded = round_trip(ResNet(11, "dianet", unit=unit, **arguments), tmp_path)
+    assert loaded.get_layer("stage3_interaction").get_config()["unit"] == unit
+
+
+def test_a_function_that_makes_the_users_own_unit(tmp_path):
+    model = ResNet(
+        20,
+        "dla_l",
+        classes=5,
+        unit=lambda channels: keras.layers.GRUCell(channels),
+        data_format="channels_last",
+        classifier_activation=None,
+    )
+    loaded = round_trip(model, tmp_path)
+    units = [loaded.get_layer(f"stage{number}_interaction").unit for number in (1, 2, 3)]
+    assert [unit.units for unit in units] == [64, 128, 256]

@@ -1,0 +1,28 @@
+"""What `import keras_dla` brings in."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+import keras_dla
+import keras_dla.interop
+heavy = ("tensorflow", "keras_cv", "tensorflow_datasets", "safetensors")
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_neither_tensorflow_nor_keras_cv(backend):
+    pytest.importorskip(backend)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
