@@ -5,7 +5,7 @@ import numpy as np
 
 
 def gradients(model, inputs, cotangent, training=True):
-    """Returns the output, d/d inputs and d/d trainable weights of sum(model(inputs) * cotangent)."""
+    """Returns the output and the gradients of sum(output * cotangent) by inputs and weights."""
     backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
     output, input_grad, weight_grads = backend(model, inputs, cotangent, training)
     weights = model.trainable_variables

@@ -46,7 +46,7 @@ def check_against_golden(unit, arrays):
 
 
 def save_and_load(unit, tmp_path):
-    """Saves a model with `unit` in `keras.layers.RNN`, checks it loaded, returns the loaded unit."""
+    """Saves a model with `unit` in `keras.layers.RNN`, loads it, returns the loaded unit."""
     steps = keras.Input((None, unit.units))
     model = keras.Model(steps, keras.layers.RNN(unit, return_sequences=True, name="rnn")(steps))
     randomize(model)
