@@ -25,7 +25,7 @@ from keras_dla.training import Recipe, compile_model
 RECIPE = Recipe(
     name="quickstart",
     epochs=4,
-    batch_size=42,
+    batch_size=28,
     learning_rate=0.05,
     momentum=0.9,
     weight_decay=1e-4,

@@ -35,8 +35,9 @@ def wide_floats(policy):
     """JAX knows float64 only where it is asked to."""
     if policy == "float64" and keras.backend.backend() == "jax":
         import jax
+        import jax.experimental
 
-        return (getattr(jax, "enable_x64", None) or jax.experimental.enable_x64)(True)
+        return (jax if hasattr(jax, "enable_x64") else jax.experimental).enable_x64(True)
     return contextlib.nullcontext()
 
 
