@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_dla.layers import DynamicLayerAttention
+
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "custom_network.py"
 
 
@@ -27,5 +29,5 @@ def test_trains_saves_and_loads(tmp_path):
     images = np.zeros((2, 32, 32, 3) if channels_last else (2, 3, 32, 32), "float32")
     assert model(images).shape == (2, 3)
     # One layer of attention a stage, however often it is called.
-    names = [layer.name for layer in model.layers if layer.name.endswith("stage")]
-    assert names == ["light_stage", "base_stage"]
+    stages = [layer for layer in model.layers if isinstance(layer, DynamicLayerAttention)]
+    assert [stage.name for stage in stages] == ["light_stage", "base_stage"]

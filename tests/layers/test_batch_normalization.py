@@ -66,6 +66,17 @@ def test_moving_statistics_equal_kerass(data_format, trainable):
     assert sum(moved) == (2 if trainable else 0)
 
 
+def test_a_small_variance_moves_without_epsilon_in_it():
+    moved = []
+    for model in pair("channels_last"):
+        layer = model.layers[1]
+        layer.moving_variance.assign(np.zeros(6, "float32"))
+        model(0.01 * maps("channels_last"), training=True)
+        moved.append(ops.convert_to_numpy(layer.moving_variance))
+    # Epsilon is a tenth of this variance.
+    np.testing.assert_allclose(*moved, rtol=1e-3)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_one_pixel(training):
     """A batch of one pixel has no variance."""

@@ -6,7 +6,15 @@ import pytest
 from keras import ops
 
 from keras_dla.layers import LayerInteraction
-from tests.layers.stages import INTERACTIONS, interaction, random_maps, run
+from tests.gradients import gradients
+from tests.layers.stages import (
+    INTERACTIONS,
+    functional,
+    interaction,
+    random_maps,
+    randomize,
+    run,
+)
 
 MAPS = np.ones((2, 4, 4, 64), "float32")
 
@@ -88,6 +96,23 @@ def test_gates_are_computed_as_the_docstring_says():
         gate = ops.convert_to_numpy(gate)[:, :, None, None]
         expected = np.maximum(branch * gate + shortcut, 0)
         np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "formulation"),
+    [*((name, "official") for name in INTERACTIONS), ("dla_b", "paper"), ("dla_l", "paper")],
+)
+def test_every_weight_is_reached(name, formulation):
+    layer = INTERACTIONS[name](2, formulation=formulation, data_format="channels_last")
+    model = randomize(functional(layer, depth=2))
+    rng = np.random.default_rng(0)
+    images, cotangent = rng.normal(size=(2, 2, 4, 4, 64)).astype("float32")
+    _, _, grads = gradients(model, images, cotangent)
+    unreached = [w.path for w in model.trainable_variables if not np.abs(grads[id(w)]).any()]
+    # In the base versions the first softmax of a stage sees one key, so f_q has no say; in the
+    # paper's light version the first lambda multiplies o^0 = 0.
+    none_in_first_layer = name in ("mrla_b", "dla_b") or (name, formulation) == ("dla_l", "paper")
+    assert len(unreached) == none_in_first_layer, unreached
 
 
 @keras.saving.register_keras_serializable(package="keras_dla_tests")

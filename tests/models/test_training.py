@@ -1,4 +1,4 @@
-"""Networks learn, drop paths and reach every weight, without a warning."""
+"""Networks train and drop paths without a warning."""
 
 import warnings
 
@@ -8,15 +8,13 @@ import pytest
 from keras import ops
 
 from keras_dla.models import ResNet
-from keras_dla.models.interactions import INTERACTIONS
-from tests.gradients import gradients
 
 
 def images(batch=4, size=8):
     return np.random.default_rng(0).normal(size=(batch, size, size, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("name", ["dianet", "mrla_l", "dla_b", "dla_l"])
+@pytest.mark.parametrize("name", ["dla_b", "dla_l"])
 def test_no_warning_from_building_to_predicting(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -33,32 +31,9 @@ def test_no_warning_from_building_to_predicting(name):
     assert any((a != b).any() for a, b in zip(after, before, strict=True))
 
 
-@pytest.mark.parametrize(
-    ("name", "formulation"),
-    [*((name, "official") for name in INTERACTIONS), ("dla_b", "paper"), ("dla_l", "paper")],
-)
-def test_every_weight_is_reached(name, formulation):
-    model = ResNet(
-        20,
-        name,
-        classes=3,
-        formulation=formulation,
-        data_format="channels_last",
-        classifier_activation=None,
-    )
-    cotangent = np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
-    _, _, grads = gradients(model, images(), cotangent)
-    unreached = [w.path for w in model.trainable_variables if not np.abs(grads[id(w)]).any()]
-    assert all(np.isfinite(grad).all() for grad in grads.values())
-    # In the base versions the first softmax of a stage sees one key, so f_q has no say; in the
-    # paper's light version the first lambda multiplies o^0 = 0.
-    none_in_first_layer = name in ("mrla_b", "dla_b") or (name, formulation) == ("dla_l", "paper")
-    assert len(unreached) == (3 if none_in_first_layer else 0), unreached
-
-
 def test_drop_path_acts_in_training_only():
-    with_drop = ResNet(20, "dla_l", classes=3, drop_path=0.5, data_format="channels_last")
-    without = ResNet(20, "dla_l", classes=3, data_format="channels_last")
+    with_drop = ResNet(11, "dla_l", classes=3, drop_path=0.5, data_format="channels_last")
+    without = ResNet(11, "dla_l", classes=3, data_format="channels_last")
     trained = [w for w in with_drop.weights if "seed_generator" not in w.path]
     for mine, theirs in zip(
         [w for w in without.weights if "seed_generator" not in w.path], trained, strict=True
