@@ -8,7 +8,6 @@ python run.py test --backends jax --quick
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ OLDEST_KERAS = "keras==3.10.0"
 def environment(job: str) -> Path:
     """Makes the environment of a job where it is missing or out of date; returns its Python."""
     folder = ENVIRONMENTS / job
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python = python_of(folder)
     stamp = folder / "stamp"
     if not stamp.is_file() or stamp.read_text() != requirements():
         print(f"Setting up {folder.relative_to(ROOT)} ...", flush=True)
@@ -37,16 +36,20 @@ def environment(job: str) -> Path:
     return python
 
 
+def python_of(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
 def requirements() -> str:
     """Changes whenever what has to be installed does."""
     texts = (ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes()
     return hashlib.sha256(texts).hexdigest()
 
 
-def call(*command, **variables) -> None:
+def call(*command, folder: Path = ROOT, **variables) -> None:
     print("$", *(f"{name}={value}" for name, value in variables.items()), *command, flush=True)
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **quiet, **variables})
+    subprocess.run(command, check=True, cwd=folder, env={**os.environ, **quiet, **variables})
 
 
 def quickstart(arguments: list[str]) -> None:
@@ -79,20 +82,20 @@ def oldest_keras(python: Path, backends: list[str]) -> None:
 
 
 def built_package(python: Path) -> None:
-    """Builds the wheel and the sdist, and imports each from an empty environment."""
-    with tempfile.TemporaryDirectory() as folder:
+    """Builds the wheel and the sdist, and installs each into an empty environment."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         call(python, "-m", "build", "--no-isolation", "--outdir", folder, ".")
-        for archive in sorted(Path(folder).glob("keras_dla-*")):
-            target = Path(folder) / archive.name.replace(".", "_")
-            pip = (python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target)
-            call(*pip, "--no-build-isolation", archive)
-            # What is imported must be the archive, not the checkout.
+        for archive in sorted(folder.glob("keras_dla-*")):
+            empty = folder / "empty"
+            venv.create(empty, clear=True, with_pip=True)
+            pip = (python_of(empty), "-m", "pip", "install", "--quiet")
+            call(*pip, "--constraint", CONSTRAINTS, f"keras-dla[jax] @ {archive.as_uri()}")
             check = (
-                "import keras_dla, pathlib; keras_dla.models.DLAResNet20();"
-                f"assert pathlib.Path(keras_dla.__file__).is_relative_to({str(target)!r})"
+                "from keras_dla import data, models; data.load_blood_cells(); models.DLAResNet20()"
             )
-            call(python, "-c", check, KERAS_BACKEND="jax", PYTHONPATH=str(target))
-            shutil.rmtree(target)
+            # From another folder, so that the archive is what is imported.
+            call(python_of(empty), "-c", check, folder=folder, KERAS_BACKEND="jax")
 
 
 def main() -> None:
