@@ -1,14 +1,13 @@
 """The arrays computed with the authors' code, and how to compare with them."""
 
-import os
 from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
+
+from tests.data.shared import shared_path
 
 DATA = Path(__file__).parent / "data"
-SHARED = Path(os.environ.get("KERAS_DLA_SHARED", Path(__file__).parents[2] / "shared"))
 
 # The authors' file name of each network: our interaction, and the prefix of stage 1 there.
 NETWORKS = {
@@ -31,9 +30,7 @@ def load(name: str) -> dict[str, np.ndarray]:
 
 def load_shared(name: str) -> dict[str, np.ndarray]:
     """Returns the arrays of a golden file of the shared folder; skips the test without it."""
-    path = SHARED / "data" / "golden" / f"{name}.npz"
-    if not path.is_file():
-        pytest.skip(f"needs {name}.npz in data/golden of the folder KERAS_DLA_SHARED")
+    path = shared_path("data", "golden", f"{name}.npz")
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
 
