@@ -20,12 +20,14 @@ class LayerInteraction(keras.layers.Layer):
         interaction = MyInteraction(depth=3)
         state = None
         for index, block in enumerate(blocks):
-            features, shortcut = block(interaction.block_input(x, state, index))
+            features, shortcut = block(x, interaction.block_input(x, state, index))
             x, state = interaction(features, state, shortcut=shortcut, index=index)
 
     `features` is the residual branch before the addition and `shortcut` what is to be added to
     it, so that the subclass decides how the two meet. Without a shortcut, `features` is the
-    block's output.
+    block's output. What the residual branch reads may be more than what the shortcut carries:
+    `block_input`. A state that outlives its stage is handed on by `enter`, and read once more by
+    the network's head by `head_input`.
 
     A subclass defines `build(features_shape, state_shape=None, shortcut_shape=None)`, where it
     makes the weights of every index, `call(features, state=None, shortcut=None, index=0)` and
@@ -57,7 +59,19 @@ class LayerInteraction(keras.layers.Layer):
         return type(self).from_config({**self.get_config(), "depth": depth, "name": name})
 
     def block_input(self, x, state, index: int):
-        """Returns what block `index` reads instead of `x`. Here: `x` itself."""
+        """Returns what the residual branch of block `index` reads instead of `x`. Here: `x`."""
+        return x
+
+    def enter(self, state):
+        """Returns the state of block 0, given the last one of the stage before. Here: `None`."""
+        return None
+
+    def head_input(self, x, state):
+        """Returns what the network's head reads instead of `x`, the last stage's output. Here: `x`.
+
+        Called once, when a network is built, on the layer that was given to the builder; it may
+        make layers.
+        """
         return x
 
     def state_spec(self, features, state, shortcut, index: int):

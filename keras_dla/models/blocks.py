@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from keras_dla.layers.batch_normalization import BatchNormalization
+from keras_dla.layers.block_attention import position_of
 from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.convolution import Conv2D
 
@@ -23,6 +24,7 @@ def conv_bn(x, filters: int, kernel_size: int, strides: int, data_format: str, n
 
 def bottleneck(
     x,
+    branch_input,
     planes: int,
     strides: int,
     data_format: str,
@@ -33,30 +35,39 @@ def bottleneck(
     """The bottleneck block: 1x1, 3x3 and 1x1 convolutions with `4 * planes` channels at the end.
 
     Args:
-        x: the block's input.
+        x: the block's input, which the shortcut carries.
+        branch_input: what the residual branch reads, commonly `x`.
         planes: channels of the first two convolutions.
         strides: stride of the 3x3 convolution and of the projection shortcut.
         data_format: `"channels_last"` or `"channels_first"`.
         name: prefix of the layers' names.
         last_gamma: initial gamma of the last BN, `"zeros"` in the ImageNet networks.
-        attention: optional layer that maps the residual branch to one of its shape.
+        attention: optional layer, called as `BlockAttention.position` says, on the branch by
+            default.
 
     Returns:
         The residual branch and the shortcut, which the caller adds.
     """
-    outputs = 4 * planes
-    shortcut = x
-    if strides != 1 or x.shape[channel_axis(data_format)] != outputs:
-        shortcut = Conv2D(
-            outputs, 1, strides, data_format=data_format, name=f"{name}_downsample_conv"
-        )(shortcut)
-        shortcut = batch_norm(shortcut, data_format, f"{name}_downsample_bn")
-    x = conv_bn(x, planes, 1, 1, data_format, name, 1)
-    x = layers.ReLU(name=f"{name}_relu1")(x)
-    x = conv_bn(x, planes, 3, strides, data_format, name, 2)
-    x = layers.ReLU(name=f"{name}_relu2")(x)
-    x = Conv2D(outputs, 1, data_format=data_format, name=f"{name}_conv3")(x)
+    shortcut = _shortcut(x, 4 * planes, strides, data_format, name)
+    where = position_of(attention)
+    x = conv_bn(branch_input, planes, 1, 1, data_format, name, 1)
+    x = first = layers.ReLU(name=f"{name}_relu1")(x)
+    if where == "convolution":
+        x = batch_norm(attention(x), data_format, f"{name}_bn2")
+    else:
+        x = conv_bn(x, planes, 3, strides, data_format, name, 2)
+    x = second = layers.ReLU(name=f"{name}_relu2")(x)
+    x = Conv2D(4 * planes, 1, data_format=data_format, name=f"{name}_conv3")(x)
     x = batch_norm(x, data_format, f"{name}_bn3", last_gamma)
-    if attention is not None:
+    if where == "branch":
         x = attention(x)
+    elif where == "bridge":
+        x = attention([first, second, x])
     return x, shortcut
+
+
+def _shortcut(x, outputs, strides, data_format, name):
+    if strides == 1 and x.shape[channel_axis(data_format)] == outputs:
+        return x
+    x = Conv2D(outputs, 1, strides, data_format=data_format, name=f"{name}_downsample_conv")(x)
+    return batch_norm(x, data_format, f"{name}_downsample_bn")

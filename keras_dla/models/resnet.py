@@ -5,8 +5,10 @@ from functools import partial
 import keras
 from keras import layers
 
+from keras_dla.layers.block_attention import BlockPlace
 from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.layer_interaction import LayerInteraction
 from keras_dla.layers.validation import (
     FORMULATIONS,
     check_choice,
@@ -101,7 +103,9 @@ def ResNet(  # noqa: N802
     )
 
     images = keras.Input(resolve_input_shape(input_shape, data_format), name="images")
-    x, levels = _features(images, depths, stem, interaction, data_format)
+    x, levels, state = _features(images, depths, stem, interaction, data_format)
+    if isinstance(interaction, LayerInteraction) and (include_top or pooling):
+        x = interaction.head_input(x, state)
     if include_top:
         x = layers.GlobalAveragePooling2D(data_format=data_format, name="avg_pool")(x)
         x = _classifier(x, classes, classifier_activation)
@@ -121,20 +125,21 @@ def ResNet(  # noqa: N802
 
 
 def _features(images, depths, stem, interaction, data_format):
-    """Returns the last feature map, and every stage's by its level: P2 has stride 4."""
+    """Returns the last map, every stage's by its level (P2 has stride 4), and the last state."""
     x, level = _stem(images, stem, data_format)
-    levels = {}
+    block = partial(
+        _block, data_format=data_format, last_gamma="zeros" if stem == "imagenet" else "ones"
+    )
+    levels, state = {}, None
     for number, (depth, planes) in enumerate(zip(depths, PLANES[stem], strict=True)):
-        block = partial(
-            _block,
-            planes=planes,
-            strides=1 if number == 0 else 2,
-            data_format=data_format,
-            last_gamma="zeros" if stem == "imagenet" else "ones",
-        )
-        x = stage(x, depth, block, interaction, f"stage{number + 1}")
+        strides = 1 if number == 0 else 2
+        places = [
+            BlockPlace(number, len(depths), index, depth, planes, strides if index == 0 else 1)
+            for index in range(depth)
+        ]
+        x, state = stage(x, places, block, interaction, f"stage{number + 1}", state)
         levels[f"P{level + number}"] = x
-    return x, levels
+    return x, levels, state
 
 
 def _stem(x, stem, data_format):
@@ -149,9 +154,9 @@ def _stem(x, stem, data_format):
     return layers.MaxPooling2D(3, 2, data_format=data_format, name="stem_pool")(x), 2
 
 
-def _block(x, index, name, attention, planes, strides, data_format, last_gamma):
-    strides = strides if index == 0 else 1
-    return bottleneck(x, planes, strides, data_format, name, last_gamma, attention)
+def _block(x, branch_input, place, name, attention, data_format, last_gamma):
+    planes, strides = place.planes, place.strides
+    return bottleneck(x, branch_input, planes, strides, data_format, name, last_gamma, attention)
 
 
 def _classifier(x, classes, activation):

@@ -1,50 +1,67 @@
 """A stage of residual blocks, and the ways its blocks can talk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers
 
+from keras_dla.layers.block_attention import (
+    BlockAttention,
+    BlockPlace,
+    clone_layer,
+    position_of,
+)
 from keras_dla.layers.layer_interaction import LayerInteraction
 
 
-def clone_layer(layer: keras.layers.Layer, name: str) -> keras.layers.Layer:
-    """Returns a new layer with the settings of `layer`."""
-    return type(layer).from_config({**layer.get_config(), "name": name})
-
-
-def stage(x, depth: int, block: Callable, interaction: keras.layers.Layer | None, name: str):
-    """Runs `depth` blocks, and lets `interaction` decide how branch and shortcut meet.
+def stage(
+    x,
+    places: Sequence[BlockPlace],
+    block: Callable,
+    interaction: keras.layers.Layer | None,
+    name: str,
+    state=None,
+):
+    """Runs the blocks of a stage, and lets `interaction` decide how branch and shortcut meet.
 
     Args:
         x: the stage's input.
-        depth: integer, the number of blocks.
-        block: function of `(x, index, name, attention)` that returns the residual branch and the
-            shortcut of block `index`.
+        places: the stage's blocks.
+        block: function of `(x, branch_input, place, name, attention)` that returns the residual
+            branch and the shortcut of one block.
         interaction: `None` for plain addition; a `LayerInteraction`, copied once for the stage;
-            or any other layer that maps a feature map to one of its shape (a block attention),
-            copied for every block.
+            a `BlockAttention`, copied for the blocks it wants; or any other layer that maps a
+            feature map to one of its shape, copied for every block's residual branch.
         name: prefix of the layers' names.
+        state: what the stage before returned, `None` for the first.
 
     Returns:
-        The stage's output.
+        The stage's output and its last state, `None` without a `LayerInteraction`.
     """
     if isinstance(interaction, LayerInteraction):
-        return _interacting_stage(x, depth, block, interaction, name)
-    for index in range(depth):
-        block_name = f"{name}_block{index + 1}"
-        attention = interaction and clone_layer(interaction, f"{block_name}_attention")
-        branch, shortcut = block(x, index, block_name, attention)
+        return _interacting_stage(x, places, block, interaction, name, state)
+    for place in places:
+        block_name = f"{name}_block{place.index + 1}"
+        attention = _attention(interaction, place, f"{block_name}_attention")
+        branch, shortcut = block(x, x, place, block_name, attention)
         x = layers.Add(name=f"{block_name}_add")([branch, shortcut])
         x = layers.ReLU(name=f"{block_name}_relu3")(x)
-    return x
+        if position_of(attention) == "output":
+            x = attention(x)
+    return x, None
 
 
-def _interacting_stage(x, depth, block, interaction, name):
-    interaction = interaction.for_stage(depth, f"{name}_interaction")
-    state = None
-    for index in range(depth):
-        x = interaction.block_input(x, state, index)
-        branch, shortcut = block(x, index, f"{name}_block{index + 1}", None)
-        x, state = interaction(branch, state, shortcut=shortcut, index=index)
-    return x
+def _attention(layer, place, name):
+    if isinstance(layer, BlockAttention):
+        return layer.for_block(place, name)
+    return None if layer is None else clone_layer(layer, name)
+
+
+def _interacting_stage(x, places, block, interaction, name, state):
+    interaction = interaction.for_stage(len(places), f"{name}_interaction")
+    state = interaction.enter(state)
+    for place in places:
+        branch_input = interaction.block_input(x, state, place.index)
+        branch, shortcut = block(x, branch_input, place, f"{name}_block{place.index + 1}", None)
+        x, state = interaction(branch, state, shortcut=shortcut, index=place.index)
+    return x, state
