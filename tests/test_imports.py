@@ -1,4 +1,4 @@
-"""What `import keras_dla` brings in."""
+"""What importing the package and building a network bring in."""
 
 import os
 import subprocess
@@ -10,6 +10,8 @@ PROGRAM = """
 import sys
 import keras_dla
 import keras_dla.interop
+keras_dla.models.ResNet(11, "dla_l")
+keras_dla.models.ResNet(11, "se")
 heavy = ("tensorflow", "keras_cv", "tensorflow_datasets", "safetensors")
 print([name for name in heavy if name in sys.modules])
 """

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import keras
 
+from keras_dla.layers.base_config import base_config
 from keras_dla.layers.validation import standardize_data_format
 
 # Where in its block the layer stands, and what it is called with:
@@ -62,7 +63,7 @@ class BlockAttention(keras.layers.Layer):
         return clone_layer(self, name)
 
     def get_config(self):
-        return {**super().get_config(), "data_format": self.data_format}
+        return {**base_config(self), "data_format": self.data_format}
 
 
 def clone_layer(layer: keras.layers.Layer, name: str | None) -> keras.layers.Layer:

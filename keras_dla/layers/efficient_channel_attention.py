@@ -3,14 +3,15 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.block_attention import BlockAttention
 from keras_dla.layers.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.layers.validation import check_channels, standardize_data_format
+from keras_dla.layers.validation import check_channels
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class EfficientChannelAttention(keras.layers.Layer):
+class EfficientChannelAttention(BlockAttention):
     """Gates the channels of a feature map by a convolution along its pooled channels.
 
         x <- x * sigmoid(conv1d(GAP(x))),  kernel size t = |(log2 C + 1) / 2| made odd
@@ -35,11 +36,6 @@ class EfficientChannelAttention(keras.layers.Layer):
     (2, 8, 8, 64)
     """
 
-    def __init__(self, data_format: str | None = None, **kwargs):
-        # Pooled statistics and gates stay in float32.
-        super().__init__(autocast=False, **kwargs)
-        self.data_format = standardize_data_format(data_format)
-
     def build(self, input_shape):
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         size = adaptive_kernel_size(channels)
@@ -55,6 +51,3 @@ class EfficientChannelAttention(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
-
-    def get_config(self):
-        return {**super().get_config(), "data_format": self.data_format}

@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.base_config import base_config
 from keras_dla.layers.channels import channel_axis
+from keras_dla.layers.elementwise import relu_of_sum
 from keras_dla.layers.validation import (
     check_channels,
     check_positive_integer,
@@ -136,7 +138,7 @@ class LayerInteraction(keras.layers.Layer):
         features = ops.cast(features, self.compute_dtype)
         if shortcut is None:
             return features
-        return ops.relu(features + ops.cast(shortcut, self.compute_dtype))
+        return relu_of_sum(features, ops.cast(shortcut, self.compute_dtype))
 
     def get_config(self):
-        return {**super().get_config(), "depth": self.depth, "data_format": self.data_format}
+        return {**base_config(self), "depth": self.depth, "data_format": self.data_format}

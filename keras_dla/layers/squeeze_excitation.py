@@ -3,18 +3,18 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.block_attention import BlockAttention
 from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import (
     check_channels,
     check_positive_integer,
     check_reduction,
-    standardize_data_format,
 )
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class SqueezeExcitation(keras.layers.Layer):
+class SqueezeExcitation(BlockAttention):
     """Gates the channels of a feature map by its own pooled features.
 
         x <- x * sigmoid(W2 ReLU(W1 GAP(x))),  W1: C -> C/r, W2: C/r -> C, no biases
@@ -42,10 +42,8 @@ class SqueezeExcitation(keras.layers.Layer):
 
     def __init__(self, reduction: int = 16, data_format: str | None = None, **kwargs):
         check_positive_integer("reduction", reduction)
-        # Pooled statistics and gates stay in float32.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(data_format, **kwargs)
         self.reduction = reduction
-        self.data_format = standardize_data_format(data_format)
 
     def build(self, input_shape):
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
@@ -73,8 +71,4 @@ class SqueezeExcitation(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "reduction": self.reduction,
-            "data_format": self.data_format,
-        }
+        return {**super().get_config(), "reduction": self.reduction}

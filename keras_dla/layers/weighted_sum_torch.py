@@ -12,7 +12,8 @@ class WeightedSum(torch.autograd.Function):
         ctx.save_for_backward(weights, *maps)
         ctx.has_rest = rest is not None
         if ctx.has_rest:
-            total = torch.addcmul(rest, maps[0], weights[0])
+            total = rest.addcmul_(maps[0], weights[0])
+            ctx.mark_dirty(rest)
         else:
             total = maps[0] * weights[0]
         for feature_map, weight in zip(maps[1:], weights[1:], strict=True):

@@ -9,6 +9,7 @@ from keras_dla.models.dla_resnet import (
     DLAResNet152,
     DLAResNet164,
 )
+from keras_dla.models.lean_model import LeanModel
 from keras_dla.models.registry import get_model
 from keras_dla.models.resnet import ResNet
 
@@ -20,6 +21,7 @@ __all__ = [
     "DLAResNet110",
     "DLAResNet152",
     "DLAResNet164",
+    "LeanModel",
     "ResNet",
     "get_model",
 ]

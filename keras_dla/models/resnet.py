@@ -18,6 +18,7 @@ from keras_dla.layers.validation import (
 )
 from keras_dla.models.blocks import bottleneck, conv_bn
 from keras_dla.models.interactions import INTERACTIONS, check_unit, make_interaction
+from keras_dla.models.lean_model import LeanModel
 from keras_dla.models.stage import stage
 
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -112,7 +113,7 @@ def ResNet(  # noqa: N802
     elif pooling is not None:
         pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling]
         x = pool(data_format=data_format, name=f"{pooling}_pool")(x)
-    model = keras.Model(images, x, name=name or f"resnet_{depth}")
+    model = LeanModel(images, x, name=name or f"resnet_{depth}")
     if not include_top:
         # KerasHub and KerasCV each find the feature levels by one of these two.
         model.pyramid_outputs = levels

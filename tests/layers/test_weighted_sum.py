@@ -50,7 +50,8 @@ class Sum(keras.layers.Layer):
 
     def call(self, x, training=False):
         maps = [feature_map.value * x for feature_map in self.maps]
-        rest = None if self.rest is None else self.rest.value
+        # The sum may overwrite its rest, which a weight would not bear.
+        rest = None if self.rest is None else 1.0 * self.rest.value
         return self.function(maps, self.sum_weights.value, self.data_format, rest)
 
 

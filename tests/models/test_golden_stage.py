@@ -7,6 +7,7 @@ import pytest
 
 from keras_dla.interop import load_official_checkpoint
 from keras_dla.interop.official_names import official_entries
+from keras_dla.layers.block_attention import BlockPlace
 from keras_dla.models.blocks import bottleneck
 from keras_dla.models.resnet import resolve_interaction
 from keras_dla.models.stage import stage
@@ -24,12 +25,14 @@ def build_stage(name, formulation, data_format, depth=3):
     interaction, prefix = golden.NETWORKS[name]
     interaction = resolve_interaction(interaction, 4, 0.0, formulation, data_format)
 
-    def block(x, index, block_name, attention):
-        return bottleneck(x, 16, 1, data_format, block_name, "ones", attention)
+    def block(x, branch_input, place, block_name, attention):
+        return bottleneck(x, branch_input, 16, 1, data_format, block_name, "ones", attention)
 
     shape = (None, None, 16) if data_format == "channels_last" else (16, None, None)
     images = keras.Input(shape)
-    return keras.Model(images, stage(images, depth, block, interaction, "stage1")), prefix
+    places = [BlockPlace(0, 1, index, depth, planes=16, strides=1) for index in range(depth)]
+    outputs, _ = stage(images, places, block, interaction, "stage1")
+    return keras.Model(images, outputs), prefix
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

@@ -1,0 +1,21 @@
+"""What every Keras layer puts into its config."""
+
+import keras
+
+
+def base_config(layer: keras.layers.Layer) -> dict:
+    """Returns what `keras.layers.Layer.get_config` does, and imports no TensorFlow for it.
+
+    Keras writes a dtype policy out as an object and looks for TensorFlow's types on the way, which
+    costs seconds and hundreds of megabytes beside another backend. The name says as much.
+    """
+    policy = layer.dtype_policy
+    plain = type(policy) is keras.dtype_policies.DTypePolicy
+    config = {
+        "name": layer.name,
+        "trainable": layer.trainable,
+        "dtype": policy.name if plain else keras.dtype_policies.serialize(policy),
+    }
+    if layer.activity_regularizer is not None:
+        config["activity_regularizer"] = keras.regularizers.serialize(layer.activity_regularizer)
+    return config
