@@ -70,6 +70,9 @@ class BaseLayerAttention(LayerAttention):
         values = values + [value] * (self.depth - len(values))
         return output, {**memory, "keys": keys, "values": values}
 
+    def flops(self, features, state=None, shortcut=None, index=0):
+        return self.attention_flops(features, index, keys=index + 1, maps=index + 1)
+
     def state_spec(self, features, state, shortcut, index):
         return {
             "keys": self.vectors_spec(features, index),

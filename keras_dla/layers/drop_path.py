@@ -56,5 +56,8 @@ class DropPath(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
+    def flops(self, inputs):
+        return {}
+
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

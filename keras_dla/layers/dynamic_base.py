@@ -5,6 +5,7 @@ from keras import ops
 from keras_dla.layers.base_layer_attention import BaseLayerAttention
 from keras_dla.layers.channel_convolution import convolve_channels
 from keras_dla.layers.channels import global_average_pool
+from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.observation import report
 
 STATE = ("keys", "pooled", "scales", "values")
@@ -70,6 +71,17 @@ class DynamicBase(BaseLayerAttention):
 
     def _append(self, memory, name, vector, index):
         return ops.concatenate([memory[name], vector], axis=1) if index else vector
+
+    def refreshed(self, index: int) -> int:
+        """Returns how many vectors the unit scales at layer `index`."""
+        return index if self.formulation == "paper" else 2 * index
+
+    def flops(self, features, state=None, shortcut=None, index=0):
+        flops = super().flops(features, state, shortcut, index)
+        if self.formulation == "paper":
+            kernels = [self.keys[m].kernel for m in range(index)]
+            flops["projections"] += kernel_flops(*kernels, times=self.channels)
+        return flops
 
     def state_spec(self, features, state, shortcut, index):
         spec = super().state_spec(features, state, shortcut, index)

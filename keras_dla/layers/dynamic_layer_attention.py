@@ -6,6 +6,7 @@ from keras import ops
 from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.dynamic_base import DynamicBase
 from keras_dla.layers.dynamic_light import DynamicLight
+from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.layer_interaction import LayerInteraction
 from keras_dla.layers.units import make_unit, resolve_unit, state_specs, unit_config
 from keras_dla.layers.validation import check_choice, check_positive_integer
@@ -141,6 +142,12 @@ class DynamicLayerAttention(LayerInteraction):
         context = state_specs(self.unit, features.shape[0])
         memory = self.attention.state_spec(features, state, shortcut, index)
         return {"context": context, "memory": memory}
+
+    def flops(self, features, state=None, shortcut=None, index=0):
+        # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6).
+        vectors = 1 + self.attention.refreshed(index)
+        attention = self.attention.flops(features, index=index)
+        return {**attention, "unit": vectors * matrix_flops(self.unit)}
 
     def get_config(self):
         return {

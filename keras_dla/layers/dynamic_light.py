@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
+from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.light_layer_attention import LightLayerAttention
 from keras_dla.layers.observation import report
 
@@ -42,6 +43,17 @@ class DynamicLight(LightLayerAttention):
         d = dyn(ops.expand_dims(pooled, 1))[:, 0]
         report(self, index, scales=d)
         return {**memory, "scales": d}
+
+    def refreshed(self, index: int) -> int:
+        """Returns how many vectors the unit scales at layer `index`."""
+        return 1
+
+    def flops(self, features, state=None, shortcut=None, index=0):
+        flops = super().flops(features, state, shortcut, index)
+        if self.formulation != "paper":
+            places = positions(features, self.data_format)
+            flops["excitation"] = kernel_flops(self.excite.kernel, times=places)
+        return flops
 
     def excitation(self, memory, index: int):
         """Returns lambda * depthwise(o): a depthwise convolution with a scaled kernel."""

@@ -6,6 +6,7 @@ from keras import ops
 from keras_dla.layers.block_attention import BlockAttention
 from keras_dla.layers.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
+from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import check_channels
 
@@ -51,3 +52,8 @@ class EfficientChannelAttention(BlockAttention):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def flops(self, inputs):
+        return {
+            "gate": kernel_flops(self.kernel, times=inputs.shape[channel_axis(self.data_format)])
+        }

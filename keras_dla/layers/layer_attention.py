@@ -8,6 +8,7 @@ from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
 from keras_dla.layers.drop_path import DropPath
 from keras_dla.layers.elementwise import add_in_place, relu_in_place
+from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.layer_interaction import LayerInteraction
 from keras_dla.layers.validation import (
     FORMULATIONS,
@@ -122,6 +123,24 @@ class LayerAttention(LayerInteraction):
     def by_channel(self, scores):
         """Repeats `[..., heads]` for every channel of its head: `[..., channels]`."""
         return ops.repeat(scores, self.head_size, axis=-1)
+
+    def attention_flops(self, features, index: int, keys: int, maps: int) -> dict[str, int]:
+        """Returns the cost of layer `index`, which reads so many keys and maps.
+
+        Args:
+            features: the layer's features.
+            index: the layer's place in the stage.
+            keys: how many keys the layer's query meets.
+            maps: how many maps its output is a weighted sum of.
+        """
+        kernels = self.queries[index].kernel, self.keys[index].kernel
+        places = positions(features, self.data_format)
+        return {
+            "projections": kernel_flops(*kernels, times=self.channels),
+            "scores": keys * self.channels,
+            "values": kernel_flops(self.values[index].kernel, times=places),
+            "weighted sum": maps * entries(features),
+        }
 
     def get_config(self):
         return {

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_dla.layers.channels import global_average_pool, per_channel
+from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.layer_interaction import LayerInteraction
 from keras_dla.layers.observation import report
 from keras_dla.layers.units import make_unit, resolve_unit, state_specs, unit_config
@@ -87,6 +88,9 @@ class LayerwiseInformationIntegration(LayerInteraction):
 
     def state_spec(self, features, state, shortcut, index):
         return state_specs(self.unit, features.shape[0])
+
+    def flops(self, features, state=None, shortcut=None, index=0):
+        return {"unit": matrix_flops(self.unit)}
 
     def get_config(self):
         return {

@@ -87,5 +87,8 @@ class LightLayerAttention(LayerAttention):
         """Returns what is added to the sum of Eq. 3: nothing, unless a subclass says otherwise."""
         return None
 
+    def flops(self, features, state=None, shortcut=None, index=0):
+        return self.attention_flops(features, index, keys=1, maps=2)
+
     def state_spec(self, features, state, shortcut, index):
         return {"output": keras.KerasTensor(features.shape, self.compute_dtype)}

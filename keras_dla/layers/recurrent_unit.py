@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import check_positive_integer
 
@@ -27,9 +28,12 @@ class RecurrentUnit(keras.layers.Layer):
         """Returns the states before the first layer, all zero: a list of `[batch, units]`."""
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
 
-    def compute_output_shape(self, input_shape, states_shape=None):
-        shape = (*input_shape[:-1], self.units)
+    def compute_output_shape(self, inputs_shape, states_shape=None):
+        shape = (*inputs_shape[:-1], self.units)
         return shape, [shape] * len(self.state_size)
+
+    def flops(self, inputs, states):
+        return {"unit": matrix_flops(self)}
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}

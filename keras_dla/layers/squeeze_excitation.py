@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_dla.layers.block_attention import BlockAttention
 from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
+from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import (
     check_channels,
@@ -69,6 +70,9 @@ class SqueezeExcitation(BlockAttention):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def flops(self, inputs):
+        return {"gate": kernel_flops(self.reduce_kernel, self.expand_kernel)}
 
     def get_config(self):
         return {**super().get_config(), "reduction": self.reduction}

@@ -10,7 +10,7 @@ from keras_dla.models.dla_resnet import (
     DLAResNet164,
 )
 from keras_dla.models.lean_model import LeanModel
-from keras_dla.models.registry import get_model
+from keras_dla.models.registry import get_model, list_models
 from keras_dla.models.resnet import ResNet
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "LeanModel",
     "ResNet",
     "get_model",
+    "list_models",
 ]

@@ -3,16 +3,45 @@
 import keras
 
 from keras_dla.layers import (
+    AttentionAugmentedConvolution,
     BaseLayerAttention,
+    BridgeAttention,
+    ConvolutionalBlockAttention,
+    DoubleAttention,
     DynamicLayerAttention,
     EfficientChannelAttention,
+    GlobalContext,
     LayerwiseInformationIntegration,
     LightLayerAttention,
+    NonLocal,
+    RecurrentLayerAggregation,
     SqueezeExcitation,
 )
 
-INTERACTIONS = ("se", "eca", "dianet", "mrla_b", "mrla_l", "dla_b", "dla_l")
+INTERACTIONS = (
+    "se",
+    "eca",
+    "cbam",
+    "a2",
+    "aa",
+    "gc",
+    "nl",
+    "ba",
+    "rla_g",
+    "dianet",
+    "mrla_b",
+    "mrla_l",
+    "dla_b",
+    "dla_l",
+)
 WITH_UNIT = ("dianet", "dla_b", "dla_l")
+
+
+def default_reduction(interaction: object, stem: str) -> int:
+    """Returns r of the recurrent unit as the interaction's authors set it."""
+    if stem == "cifar":
+        return 4
+    return 20 if interaction == "dianet" else 16
 
 
 def check_unit(unit: object, interaction: object) -> None:
@@ -51,6 +80,15 @@ def make_interaction(
     makers = {
         "se": lambda: SqueezeExcitation(reduction=16, data_format=data_format),
         "eca": lambda: EfficientChannelAttention(data_format=data_format),
+        "cbam": lambda: ConvolutionalBlockAttention(reduction=16, data_format=data_format),
+        "a2": lambda: DoubleAttention(data_format=data_format),
+        "aa": lambda: AttentionAugmentedConvolution(64, data_format=data_format),
+        "gc": lambda: GlobalContext(reduction=16, data_format=data_format),
+        "nl": lambda: NonLocal(data_format=data_format),
+        "ba": lambda: BridgeAttention(reduction=16, data_format=data_format),
+        "rla_g": lambda: RecurrentLayerAggregation(
+            1, formulation=formulation, data_format=data_format
+        ),
         "dianet": lambda: LayerwiseInformationIntegration(
             1, unit or "dia", reduction, formulation, data_format
         ),

@@ -5,6 +5,24 @@ import keras
 from keras_dla.models.interactions import INTERACTIONS
 from keras_dla.models.resnet import IMAGENET_DEPTHS, ResNet
 
+CIFAR_DEPTHS = (20, 56, 110, 164)
+
+
+def list_models() -> list[str]:
+    """Returns the names of the networks of the paper's tables, as `get_model` takes them.
+
+    Example:
+    >>> import keras_dla
+    >>> names = keras_dla.models.list_models()
+    >>> "dla_l_56" in names, "cbam_50" in names, len(names)
+    (True, True, 105)
+    """
+    return [
+        f"{interaction}_{depth}"
+        for interaction in ("resnet", *INTERACTIONS)
+        for depth in (*CIFAR_DEPTHS, *IMAGENET_DEPTHS)
+    ]
+
 
 def get_model(name: str, **kwargs) -> keras.Model:
     """Builds a network of the paper's tables by its name.

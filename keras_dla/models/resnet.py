@@ -17,13 +17,17 @@ from keras_dla.layers.validation import (
     standardize_data_format,
 )
 from keras_dla.models.blocks import bottleneck, conv_bn
-from keras_dla.models.interactions import INTERACTIONS, check_unit, make_interaction
+from keras_dla.models.interactions import (
+    INTERACTIONS,
+    check_unit,
+    default_reduction,
+    make_interaction,
+)
 from keras_dla.models.lean_model import LeanModel
 from keras_dla.models.stage import stage
 
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 PLANES = {"cifar": (16, 32, 64), "imagenet": (64, 128, 256, 512)}
-REDUCTIONS = {"cifar": 4, "imagenet": 16}
 
 
 def ResNet(  # noqa: N802
@@ -50,11 +54,13 @@ def ResNet(  # noqa: N802
 
     Args:
         depth: integer, the number of layers with weights in the plain network.
-        interaction: `None` for the plain ResNet; `"se"`, `"eca"`, `"dianet"`, `"mrla_b"`,
-            `"mrla_l"`, `"dla_b"` or `"dla_l"`; or a layer of your own: a
-            `keras_dla.layers.LayerInteraction`, copied for every stage with the stage's depth, or
-            any layer that maps a feature map to one of its shape, copied for every block and
-            applied to the residual branch.
+        interaction: `None` for the plain ResNet; a block attention, `"se"`, `"eca"`, `"cbam"`,
+            `"a2"`, `"aa"`, `"gc"`, `"nl"` or `"ba"`; a layer interaction, `"rla_g"`, `"dianet"`,
+            `"mrla_b"`, `"mrla_l"`, `"dla_b"` or `"dla_l"`; or a layer of your own: a
+            `keras_dla.layers.LayerInteraction`, copied for every stage with the stage's depth, a
+            `keras_dla.layers.BlockAttention`, copied for the blocks it wants, or any layer that
+            maps a feature map to one of its shape, copied for every block and applied to the
+            residual branch.
         classes: integer, the number of classes; by default 100 for CIFAR and 1000 for ImageNet.
         stem: `"cifar"` or `"imagenet"`.
         formulation: `"official"` (the authors' network), `"paper"` (Eq. 1-9) or `"verbatim"`
@@ -62,8 +68,8 @@ def ResNet(  # noqa: N802
         unit: the recurrent unit of `"dianet"`, `"dla_b"` and `"dla_l"` (Tables 4 and 6): `"dsu"`,
             `"dia"`, `"lstm"`, `"rnn"`, or a function of the number of channels that returns a
             Keras RNN cell. By default the DIA unit for DIANet and the DSU for DLA.
-        reduction: integer, r of the recurrent units; by default the authors': 4 for CIFAR, 16 for
-            ImageNet.
+        reduction: integer, r of the recurrent units; by default the authors': 4 for CIFAR, for
+            ImageNet 16 (DLA) and 20 (DIANet).
         drop_path: float, rate of drop path on the attention output.
         input_shape: tuple without the batch axis, in the order of `data_format`; heights and widths
             may be `None`. By default `(None, None, 3)`.
@@ -97,7 +103,7 @@ def ResNet(  # noqa: N802
     depths = stage_depths(depth, stem)
     classes = {"cifar": 100, "imagenet": 1000}[stem] if classes is None else classes
     check_positive_integer("classes", classes)
-    reduction = REDUCTIONS[stem] if reduction is None else reduction
+    reduction = default_reduction(interaction, stem) if reduction is None else reduction
     check_positive_integer("reduction", reduction)
     interaction = resolve_interaction(
         interaction, reduction, drop_path, formulation, data_format, unit
@@ -138,7 +144,10 @@ def _features(images, depths, stem, interaction, data_format):
             BlockPlace(number, len(depths), index, depth, planes, strides if index == 0 else 1)
             for index in range(depth)
         ]
-        x, state = stage(x, places, block, interaction, f"stage{number + 1}", state)
+        name = f"stage{number + 1}"
+        x, state = stage(x, places, block, interaction, name, state)
+        # A layer that is called once: KerasCV finds a level by the name of its layer.
+        x = layers.Identity(name=f"{name}_output")(x)
         levels[f"P{level + number}"] = x
     return x, levels, state
 

@@ -10,11 +10,24 @@ from keras_dla.layers import DynamicLayerAttention, LayerwiseInformationIntegrat
 from tests.layers.stages import INTERACTIONS, functional, randomize
 
 ARGUMENTS = {
+    "AttentionAugmentedConvolution": {
+        "filters": 32,
+        "strides": 2,
+        "heads": 4,
+        "kappa": 0.5,
+        "upsilon": 0.25,
+        "min_key_channels": 4,
+        "downsampling": 2,
+        "max_size": 9,
+    },
     "BaseLayerAttention": {"depth": 3, "head_size": 16, "drop_path": 0.1},
     "BatchNormalization": {"momentum": 0.8, "epsilon": 1e-4, "gamma_initializer": "zeros"},
+    "BridgeAttention": {"reduction": 4},
     "Conv2D": {"filters": 4, "kernel_size": 3, "strides": 2},
+    "ConvolutionalBlockAttention": {"reduction": 4},
     "DIAUnit": {"units": 16, "reduction": 2},
     "DropPath": {"rate": 0.2, "seed": 3},
+    "DoubleAttention": {"reduction": 8},
     "DynamicLayerAttention": {
         "depth": 3,
         "mode": "base",
@@ -31,6 +44,7 @@ ARGUMENTS = {
         "formulation": "paper",
     },
     "EfficientChannelAttention": {},
+    "GlobalContext": {"reduction": 4, "last_stages": 2},
     "LSTMUnit": {"units": 16},
     "LayerInteraction": {"depth": 4},
     "LayerwiseInformationIntegration": {
@@ -40,13 +54,23 @@ ARGUMENTS = {
         "formulation": "paper",
     },
     "LightLayerAttention": {"depth": 3, "head_size": 16, "drop_path": 0.1, "formulation": "paper"},
+    "NonLocal": {"blocks": 1, "pool_size": 1},
     "RNNUnit": {"units": 16},
+    "RecurrentLayerAggregation": {
+        "depth": 3,
+        "hidden_channels": 8,
+        "formulation": "paper",
+    },
     "SqueezeExcitation": {"reduction": 4},
 }
 WITHOUT_FORMAT = {"DIAUnit", "DropPath", "DynamicSharingUnit", "LSTMUnit", "RNNUnit"}
 
 
-@pytest.mark.parametrize("name", keras_dla.layers.__all__)
+# Not layers of their own, so not registered.
+PROTOCOL = {"BlockAttention", "BlockPlace"}
+
+
+@pytest.mark.parametrize("name", sorted({*keras_dla.layers.__all__} - PROTOCOL))
 def test_config_round_trip(name):
     arguments = {**ARGUMENTS[name], "dtype": "mixed_bfloat16", "name": "mine"}
     if name not in WITHOUT_FORMAT:

@@ -1,6 +1,8 @@
 import pytest
 
-from keras_dla.models import get_model
+from keras_dla.models import get_model, list_models
+
+NAMES = "resnet, se, eca, cbam, a2, aa, gc, nl, ba, rla_g, dianet, mrla_b, mrla_l, dla_b, dla_l"
 
 
 def test_cifar_and_imagenet_by_depth():
@@ -19,11 +21,20 @@ def test_unknown_names(name):
     with pytest.raises(ValueError) as caught:
         get_model(name)
     assert str(caught.value) == (
-        "`name` must be one of resnet, se, eca, dianet, mrla_b, mrla_l, dla_b, dla_l with a depth "
-        f"behind it, such as 'dla_l_56', but is {name!r}."
+        f"`name` must be one of {NAMES} with a depth behind it, such as 'dla_l_56', "
+        f"but is {name!r}."
     )
 
 
 def test_an_impossible_depth():
     with pytest.raises(ValueError, match="`depth` must be 9n"):
         get_model("dla_l_57")
+
+
+def test_every_listed_name_is_a_network():
+    names = list_models()
+    assert len(set(names)) == len(names)
+    assert {name.rpartition("_")[0] for name in names} == set(NAMES.split(", "))
+    for name in names:
+        if name.endswith("_20"):
+            assert get_model(name, classes=2).output_shape == (None, 2)

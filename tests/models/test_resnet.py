@@ -37,13 +37,14 @@ def test_feature_levels_of_an_imagenet_network(data_format):
     assert shapes == expected
     assert set(model.pyramid_level_inputs) == set(expected)
     for level, layer in model.pyramid_level_inputs.items():
-        assert layer == f"stage{int(level[1]) - 1}_interaction"
+        assert layer == f"stage{int(level[1]) - 1}_output"
     assert model.output is model.pyramid_outputs["P5"]
 
 
-def test_feature_levels_by_layer_name_are_the_levels():
+@pytest.mark.parametrize("interaction", ["se", "nl", "rla_g", "dla_l"])
+def test_feature_levels_by_layer_name_are_the_levels(interaction):
     """KerasCV reads `model.get_layer(name).output`, which needs a layer called once."""
-    model = ResNet(50, "se", stem="imagenet", include_top=False, input_shape=(64, 64, 3))
+    model = ResNet(50, interaction, stem="imagenet", include_top=False, input_shape=(64, 64, 3))
     for level, name in model.pyramid_level_inputs.items():
         assert model.get_layer(name).output is model.pyramid_outputs[level]
 
@@ -198,8 +199,8 @@ BAD = [
     ({"stem": "mnist"}, "`stem` must be one of 'cifar', 'imagenet', but is 'mnist'."),
     (
         {"interaction": "dla"},
-        "`interaction` must be None, one of 'se', 'eca', 'dianet', 'mrla_b', 'mrla_l', 'dla_b', "
-        "'dla_l', or a layer, but is 'dla'.",
+        "`interaction` must be None, one of 'se', 'eca', 'cbam', 'a2', 'aa', 'gc', 'nl', 'ba', "
+        "'rla_g', 'dianet', 'mrla_b', 'mrla_l', 'dla_b', 'dla_l', or a layer, but is 'dla'.",
     ),
     (
         {"interaction": 3},

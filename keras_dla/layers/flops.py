@@ -1,0 +1,39 @@
+"""Multiply-adds of what the layers are made of, for their `flops` methods.
+
+A layer may define `flops`: it takes the arguments of `call` without `training` and `mask`, with a
+`keras.KerasTensor` of known size for every tensor, and returns a dictionary from the layer's parts
+to their multiply-adds for one image. `keras_dla.analysis.complexity` calls it once for every call
+of the layer.
+
+A kernel costs its number of entries wherever it is applied: a convolution at every position of
+its output, a linear map once. Likewise, attention costs its sums of products. What touches every
+entry once is left out: normalisation, activation, pooling, addition, a gate on a map.
+"""
+
+import math
+
+import keras
+
+from keras_dla.layers.channels import spatial_axes
+
+
+def entries(x) -> int:
+    """Returns the number of entries of one image's `x`."""
+    return math.prod(x.shape[1:])
+
+
+def positions(x, data_format: str) -> int:
+    """Returns height times width of a batch of feature maps."""
+    return math.prod(x.shape[axis] for axis in spatial_axes(data_format))
+
+
+def kernel_flops(*kernels, times: int = 1) -> int:
+    """Returns the cost of applying each of `kernels` at `times` places."""
+    return times * sum(math.prod(kernel.shape) for kernel in kernels)
+
+
+def matrix_flops(layer: keras.layers.Layer) -> int:
+    """Returns the cost of a layer that multiplies a vector with each of its matrices, once each."""
+    # A GRU's two biases make a matrix too.
+    matrices = [w for w in layer.weights if len(w.shape) == 2 and "bias" not in w.name]
+    return kernel_flops(*matrices)

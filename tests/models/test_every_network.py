@@ -1,0 +1,91 @@
+"""What every network of the tables must do, whichever way its blocks interact."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_dla.layers import BaseLayerAttention
+from keras_dla.models import ResNet
+from keras_dla.models.interactions import INTERACTIONS
+from tests.gradients import gradients
+from tests.layers.stages import randomize
+
+NAMES = [None, *INTERACTIONS]
+
+
+def network(name, **kwargs):
+    return ResNet(20, name, classes=3, data_format="channels_last", **kwargs)
+
+
+def images(*shape):
+    return np.random.default_rng(0).normal(size=(*shape, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_weight_is_reached(name):
+    model = randomize(network(name))
+    cotangent = np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
+    _, _, grads = gradients(model, images(4, 16, 16), cotangent)
+    unreached = [w.path for w in model.trainable_variables if not np.abs(grads[id(w)]).any()]
+    # A bias of scores cancels in GC's softmax; rounding may leave it a gradient of 1e-9.
+    assert [path for path in unreached if "score_bias" not in path] == first_queries(model)
+
+
+def first_queries(model):
+    """In the base versions, the first softmax of a stage is over one key: the query has no say."""
+    attentions = [getattr(layer, "attention", layer) for layer in model.layers]
+    base = [layer for layer in attentions if isinstance(layer, BaseLayerAttention)]
+    return [layer.queries[0].kernel.path for layer in base]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_steps_of_training(name):
+    model = network(name)
+    model.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # NumPy's remark about Keras's own conversion of arrays.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        history = model.fit(images(4, 16, 16), np.array([0, 1, 2, 0]), batch_size=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in model.weights)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_bfloat16(name):
+    expected = network(name)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = network(name)
+    finally:
+        keras.config.set_dtype_policy(before)
+    for weight, value in zip(model.weights, expected.weights, strict=True):
+        if "seed_generator" not in value.path:
+            weight.assign(ops.convert_to_numpy(value))
+    stage = model.get_layer("stage3_output").output
+    assert keras.backend.standardize_dtype(stage.dtype) == "bfloat16"
+    x = images(2, 16, 16)
+    found, expected = (ops.convert_to_numpy(network(x)) for network in (model, expected))
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_of_any_size(name):
+    model = randomize(network(name, include_top=False))
+    for height, width in ((16, 16), (12, 20)):
+        output = model(images(1, height, width))
+        assert tuple(output.shape) == (1, height // 4, width // 4, 256)
+        assert np.isfinite(ops.convert_to_numpy(output)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pyramid_levels(name):
+    model = network(name, include_top=False)
+    assert list(model.pyramid_outputs) == list(model.pyramid_level_inputs) == ["P0", "P1", "P2"]
+    for level, layer in model.pyramid_level_inputs.items():
+        assert model.get_layer(layer).output is model.pyramid_outputs[level]
