@@ -1,0 +1,24 @@
+"""The page of the docs is what the command prints, on every backend."""
+
+from pathlib import Path
+
+import pytest
+
+from keras_dla.analysis import paper_table
+from keras_dla.analysis.paper_tables import TITLES, as_markdown, as_text
+
+PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+
+
+@pytest.mark.parametrize("number", TITLES)
+def test_the_page_of_the_docs(number):
+    table = paper_table(number)
+    assert as_markdown(number, table) in PAGE.read_text()
+    text = as_text(number, table).splitlines()
+    assert text[0] == TITLES[number]
+    assert len({len(line) for line in text[1 : 2 + len(table)]}) == 1
+
+
+def test_a_table_without_parameters():
+    with pytest.raises(ValueError, match="`number` must be one of 1, 2, 4, 6, but is 3"):
+        paper_table(3)
