@@ -1,12 +1,12 @@
 """Runs a model and sorts by stage what its layer attentions report on the way."""
 
-import contextlib
 from collections.abc import Callable
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_dla.analysis.map_gradients import without_gradients
 from keras_dla.layers import DynamicLayerAttention
 from keras_dla.layers.layer_attention import LayerAttention
 from keras_dla.layers.observation import observe
@@ -63,7 +63,7 @@ def _build(model, images):
 
 def _stages(model, images) -> dict[str, list[dict[str, np.ndarray]]]:
     """Returns for every stage, in the order of the calls, what each of its layers reports."""
-    with observe() as observations, _without_gradients():
+    with observe() as observations, without_gradients():
         model(images, training=False)
     # Other interactions report as well, but scores are what layer attention has.
     observations = [seen for seen in observations if isinstance(seen[0], LayerAttention)]
@@ -116,12 +116,3 @@ def _free_name(name, taken):
     while free in taken:
         free, number = f"{name}_{number}", number + 1
     return free
-
-
-def _without_gradients():
-    """PyTorch keeps every map for a backward pass unless it is told that there is none."""
-    if keras.backend.backend() != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.no_grad()

@@ -1,5 +1,7 @@
-"""Weights from elsewhere."""
+"""Weights from elsewhere, and networks and weights for elsewhere."""
 
+from keras_dla.interop.exporting import export_model
 from keras_dla.interop.official_checkpoint import load_official_checkpoint
+from keras_dla.interop.save_official_checkpoint import save_official_checkpoint
 
-__all__ = ["load_official_checkpoint"]
+__all__ = ["export_model", "load_official_checkpoint", "save_official_checkpoint"]

@@ -1,5 +1,6 @@
 """Which tensor of the authors' checkpoints is which weight of ours."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -98,11 +99,15 @@ IMAGENET_DLA = Layout(
 )
 
 
+# The layers through which the blocks of a stage talk, as the builder names them.
+CONVERSATION = re.compile(r"stage\d+_(interaction|block\d+_attention)")
+
+
 def official_entries(model: keras.Model) -> list[Entry]:
     """Returns an entry for every weight of a network built by `keras_dla.models`.
 
     Raises:
-        ValueError: if the authors published no network like `model`.
+        ValueError: if the authors published no network like `model`, or it has weights besides.
     """
     layout = _layout(model)
     layers = {layer.name: layer for layer in model.layers}
@@ -115,7 +120,19 @@ def official_entries(model: keras.Model) -> list[Entry]:
         interaction = layers.get(f"{stage}_interaction")
         if interaction is not None:
             entries += _interaction(interaction, layout, s)
+    _check_complete(model, entries)
     return entries
+
+
+def _check_complete(model, entries):
+    named = {id(entry.variable) for entry in entries}
+    for weight in model.weights:
+        # What a random generator keeps is no weight.
+        if id(weight) not in named and "seed_generator" not in weight.path:
+            raise ValueError(
+                f"`model` must have no weights but those of the authors' network, "
+                f"but has {weight.path!r}."
+            )
 
 
 def _numbers(present) -> Iterator[int]:
@@ -128,9 +145,9 @@ def _numbers(present) -> Iterator[int]:
 
 def _layout(model):
     layers = {layer.name: layer for layer in model.layers}
-    interaction = layers.get("stage1_interaction") or layers.get("stage1_block1_attention")
-    kind = "plain" if interaction is None else type(interaction)
-    if kind not in LAYOUTS or "stage1_block1_conv1" not in layers:
+    kinds = {type(layer) for name, layer in layers.items() if CONVERSATION.fullmatch(name)}
+    kind = kinds.pop() if kinds else "plain"
+    if kinds or kind not in LAYOUTS or "stage1_block1_conv1" not in layers:
         raise ValueError(
             f"`model` must be one of the networks the authors published (plain, SE, ECA, DIANet, "
             f"MRLA or DLA ResNet built by keras_dla.models), but is {model.name!r}."

@@ -1,0 +1,63 @@
+"""Where in a classifier its scores are, before a softmax or another activation."""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_dla.analysis.graph import ordered_nodes, producers
+from keras_dla.analysis.symbolic_run import has_graph
+
+
+def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, Callable]:
+    """Finds the scores of a classifier before the activation that ends it.
+
+    That is what comes before a last `Softmax` or `Activation` layer, or inside a last
+    `keras.layers.Dense` before its activation. Any other last layer gives the scores itself.
+
+    Args:
+        model: a functional or sequential classifier.
+
+    Returns:
+        A tensor of the model's graph, and a function from its value to the scores
+        `[batch, classes]`.
+
+    Raises:
+        ValueError: if `model` is no such classifier.
+    """
+    _check_classifier(model)
+    output = model.outputs[0]
+    node = producers(ordered_nodes(model))[id(output)]
+    layer = node.operation
+    # `keras.layers.Softmax` and what `keras.ops.softmax` leaves in the graph.
+    if isinstance(layer, keras.layers.Activation) or type(layer).__name__ == "Softmax":
+        return node.input_tensors[0], _unchanged
+    # A subclass may compute anything, and a quantised kernel has scales beside it.
+    if type(layer) is keras.layers.Dense and layer.quantization_mode is None:
+        return node.input_tensors[0], _before_activation(layer)
+    return output, _unchanged
+
+
+def _check_classifier(model):
+    allowed = (
+        "`model` must be a functional or built sequential model from one batch of images to "
+        "`[batch, classes]`"
+    )
+    if not has_graph(model):
+        name = getattr(model, "name", None) or type(model).__name__
+        raise ValueError(f"{allowed}, but {name!r} has no graph of layers.")
+    shapes = [[x.shape for x in tensors] for tensors in (model.inputs, model.outputs)]
+    if [[len(shape) for shape in group] for group in shapes] != [[4], [2]]:
+        raise ValueError(f"{allowed}, but has inputs {shapes[0]} and outputs {shapes[1]}.")
+
+
+def _before_activation(dense):
+    def scores(x):
+        scores = ops.matmul(ops.cast(x, dense.variable_dtype), dense.kernel)
+        return scores if dense.bias is None else scores + dense.bias
+
+    return scores
+
+
+def _unchanged(scores):
+    return scores

@@ -1,0 +1,131 @@
+"""Grad-CAM: where in an image a classifier sees a class."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dla.analysis.class_scores import class_scores
+from keras_dla.analysis.feature_maps import data_format_of, feature_map
+from keras_dla.analysis.graph import cut
+from keras_dla.analysis.map_gradients import gradient, without_gradients
+from keras_dla.layers.channels import spatial_axes
+from keras_dla.layers.validation import check_positive_integer
+
+
+def class_activation_maps(
+    model: keras.Model,
+    images: np.ndarray,
+    classes: "int | np.ndarray | None" = None,
+    layer: "str | keras.layers.Layer | None" = None,
+    batch_size: int = 32,
+) -> np.ndarray:
+    """Returns where in each image the classifier sees a class (Grad-CAM, arXiv:1610.02391).
+
+    With A the feature map and s the score of the class,
+
+        alpha_k = mean over places (i, j) of  ds / dA[i, j, k]
+        map[i, j] = ReLU( sum over k of  alpha_k * A[i, j, k] ),
+
+    resized to the image (bilinear) and divided by its largest entry. A map that is zero everywhere,
+    in which nothing speaks for the class, stays zero.
+
+    The score is the one before the softmax, whose gradient fades where the model is sure and which
+    mixes in the other classes: a `Softmax` or `Activation` layer at the end is left out, and a
+    last `Dense` layer is taken without its activation. Of any other last layer, the output is the
+    score.
+
+    Args:
+        model: a functional or sequential classifier from images to `[batch, classes]`: one of this
+            package, or your own. It is run as in inference and not changed.
+        images: `[batch, height, width, channels]` or channels first, normalised as the model
+            expects it.
+        classes: integers `[batch]`, the class to look for in each image, or one for all; by
+            default the class that the model predicts. A model with a single output has class 0.
+        layer: a layer of the model that makes a feature map, or its name; of a layer that is called
+            often, the last call counts. By default the last map before global pooling.
+        batch_size: integer, how many images run at once.
+
+    Returns:
+        A float32 array `[batch, height, width]` with entries from 0 to 1.
+
+    Raises:
+        ValueError: if an argument is not as described, or `layer` is `None` and the model does not
+            have one last map.
+
+    Example:
+    >>> import keras, keras_dla
+    >>> import numpy as np
+    >>> images = keras.Input((16, 12, 3))
+    >>> x = keras.layers.Conv2D(8, 3, strides=2, data_format="channels_last")(images)
+    >>> x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
+    >>> model = keras.Model(images, keras.layers.Dense(5, activation="softmax")(x))
+    >>> pictures = np.random.default_rng(0).normal(size=(2, 16, 12, 3)).astype("float32")
+    >>> keras_dla.analysis.class_activation_maps(model, pictures, classes=[0, 4]).shape
+    (2, 16, 12)
+    """
+    check_positive_integer("batch_size", batch_size)
+    scores, finish = class_scores(model)
+    images = _checked_images(images)
+    classes = _checked_classes(classes, len(images), model.outputs[0].shape[-1])
+    features = feature_map(model, layer)
+    data_format = data_format_of(model, features)
+    before, after = cut(model, features, scores)
+    size = tuple(images.shape[axis] for axis in spatial_axes(data_format))
+    maps = []
+    for start in range(0, len(images), batch_size):
+        batch = slice(start, start + batch_size)
+        with without_gradients():
+            values = keras.tree.flatten(before([images[batch]], training=False))
+        wanted = None if classes is None else classes[batch]
+        slopes = _slopes(lambda x: finish(after(x)), values, wanted)
+        maps.append(_maps(values[0], slopes, data_format, size))
+    return np.concatenate(maps)
+
+
+def _slopes(scores, values, classes):
+    """The gradient of each image's score by `values[0]`, its feature map."""
+
+    def chosen(features):
+        by_class = scores([features, *values[1:]])
+        index = ops.argmax(by_class, axis=-1) if classes is None else ops.convert_to_tensor(classes)
+        return ops.sum(by_class * ops.one_hot(index, by_class.shape[-1], dtype=by_class.dtype))
+
+    return gradient(chosen, values[0])
+
+
+def _maps(features, slopes, data_format, size):
+    features, slopes = (_channels_last(x, data_format) for x in (features, slopes))
+    weights = ops.mean(slopes, axis=(1, 2), keepdims=True)
+    maps = ops.relu(ops.sum(weights * features, axis=-1, keepdims=True))
+    maps = ops.image.resize(maps, size, interpolation="bilinear", data_format="channels_last")
+    maps = ops.convert_to_numpy(maps)[..., 0]
+    largest = maps.max(axis=(1, 2), keepdims=True)
+    return maps / np.where(largest > 0, largest, 1)
+
+
+def _channels_last(x, data_format):
+    x = ops.cast(x, "float32")
+    return x if data_format == "channels_last" else ops.transpose(x, (0, 2, 3, 1))
+
+
+def _checked_images(images):
+    images = ops.convert_to_numpy(images)
+    if images.ndim != 4 or not len(images):
+        raise ValueError(
+            f"`images` must be a batch of at least one image, with 4 axes, "
+            f"but has shape {images.shape}."
+        )
+    return images
+
+
+def _checked_classes(classes, batch, count):
+    """Returns a list with the class of each image, or `None`."""
+    if classes is None:
+        return None
+    array = ops.convert_to_numpy(classes)
+    fits = array.dtype.kind in "iu" and array.shape in [(), (batch,)]
+    if not fits or array.min() < 0 or array.max() >= count:
+        raise ValueError(
+            f"`classes` must be {batch} integers from 0 to {count - 1}, or one, but is {classes!r}."
+        )
+    return np.broadcast_to(array, batch).tolist()

@@ -1,0 +1,76 @@
+"""A model's graph, and what comes before and after a tensor in it."""
+
+import inspect
+from collections.abc import Callable, Iterator
+
+import keras
+
+from keras_dla.models import LeanModel
+
+
+def ordered_nodes(model: keras.Model) -> list:
+    """Returns the calls in a functional or built sequential model, each after those it reads."""
+    graph = keras.Function(model.inputs, model.outputs)
+    depths = sorted(graph._nodes_by_depth, reverse=True)
+    return [node for depth in depths for node in graph._nodes_by_depth[depth]]
+
+
+def producers(nodes: list) -> dict:
+    """Returns the call that made each tensor, by the tensor's `id`."""
+    return {id(tensor): node for node in nodes for tensor in node.outputs}
+
+
+def backwards(
+    tensor: keras.KerasTensor, made_by: dict, stop: Callable = lambda tensor: False
+) -> Iterator[keras.KerasTensor]:
+    """Yields `tensor` and what it was made of, the nearest first; nothing behind `stop` tensors."""
+    seen, waiting = {id(tensor)}, [tensor]
+    for tensor in waiting:
+        yield tensor
+        if not stop(tensor):
+            inputs = {id(x): x for x in made_by[id(tensor)].input_tensors}
+            waiting += [x for key, x in inputs.items() if key not in seen]
+            seen |= inputs.keys()
+
+
+def cut(
+    model: keras.Model, tensor: keras.KerasTensor, result: keras.KerasTensor
+) -> tuple[keras.Model, Callable]:
+    """Cuts a model at a tensor, from which the result follows.
+
+    Keras can make a model that begins at an intermediate tensor, but adds calls to the layers for
+    it, and loses track of layers that are called often.
+
+    Returns:
+        A model from the inputs of `model` to a list: `tensor`, and what else is needed behind it.
+        And a function of such a list that returns `result`, run as in inference.
+    """
+    nodes = ordered_nodes(model)
+    needed = {id(x) for x in backwards(result, producers(nodes))}
+    inner, after = {id(tensor)}, []
+    for node in nodes:
+        if not inner.isdisjoint(map(id, node.input_tensors)) and _makes(node, needed):
+            after.append(node)
+            inner |= set(map(id, node.outputs))
+    outer = {id(x): x for node in after for x in node.input_tensors if id(x) not in inner}
+    border = [tensor, *outer.values()]
+
+    def run(values):
+        known = dict(zip(map(id, border), values, strict=True))
+        for node in after:
+            args, kwargs = node.arguments.fill_in(known)
+            outputs = _in_inference(node.operation)(*args, **kwargs)
+            known.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+        return known[id(result)]
+
+    return LeanModel(model.inputs, border), run
+
+
+def _makes(node, needed):
+    return not needed.isdisjoint(map(id, node.outputs))
+
+
+def _in_inference(operation):
+    if "training" not in inspect.signature(operation.call).parameters:
+        return operation
+    return lambda *args, **kwargs: operation(*args, **{**kwargs, "training": False})

@@ -1,0 +1,102 @@
+"""Our networks as checkpoints of the authors' PyTorch code."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_dla.interop.official_names import Entry, official_entries
+
+
+def save_official_checkpoint(model: keras.Model, path: "str | Path") -> None:
+    """Writes the weights of a network of ours under the names of the authors' PyTorch code.
+
+    There, `network.load_state_dict(torch.load(path), strict=True)` takes the file, and
+    `load_official_checkpoint` brings it back exactly. The authors' code computes what ours does in
+    the formulation `"verbatim"`, whichever `model` has; their reductions are 4 (CIFAR) and 16
+    (ImageNet) for DLA, 4 and 20 for DIANet, 16 for SE.
+
+    Args:
+        model: a network built by `keras_dla.models`, in the formulation `"official"` or
+            `"verbatim"`: plain ResNet, SE, ECA, DIANet, MRLA or DLA.
+        path: a file to write: `.pth`, `.pth.tar` or `.pt` (these need PyTorch, on any backend), or
+            `.safetensors`. A file that is there is replaced, as a whole or not at all.
+
+    Raises:
+        ValueError: if the authors published no network like `model`, or `path` has another ending
+            or lies in a folder that does not exist.
+        ImportError: if the package that writes the file is not installed.
+
+    Example:
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from keras_dla.interop import load_official_checkpoint, save_official_checkpoint
+    >>> from keras_dla.models import ResNet
+    >>> model = ResNet(11, "eca", classes=10)
+    >>> before = model.get_weights()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_official_checkpoint(model, Path(folder, "weights.safetensors"))
+    ...     load_official_checkpoint(model, Path(folder, "weights.safetensors"))
+    >>> all((a == b).all() for a, b in zip(model.get_weights(), before))
+    True
+    """
+    path = Path(path)
+    write = _writer(path)
+    tensors = _state_dict(official_entries(model))
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        write(tensors, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _writer(path: Path) -> Callable[[dict, Path], None]:
+    if not path.parent.is_dir():
+        raise ValueError(f"`path` must lie in a folder that exists, but is {str(path)!r}.")
+    if path.name.endswith(".safetensors"):
+        return _safetensors_writer(path)
+    if path.name.endswith((".pth", ".pth.tar", ".pt")):
+        return _torch_writer(path)
+    raise ValueError(
+        f"`path` must end in .pth, .pth.tar, .pt or .safetensors, but is {str(path)!r}."
+    )
+
+
+def _safetensors_writer(path):
+    try:
+        from safetensors.numpy import save_file
+    except ImportError as error:
+        raise ImportError(f"Writing {path} needs safetensors: pip install safetensors") from error
+    return save_file
+
+
+def _torch_writer(path):
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"Writing {path} needs PyTorch: pip install 'keras-dla[torch]'"
+        ) from error
+    return lambda tensors, partial: torch.save(
+        {name: torch.from_numpy(array) for name, array in tensors.items()}, partial
+    )
+
+
+def _state_dict(entries: list[Entry]) -> dict[str, np.ndarray]:
+    tensors = {}
+    for entry in entries:
+        tensors[entry.name] = _torch_array(entry)
+        if entry.name.endswith(".running_var"):
+            # PyTorch counts batches here, for a momentum that the authors don't use.
+            counter = entry.name.replace("running_var", "num_batches_tracked")
+            tensors[counter] = np.zeros((), "int64")
+    return tensors
+
+
+def _torch_array(entry):
+    array = entry.kind.to_torch(keras.ops.convert_to_numpy(entry.variable))
+    # NumPy's bfloat16 is unknown to both formats; every value of it is a float32.
+    return np.array(array, np.promote_types(array.dtype, "float32"), order="C")
