@@ -11,12 +11,14 @@ class WeightedSum(torch.autograd.Function):
         ctx.spatial_axes = spatial_axes
         ctx.save_for_backward(weights, *maps)
         ctx.has_rest = rest is not None
+        # Unbound before it is sliced: torch.export cannot write the unbinding of an empty tensor.
+        weight, *weights = weights.unbind()
         if ctx.has_rest:
-            total = rest.addcmul_(maps[0], weights[0])
+            total = rest.addcmul_(maps[0], weight)
             ctx.mark_dirty(rest)
         else:
-            total = maps[0] * weights[0]
-        for feature_map, weight in zip(maps[1:], weights[1:], strict=True):
+            total = maps[0] * weight
+        for feature_map, weight in zip(maps[1:], weights, strict=True):
             total.addcmul_(feature_map, weight)
         return total
 

@@ -1,0 +1,74 @@
+"""Names of classes: those of the data sets, or of a text file."""
+
+from pathlib import Path
+
+from keras_dla.cli.errors import CommandError
+
+CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+CIFAR100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile
+cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp
+lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom
+oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake
+spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor
+train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+PRESETS = ("cifar10", "cifar100", "blood_cells")
+LONGEST_FILE = 10_000_000  # bytes
+
+
+def class_names(source: str | None, classes: int) -> list[str]:
+    """Returns the name of each class.
+
+    Args:
+        source: one of `PRESETS`, the path of a text file with a name a line, or `None` for numbers
+            from 0.
+        classes: integer, how many the network tells apart.
+
+    Raises:
+        CommandError: if the file cannot be read, or holds more names or fewer.
+
+    Example:
+    >>> class_names("cifar10", 10)[3]
+    'cat'
+    >>> class_names(None, 3)
+    ['class 0', 'class 1', 'class 2']
+    """
+    if source is None:
+        return [f"class {number}" for number in range(classes)]
+    names = _preset(source) if source in PRESETS else _read(Path(source))
+    if len(names) != classes:
+        raise CommandError(
+            f"`--classes` must name the network's {classes} classes, "
+            f"but {source} has {len(names)} names."
+        )
+    return names
+
+
+def _preset(source):
+    if source == "blood_cells":
+        from keras_dla.data import BLOOD_CELL_CLASSES
+
+        return list(BLOOD_CELL_CLASSES)
+    names = CIFAR10 if source == "cifar10" else CIFAR100
+    return [name.replace("_", " ") for name in names.split()]
+
+
+def _read(path):
+    if not path.is_file():
+        raise CommandError(
+            f"`--classes` must be {', '.join(PRESETS)} or a text file, but there is no file {path}."
+        )
+    if path.stat().st_size > LONGEST_FILE:
+        raise CommandError(
+            f"`--classes` must be a text file with a name a line, but {path} is huge."
+        )
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            f"`--classes` must be a text file in UTF-8 with a name a line, but {path} is none."
+        ) from error
+    return [line.strip() for line in lines if line.strip()]

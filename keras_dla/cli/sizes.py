@@ -1,0 +1,100 @@
+"""Sizes of pictures on the command line, and those that a network reads."""
+
+import argparse
+from typing import TYPE_CHECKING, NamedTuple
+
+from keras_dla.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    import keras
+
+# By a layer that only networks with that stem have.
+DEFAULTS = {"stem_pool": 224, "stem_conv1": 32}
+
+
+class ImageInput(NamedTuple):
+    """What a network reads: open sizes are `None`.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        channels: 1 (grey) or 3 (colour).
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+
+    height: int | None
+    width: int | None
+    channels: int
+    data_format: str
+
+    @property
+    def shape(self) -> tuple:
+        """The shape without the batch axis."""
+        if self.data_format == "channels_last":
+            return (self.height, self.width, self.channels)
+        return (self.channels, self.height, self.width)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Returns height and width of `"224"` or `"224x320"`.
+
+    Example:
+    >>> parse_size("224"), parse_size("224x320")
+    ((224, 224), (224, 320))
+    """
+    numbers = text.lower().split("x")
+    if len(numbers) > 2 or not all(n.isascii() and n.isdigit() and int(n) for n in numbers):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a size such as 224, or 224x320 (height x width)"
+        )
+    return int(numbers[0]), int(numbers[-1])
+
+
+def image_input(model: "keras.Model", size: tuple[int, int] | None) -> ImageInput:
+    """Returns what `model` reads, with every size known.
+
+    Args:
+        model: a network with one input of pictures.
+        size: height and width; `None` for the network's own, or where it leaves them open, 32 for
+            a CIFAR stem and 224 for an ImageNet stem.
+
+    Raises:
+        CommandError: if the network does not read pictures, or not of that size.
+    """
+    read = _declared_input(model)
+    own = (read.height, read.width)
+    wanted = own if size is None else size
+    if any(a is not None and a != b for a, b in zip(own, wanted, strict=True)):
+        raise CommandError(
+            f"`--size` must be {_text(own)}, which {model.name} reads, but is {_text(size)}."
+        )
+    if None in wanted:
+        default = _default_size(model)
+        wanted = tuple(default if n is None else n for n in wanted)
+    return read._replace(height=wanted[0], width=wanted[1])
+
+
+def _declared_input(model):
+    shapes = [tensor.shape[1:] for tensor in getattr(model, "inputs", None) or ()]
+    if len(shapes) == 1 and len(shapes[0]) == 3:
+        first, second, third = shapes[0]
+        if third in (1, 3):
+            return ImageInput(first, second, third, "channels_last")
+        if first in (1, 3):
+            return ImageInput(second, third, first, "channels_first")
+    raise CommandError(
+        f"{model.name} must have one input of grey or colour pictures, "
+        f"but its inputs have the shapes {shapes}."
+    )
+
+
+def _default_size(model):
+    names = {layer.name for layer in model._flatten_layers()}
+    for name, size in DEFAULTS.items():
+        if name in names:
+            return size
+    raise CommandError(f"`--size` must be given, since {model.name} reads pictures of any size.")
+
+
+def _text(size):
+    return "x".join("any" if n is None else str(n) for n in size)

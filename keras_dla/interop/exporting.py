@@ -1,0 +1,115 @@
+"""Networks in formats that run without Keras."""
+
+import importlib.util
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: how its files end, and what it needs on the backends it is written from."""
+
+    suffix: str
+    packages: dict[str, tuple[str, ...]]
+
+
+FORMATS = {
+    "onnx": Format(".onnx", {"tensorflow": ("tf2onnx",), "torch": ("onnx", "onnxscript")}),
+    "tf_saved_model": Format("", {"tensorflow": (), "jax": ("tensorflow",)}),
+    "litert": Format(".tflite", {"tensorflow": ()}),
+    "torch": Format(".pt2", {"torch": ()}),
+}
+
+
+def export_model(model: keras.Model, path: "str | Path", format: str) -> None:
+    """Writes a network in a format that runs without Keras and without this package.
+
+    The batch size stays free, and so do heights and widths that are `None` in the model's input
+    shape. The exported network infers: it drops no path and moves no statistics. A `.keras` file
+    is the same on every backend, so a network trained on one is exported from another.
+
+    Args:
+        model: a functional model with one input, such as those of `keras_dla.models`.
+        path: where to write: a file that ends in `.onnx`, `.tflite` (LiteRT) or `.pt2`
+            (`torch.export`), replaced if there is one, or a new folder (`"tf_saved_model"`).
+        format: `"onnx"` (from TensorFlow and PyTorch), `"tf_saved_model"` (from TensorFlow and
+            JAX), `"litert"` (from TensorFlow) or `"torch"` (from PyTorch).
+
+    Raises:
+        ValueError: if `format` is unknown or not written from this backend, if `path` does not fit
+            it, or if `model` is not a functional model with one input.
+        ImportError: if the package that writes the format is not installed.
+
+    Example:
+    >>> import keras_dla
+    >>> model = keras_dla.models.ResNet(11, "dla_l", classes=10)
+    >>> keras_dla.interop.export_model(model, "network.pb", "onnx")
+    Traceback (most recent call last):
+        ...
+    ValueError: `path` must end in '.onnx' for `format='onnx'`, but is 'network.pb'.
+    """
+    path = Path(path)
+    _check_format(format)
+    _check_path(path, format)
+    _check_model(model)
+    _check_backend(format)
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
+        partial = Path(folder) / path.name
+        _writers()[format](model, partial)
+        os.replace(partial, path)
+
+
+def _writers():
+    if keras.backend.backend() == "torch":
+        from keras_dla.interop.exporting_torch import WRITERS
+    else:
+        from keras_dla.interop.exporting_tensorflow import WRITERS
+    return WRITERS
+
+
+def _check_format(format):
+    if format not in FORMATS:
+        raise ValueError(
+            f"`format` must be one of {', '.join(map(repr, FORMATS))}, but is {format!r}."
+        )
+
+
+def _check_path(path, format):
+    suffix = FORMATS[format].suffix
+    if suffix and path.suffix != suffix:
+        raise ValueError(
+            f"`path` must end in {suffix!r} for `format={format!r}`, but is {str(path)!r}."
+        )
+    if path.is_dir() or (path.exists() and not suffix):
+        raise ValueError(
+            f"`path` must be {'a file' if suffix else 'a new folder'} for `format={format!r}`, "
+            f"but {str(path)!r} is there already."
+        )
+    if not path.parent.is_dir():
+        raise ValueError(f"`path` must lie in an existing folder, but is {str(path)!r}.")
+
+
+def _check_model(model):
+    if not isinstance(model, keras.Model) or len(getattr(model, "inputs", None) or ()) != 1:
+        raise ValueError(
+            f"`model` must be a functional keras.Model with one input, but is {model!r}."
+        )
+
+
+def _check_backend(format):
+    packages, backend = FORMATS[format].packages, keras.backend.backend()
+    if backend not in packages:
+        raise ValueError(
+            f"`format` {format!r} is written from the backend {' or '.join(packages)}, but the "
+            f"backend is {backend}: save the model to a .keras file and export it from there."
+        )
+    missing = [name for name in packages[backend] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"keras_dla.interop.export_model needs {' and '.join(missing)} for {format!r}: "
+            f"pip install 'keras-dla[export]'"
+        )

@@ -1,0 +1,106 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import keras_dla
+from keras_dla.cli import list_models, main
+from keras_dla.models import list_models as names_of_models
+
+PACKAGE = Path(keras_dla.__file__).parent
+
+# The package without what its own `__init__` imports.
+LIGHT = """
+import sys, types
+package = types.ModuleType("keras_dla")
+package.__path__ = [sys.argv[1]]
+sys.modules["keras_dla"] = package
+from keras_dla.cli import main
+try:
+    main(["attention", "--help"])
+finally:
+    heavy = ("keras", "numpy", "tensorflow", "jax", "torch", "matplotlib", "PIL")
+    print([name for name in heavy if name in sys.modules])
+"""
+
+
+def test_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_dla", "list"],
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == names_of_models()
+
+
+def test_the_commands_themselves_import_nothing_heavy():
+    done = subprocess.run(
+        [sys.executable, "-c", LIGHT, str(PACKAGE)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: keras-dla attention")
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_without_a_command_it_helps(capsys):
+    assert main([]) == 2
+    assert "a first walk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "summary", "predict", "attention", "convert", "tables"]
+)
+def test_every_command_teaches(capsys, command):
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    assert exit_.value.code == 0
+    # An example of the command below its options.
+    assert f"\n  keras-dla {command}" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"keras-dla {keras_dla.__version__}\n"
+
+
+def test_an_unknown_command(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["fly"])
+    assert exit_.value.code == 2
+    assert "invalid choice: 'fly'" in capsys.readouterr().err
+
+
+def test_a_traceback_for_those_who_want_it(capsys):
+    with pytest.raises(ValueError, match="`name` must be one of"):
+        main(["--traceback", "summary", "fly"])
+
+
+def test_a_defect_is_not_hidden(monkeypatch):
+    def defect(*_):
+        raise TypeError("a defect")
+
+    monkeypatch.setattr(list_models, "_is_wanted", defect)
+    with pytest.raises(TypeError, match="a defect"):
+        main(["list"])
+
+
+def test_an_interrupt_is_quiet(monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(list_models, "_is_wanted", interrupt)
+    assert main(["list"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_of_several_lines_becomes_one(monkeypatch, fails):
+    def refuse(*_):
+        raise OSError("no space\n  left")
+
+    monkeypatch.setattr(list_models, "_is_wanted", refuse)
+    assert fails("list") == "no space left"

@@ -1,0 +1,104 @@
+"""What the pages say to type works: every block of Python runs, every command names what exists."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import keras
+import pytest
+
+from keras_dla.cli.program import make_parser
+from tests.docs.pages import FENCE, PAGES, ROOT, TUTORIAL, blocks, commands, name_of
+
+WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
+WITH_COMMANDS = [page for page in PAGES if commands(page)]
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+BACKENDS = ("tensorflow", "jax", "torch")
+TOOLS = ("python", "pip", "mkdocs", "keras-dla")
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
+def test_python_runs(page, tmp_path, monkeypatch):
+    """The blocks of a page share their names, as if they were typed one after the other."""
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for code in blocks(page, "python"):
+        exec(compile(code, name_of(page), "exec"), names)
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_block_escapes(page):
+    """A block in another language would be one that nobody runs."""
+    kinds = {kind for kind, _ in FENCE.findall(page.read_text("utf-8"))}
+    assert kinds <= {"python", "sh", "text"}
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
+def test_commands_name_what_exists(page):
+    for command in commands(page):
+        words = shlex.split(command)
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+            check_variable(words.pop(0))
+        assert words and words[0] in TOOLS, command
+        check_tool(*words)
+
+
+def check_variable(assignment):
+    name, value = assignment.split("=")
+    assert name == "KERAS_BACKEND", assignment
+    assert all(one in BACKENDS for one in value.split("|")), assignment
+
+
+def check_tool(tool, *arguments):
+    if tool == "pip":
+        check_extras(" ".join(arguments))
+    elif tool == "python" and arguments[:2] == ("-m", "keras_dla"):
+        check_command(*arguments[2:])
+    elif tool == "python":
+        check_options(source_of(*arguments), arguments)
+    elif tool == "keras-dla":
+        check_command(*arguments)
+
+
+def check_extras(text):
+    for extras in re.findall(r"\[([\w,]+)\]", text):
+        assert set(extras.split(",")) <= set(METADATA["optional-dependencies"]), text
+
+
+def check_command(command, *arguments):
+    """The program's own parser says whether it has such a command and options."""
+    make_parser().parse_args([command, *arguments])
+
+
+def source_of(first, *others):
+    """Returns the text of what Python is to run."""
+    if first == "-m":
+        return Path(importlib.util.find_spec(others[0]).origin).read_text("utf-8")
+    return (ROOT / first).read_text("utf-8")
+
+
+def check_options(source, arguments):
+    for option in (word for word in arguments if word.startswith("--")):
+        assert re.search(rf"""["']{option}["']""", source), option
+
+
+def test_the_tutorial_runs(tmp_path):
+    """As a script in a folder of its own, as its reader runs it."""
+    pytest.importorskip("matplotlib", reason="the tutorial draws, which needs matplotlib")
+    whole = keras.backend.backend() == "torch"  # the others compile: an epoch will do there
+    source = TUTORIAL.read_text("utf-8")
+    assert source.count("epochs=4,") == 1
+    script = tmp_path / "tutorial.py"
+    script.write_text(source if whole else source.replace("epochs=4,", "epochs=1,"), "utf-8")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    accuracies = [float(found) for found in re.findall(r": ([\d.]+)% of 198", done.stdout)]
+    assert len(accuracies) == 2 and min(accuracies) > 80 * whole, done.stdout
+    assert float(re.search(r"differ by (\S+);", done.stdout)[1]) < 1e-4
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"tutorial.py", "tutorial_attention.png", "mine.keras"}

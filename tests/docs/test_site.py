@@ -1,0 +1,88 @@
+"""The site builds without a warning, holds every public name, and points at files that exist."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.docs.pages import DOCS, PAGES, ROOT, TUTORIAL, name_of
+
+MAP = (DOCS / "paper-to-code.md").read_text("utf-8")
+PAPER = [
+    *(f"Eq. {number}" for number in range(1, 10)),
+    *(f"Figure {number}" for number in range(1, 5)),
+    *(f"Table {number}" for number in range(1, 7)),
+]
+ROOMS = ("analysis", "data", "interop", "layers", "models", "training")
+FOLDERS = ("keras_dla", "tests", "examples", "benchmarks", "docs")
+PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("mkdocs", reason="building the site needs the extra `docs`")
+    pytest.importorskip("mkdocstrings", reason="building the site needs the extra `docs`")
+    folder = tmp_path_factory.mktemp("site")
+    build = ["-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+    done = subprocess.run([sys.executable, *build], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_every_page_is_built(site):
+    expected = [page.relative_to(DOCS) for page in [*PAGES, TUTORIAL] if DOCS in page.parents]
+    assert all((site / page.with_suffix(".html")).is_file() for page in expected)
+
+
+def test_nothing_is_fetched_from_elsewhere(site):
+    fetched = re.compile(r"<(?:link|script|img)\b[^>]*(?:href|src)=[\"'](?:https?:)?//[^\"']+")
+    found = {page.name: fetched.findall(page.read_text("utf-8")) for page in site.rglob("*.html")}
+    assert not {name: links for name, links in found.items() if links}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_has_its_place(site, room):
+    html = (site / "api" / f"{room}.html").read_text("utf-8")
+    names = importlib.import_module(f"keras_dla.{room}").__all__
+    values = vars(importlib.import_module(f"keras_dla.{room}"))
+    for name in names:
+        documented = f'id="keras_dla.{room}.{name}"' in html
+        # A constant is named on the page; it has no docstring.
+        assert documented if callable(values[name]) else name in html, name
+
+
+def test_docstrings_are_written_out(site):
+    """Neither a doctest nor a section is left as running text."""
+    for page in (site / "api").glob("*.html"):
+        html = page.read_text("utf-8")
+        assert not re.search(
+            r"<blockquote>|<p>(?:Args|Call arguments|Returns|Raises|Example):", html
+        )
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_map_has_all_of_the_paper(name):
+    (row,) = re.findall(rf"^\| {re.escape(name)} \|.*$", MAP, re.MULTILINE)
+    assert len(PATH.findall(row)) >= 2, row
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_that_a_page_names_exist(page):
+    for path in PATH.findall(page.read_text("utf-8")):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6, 7, 8, 9])
+def test_the_file_of_an_equation_names_it(number):
+    """The docstring of a file in the row says that the equation is there."""
+    (row,) = re.findall(rf"^\| Eq. {number} \|.*$", MAP, re.MULTILINE)
+    texts = [(ROOT / path).read_text("utf-8") for path in PATH.findall(row) if "tests" not in path]
+    ranges = re.findall(r"Eq\. (\d)(?:(?:-| and )(\d))?", "".join(texts))
+    assert any(int(low) <= number <= int(high or low) for low, high in ranges)
+
+
+def test_pictures_are_small():
+    assert all(os.path.getsize(path) < 150_000 for path in (DOCS / "pictures").iterdir())

@@ -1,0 +1,171 @@
+"""What is exported computes what Keras computes, for any batch."""
+
+import functools
+import importlib.util
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.interop import export_model
+from keras_dla.interop.exporting import FORMATS
+from keras_dla.models import ResNet
+
+ROOT = Path(__file__).resolve().parents[2]
+BACKEND = keras.backend.backend()
+HERE = [name for name, form in FORMATS.items() if BACKEND in form.packages]
+ELSEWHERE = [name for name in FORMATS if name not in HERE]
+RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
+SHAPE = (12, 12, 3)
+FREE = (None, None, 3)
+NETWORKS = {
+    None: {},
+    "se": {},
+    "dianet": {},
+    "mrla_b": {},
+    "mrla_l": {},
+    "dla_b": {"depth": 20},  # two blocks a stage, so that a layer reads the one before it
+    "dla_l": {"input_shape": FREE, "drop_path": 0.5},
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def traced_once():
+    """PyTorch's two formats begin with the same slow tracing."""
+    if BACKEND != "torch":
+        yield
+        return
+    from keras_dla.interop import exporting_torch
+
+    with pytest.MonkeyPatch.context() as patch:
+        cached = functools.cache(exporting_torch.exported_program)
+        patch.setattr(exporting_torch, "exported_program", cached)
+        yield
+
+
+def load_example():
+    spec = importlib.util.spec_from_file_location("export", ROOT / "examples" / "export.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@functools.cache
+def network(name):
+    """A network whose outputs tell images apart, with statistics that are not those of new ones."""
+    keras.utils.set_random_seed(0)
+    fixed = {"classes": 5, "classifier_activation": None, "data_format": "channels_last"}
+    model = ResNet(
+        interaction=name, **{"depth": 11, "input_shape": SHAPE, **fixed, **NETWORKS[name]}
+    )
+    for weight in model.weights:
+        if weight.path.endswith("moving_variance"):
+            weight.assign(weight * 0.5)
+        if weight.path.endswith("moving_mean"):
+            weight.assign(weight + 0.1)
+    return model
+
+
+def exported(model, path, format):
+    """Exports, or skips where what writes or runs the format is missing; returns a function."""
+    needed = (*FORMATS[format].packages[BACKEND], *filter(None, [RUNTIMES.get(format)]))
+    for package in needed:
+        pytest.importorskip(package, reason=f"{format} needs {package}: install the extra export")
+    export_model(model, path, format)
+    return load_example().LOADERS[format](path)
+
+
+def images(batch, shape=SHAPE):
+    return np.random.default_rng(batch).normal(size=(batch, *shape)).astype("float32")
+
+
+def assert_computes(run, model, x):
+    expected = keras.ops.convert_to_numpy(model(x, training=False))
+    assert len(x) == 1 or np.ptp(expected, axis=0).max() > 1e-2
+    np.testing.assert_allclose(run(x), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("format", HERE)
+def test_computes_what_keras_does_for_any_batch(tmp_path, format, name):
+    path = tmp_path / ("network" + FORMATS[format].suffix)
+    run = exported(network(name), path, format)
+    assert list(tmp_path.iterdir()) == [path]
+    for batch in (1, 3):
+        assert_computes(run, network(name), images(batch))
+    if network(name).input_shape[1] is None:
+        assert_computes(run, network(name), images(2, (9, 14, 3)))
+
+
+@pytest.mark.parametrize("format", [name for name in HERE if FORMATS[name].suffix])
+def test_replaces_a_file_and_names_no_folder_of_this_machine(tmp_path, format):
+    path = tmp_path / ("network" + FORMATS[format].suffix)
+    path.write_text("old")
+    exported(network(None), path, format)
+    assert list(tmp_path.iterdir()) == [path]
+    content = path.read_bytes()
+    assert len(content) > 1000
+    assert str(ROOT).encode() not in content
+    assert str(Path(keras.__file__).parent).encode() not in content
+
+
+@pytest.mark.parametrize("format", ELSEWHERE)
+def test_says_where_a_format_is_written_from(tmp_path, format):
+    path = tmp_path / ("network" + FORMATS[format].suffix)
+    sentence = f"written from the backend {' or '.join(FORMATS[format].packages)}, but"
+    with pytest.raises(ValueError, match=sentence):
+        export_model(network(None), path, format)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "format", "sentence"),
+    [
+        ("network.onnx", "pickle", "`format` must be one of 'onnx', 'tf_saved_model'"),
+        ("network.pb", "onnx", "`path` must end in '.onnx' for `format='onnx'`"),
+        ("missing/network.pt2", "torch", "`path` must lie in an existing folder"),
+        ("", "tf_saved_model", "`path` must be a new folder for `format='tf_saved_model'`"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(tmp_path, path, format, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        export_model(network(None), tmp_path / path, format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_must_have_one_input(tmp_path):
+    pair = [keras.Input((2,)), keras.Input((2,))]
+    for model in (keras.Model(pair, keras.layers.Add()(pair)), keras.layers.Dense(2), None):
+        with pytest.raises(ValueError, match=r"functional keras\.Model with one input, but is"):
+            export_model(model, tmp_path / "network.onnx", "onnx")
+
+
+@pytest.mark.skipif("onnx" not in HERE, reason="ONNX is not written from this backend")
+def test_a_missing_package_is_one_sentence_and_a_failure_leaves_nothing(tmp_path, monkeypatch):
+    model, path = network(None), tmp_path / "network.onnx"
+    path.write_text("old")
+    find = importlib.util.find_spec
+    packages = FORMATS["onnx"].packages[BACKEND]
+
+    def find_none(name, *args):
+        return None if name in packages else find(name, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", find_none)
+        with pytest.raises(ImportError, match=r"pip install 'keras-dla\[export\]'"):
+            export_model(model, path, "onnx")
+
+    def fails(model, partial):
+        partial.write_text("half")
+        raise RuntimeError("out of memory")
+
+    writers = importlib.import_module(
+        f"keras_dla.interop.exporting_{'torch' if BACKEND == 'torch' else 'tensorflow'}"
+    ).WRITERS
+    monkeypatch.setitem(writers, "onnx", fails)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: True)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        export_model(model, path, "onnx")
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
