@@ -39,7 +39,9 @@ def files(tmp_path_factory):
         "dla": with_layer_attention(),
         "mean": mean_of_channels((None, None, 3), "channels_last"),
         "mean_first": mean_of_channels((3, 12, 8), "channels_first"),
-        "dense": keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")], name="dense"),
+        "dense": keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dense(2, name="dense")], name="dense"
+        ),
     }
     paths = {}
     for name, network in networks.items():
