@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_dla.analysis.graph import ordered_nodes, producers
+from keras_dla.analysis.graph import model_nodes, producers
 from keras_dla.analysis.symbolic_run import has_graph
 
 
@@ -27,7 +27,7 @@ def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, Callable]:
     """
     _check_classifier(model)
     output = model.outputs[0]
-    node = producers(ordered_nodes(model))[id(output)]
+    node = producers(model_nodes(model))[id(output)]
     layer = node.operation
     # `keras.layers.Softmax` and what `keras.ops.softmax` leaves in the graph.
     if isinstance(layer, keras.layers.Activation) or type(layer).__name__ == "Softmax":

@@ -8,6 +8,7 @@ import keras
 from keras_dla.analysis.complexity_report import Complexity, LayerComplexity
 from keras_dla.analysis.operation_flops import operation_flops
 from keras_dla.analysis.symbolic_run import has_graph, symbolic_calls, tensors
+from keras_dla.layers.validation import sizes_fit
 
 
 def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> Complexity:
@@ -104,8 +105,7 @@ def _as_shapes(shape):
 def _fit(given, expected):
     if [len(shape) for shape in given] != [len(shape) for shape in expected]:
         return False
-    pairs = zip(sum(given, ()), sum(expected, ()), strict=True)
-    return all(None in pair or pair[0] == pair[1] for pair in pairs)
+    return sizes_fit(sum(given, ()), sum(expected, ()))
 
 
 def _rows(calls):

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from keras_dla.text_table import as_markdown, as_text
+
 HEADER = ("layer", "class", "output", "parameters", "FLOPs")
+LEFT = 3
 
 
 @dataclass(frozen=True)
@@ -64,20 +67,18 @@ class Complexity:
         return tuple(layer.name for layer in self.layers if layer.flops is None)
 
     def __str__(self) -> str:
-        rows = [HEADER, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-        lines = [_aligned(row, widths) for row in rows]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([self._title(), rule, lines[0], rule, *lines[1:], rule, *self._totals()])
+        table = as_text(HEADER, list(self._rows()), LEFT)
+        return "\n".join([self.title, table, *self._totals()])
 
     def to_markdown(self) -> str:
         """Returns the same table in Markdown."""
-        rows = [HEADER, ("---", "---", "---", "---:", "---:"), *self._rows()]
-        lines = [f"| {' | '.join(row)} |" for row in rows]
+        table = as_markdown(HEADER, list(self._rows()), LEFT)
         # Two spaces at the end of a line break it.
-        return "\n".join([f"**{self._title()}**", "", *lines, "", "  \n".join(self._totals())])
+        return "\n".join([f"**{self.title}**", "", table, "", "  \n".join(self._totals())])
 
-    def _title(self):
+    @property
+    def title(self) -> str:
+        """The model's name and the size of its input."""
         shapes = self.input_shape if isinstance(self.input_shape, list) else [self.input_shape]
         return f"{self.name} on {', '.join(map(_shape, shapes))}"
 
@@ -106,9 +107,3 @@ def _rounded(flops):
 
 def _shape(shape):
     return " x ".join(map(str, shape))
-
-
-def _aligned(row, widths):
-    cells = [f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=False)]
-    cells += [f"{cell:>{width}}" for cell, width in zip(row[3:], widths[3:], strict=True)]
-    return "  ".join(cells)

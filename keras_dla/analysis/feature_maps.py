@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_dla.analysis.graph import backwards, ordered_nodes, producers
+from keras_dla.analysis.graph import backwards, model_nodes, producers
 from keras_dla.analysis.symbolic_run import has_graph
 from keras_dla.layers.channels import spatial_axes
 
@@ -18,12 +18,12 @@ def feature_map(model: keras.Model, layer: "str | keras.layers.Layer | None") ->
 
 def data_format_of(model: keras.Model, tensor: keras.KerasTensor) -> str:
     """Returns the data format of the nearest layer up to a map that has one."""
-    made_by = producers(ordered_nodes(model))
+    made_by = producers(model_nodes(model))
     return _data_format(tensor, made_by)
 
 
 def _last_map(model):
-    made_by = producers(ordered_nodes(model))
+    made_by = producers(model_nodes(model))
 
     def is_map(tensor):
         return len(tensor.shape) == 4 and not _is_pooled(tensor, made_by)
@@ -49,7 +49,7 @@ def _last_map(model):
 
 
 def _map_of_layer(model, layer):
-    nodes = ordered_nodes(model)
+    nodes = model_nodes(model)
     used = {id(x) for node in nodes for x in node.input_tensors}
     maps = [
         tensor

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_dla.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,9 +26,5 @@ def save_figure(figure: "Figure", path: str | os.PathLike, dpi: int = 150) -> No
     path = Path(path)
     if not path.parent.is_dir():
         raise ValueError(f"`path` must lie in a folder that exists, but is {str(path)!r}.")
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
+    with replacing(path) as partial:
         figure.savefig(partial, format=path.suffix[1:] or "png", dpi=dpi)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dla.analysis.checked_images import checked_images
 from keras_dla.analysis.class_scores import class_scores
 from keras_dla.analysis.feature_maps import data_format_of, feature_map
 from keras_dla.analysis.graph import cut
@@ -65,7 +66,7 @@ def class_activation_maps(
     """
     check_positive_integer("batch_size", batch_size)
     scores, finish = class_scores(model)
-    images = _checked_images(images)
+    images = checked_images(images)
     classes = _checked_classes(classes, len(images), model.outputs[0].shape[-1])
     features = feature_map(model, layer)
     data_format = data_format_of(model, features)
@@ -106,16 +107,6 @@ def _maps(features, slopes, data_format, size):
 def _channels_last(x, data_format):
     x = ops.cast(x, "float32")
     return x if data_format == "channels_last" else ops.transpose(x, (0, 2, 3, 1))
-
-
-def _checked_images(images):
-    images = ops.convert_to_numpy(images)
-    if images.ndim != 4 or not len(images):
-        raise ValueError(
-            f"`images` must be a batch of at least one image, with 4 axes, "
-            f"but has shape {images.shape}."
-        )
-    return images
 
 
 def _checked_classes(classes, batch, count):

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 import keras
 
 from keras_dla.models import LeanModel
+from keras_dla.models.graph_nodes import call_node, ordered_nodes
 
 
-def ordered_nodes(model: keras.Model) -> list:
+def model_nodes(model: keras.Model) -> list:
     """Returns the calls in a functional or built sequential model, each after those it reads."""
-    graph = keras.Function(model.inputs, model.outputs)
-    depths = sorted(graph._nodes_by_depth, reverse=True)
-    return [node for depth in depths for node in graph._nodes_by_depth[depth]]
+    return ordered_nodes(keras.Function(model.inputs, model.outputs))
 
 
 def producers(nodes: list) -> dict:
@@ -45,7 +44,7 @@ def cut(
         A model from the inputs of `model` to a list: `tensor`, and what else is needed behind it.
         And a function of such a list that returns `result`, run as in inference.
     """
-    nodes = ordered_nodes(model)
+    nodes = model_nodes(model)
     needed = {id(x) for x in backwards(result, producers(nodes))}
     inner, after = {id(tensor)}, []
     for node in nodes:
@@ -58,9 +57,7 @@ def cut(
     def run(values):
         known = dict(zip(map(id, border), values, strict=True))
         for node in after:
-            args, kwargs = node.arguments.fill_in(known)
-            outputs = _in_inference(node.operation)(*args, **kwargs)
-            known.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+            call_node(node, known, _in_inference(node.operation))
         return known[id(result)]
 
     return LeanModel(model.inputs, border), run

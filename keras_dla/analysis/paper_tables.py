@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 
-import keras
-
 from keras_dla.analysis.complexity import complexity
 from keras_dla.analysis.published import Row, rows
 from keras_dla.models import get_model
+from keras_dla.text_table import aligned, as_markdown
 
 TITLES = {
     1: "Table 1: CIFAR, images of 32x32",
@@ -61,7 +60,6 @@ def paper_table(number: int) -> list[tuple[str, ...]]:
 
 
 def _compare(row: Row, size: int) -> tuple[str, ...]:
-    keras.backend.clear_session()
     model = get_model(row.model, data_format="channels_last", **row.arguments)
     counts = complexity(model, (size, size, 3))
     params = _rounded(counts.trainable / 1e6, row.params)
@@ -87,23 +85,14 @@ def _met(ours: str, printed: str | None) -> str:
     return "" if printed is None else "yes" if ours == printed else "no"
 
 
-def as_text(number: int, table: Iterable[tuple[str, ...]]) -> str:
+def table_text(number: int, table: Iterable[tuple[str, ...]]) -> str:
     """Returns a table as aligned text."""
-    lines = [HEADER, *table]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    aligned = [
-        "  ".join(
-            [line[0].ljust(widths[0])]
-            + [c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True)]
-        )
-        for line in lines
-    ]
-    return "\n".join([TITLES[number], *aligned, *(f"- {note}" for note in NOTES[number])])
+    lines = aligned([HEADER, *table], left=1)
+    return "\n".join([TITLES[number], *lines, *(f"- {note}" for note in NOTES[number])])
 
 
-def as_markdown(number: int, table: Iterable[tuple[str, ...]]) -> str:
+def table_markdown(number: int, table: Iterable[tuple[str, ...]]) -> str:
     """Returns a table in Markdown."""
-    lines = [HEADER, ("---", *("---:",) * (len(HEADER) - 1)), *table]
-    rows_ = [f"| {' | '.join(line)} |" for line in lines]
     notes = [f"\n- {note}" if not n else f"- {note}" for n, note in enumerate(NOTES[number])]
-    return "\n".join([f"## {TITLES[number]}", "", *rows_, *notes])
+    rows_ = as_markdown(HEADER, list(table), left=1)
+    return "\n".join([f"## {TITLES[number]}", "", rows_, *notes])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dla.analysis.checked_images import checked_images
 from keras_dla.analysis.map_gradients import without_gradients
 from keras_dla.layers import DynamicLayerAttention
 from keras_dla.layers.layer_attention import LayerAttention
@@ -28,7 +29,10 @@ def measure_stages(
     Raises:
         ValueError: if an argument is not as described, or the model holds no layer attention.
     """
-    images = _checked_images(model, images, batch_size)
+    check_positive_integer("batch_size", batch_size)
+    if not isinstance(model, keras.layers.Layer):
+        raise ValueError(f"`model` must be a Keras model, but is {type(model).__name__}.")
+    images = checked_images(images)
     _build(model, images)
     batches = [
         _measure_batch(model, images[start : start + batch_size], measure)
@@ -40,19 +44,6 @@ def measure_stages(
 def _measure_batch(model, images, measure):
     measured = {name: measure(layers) for name, layers in _stages(model, images).items()}
     return {name: array for name, array in measured.items() if array is not None}
-
-
-def _checked_images(model, images, batch_size):
-    check_positive_integer("batch_size", batch_size)
-    if not isinstance(model, keras.layers.Layer):
-        raise ValueError(f"`model` must be a Keras model, but is {type(model).__name__}.")
-    images = ops.convert_to_numpy(images)
-    if images.ndim != 4 or not len(images):
-        raise ValueError(
-            f"`images` must be a batch of at least one image, with 4 axes, "
-            f"but has shape {images.shape}."
-        )
-    return images
 
 
 def _build(model, images):

@@ -1,8 +1,11 @@
 """Sends shapes through a model's graph: every call in order, and nothing is computed."""
 
+from functools import partial
 from typing import NamedTuple
 
 import keras
+
+from keras_dla.models.graph_nodes import call_node, ordered_nodes
 
 
 class Call(NamedTuple):
@@ -45,17 +48,13 @@ def symbolic_calls(model: keras.Model, inputs: list) -> list[Call]:
 def _run(model, inputs, prefix, calls):
     graph = keras.Function(model.inputs, model.outputs)
     known = dict(zip(map(id, graph.inputs), inputs, strict=True))
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            args, kwargs = node.arguments.fill_in(known)
-            outputs = _call(node.operation, args, kwargs, prefix, calls)
-            known.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+    for node in ordered_nodes(graph):
+        if not node.is_input:
+            call_node(node, known, partial(_call, node.operation, prefix, calls))
     return [known[id(output)] for output in graph.outputs]
 
 
-def _call(operation, args, kwargs, prefix, calls):
+def _call(operation, prefix, calls, /, *args, **kwargs):
     name = prefix + operation.name
     if has_graph(operation):
         return _run(operation, tensors((args, kwargs)), f"{name}/", calls)

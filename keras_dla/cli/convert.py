@@ -97,10 +97,10 @@ def _format(arguments):
 
 
 def _from_checkpoint(arguments):
+    from keras_dla.files import replacing
     from keras_dla.interop import load_official_checkpoint
     from keras_dla.interop.tensor_files import read_tensors
     from keras_dla.models import get_model
-    from keras_dla.training.files import replacing
 
     tensors = read_tensors(arguments.input)
     given = _classes_of(tensors) | network_arguments(arguments)

@@ -1,6 +1,5 @@
 """`keras-dla summary`: what the parts of a network hold and cost."""
 
-from keras_dla.cli import text_table
 from keras_dla.cli.commands import new_command
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.networks import (
@@ -12,6 +11,7 @@ from keras_dla.cli.networks import (
 from keras_dla.cli.progress import tell
 from keras_dla.cli.sizes import image_input, parse_size
 from keras_dla.cli.stage_table import HEADER, LEFT, has_stages, stage_rows, totals
+from keras_dla.text_table import as_markdown, as_text
 
 TEXT = """\
 FLOPs are multiply-adds for one image, as in Table 2 of the paper. "of which" is the share of the
@@ -77,18 +77,12 @@ def _shape(model, size):
     return image_input(model, size).shape
 
 
-def _title(counts):
-    several = isinstance(counts.input_shape, list)
-    shapes = counts.input_shape if several else [counts.input_shape]
-    return f"{counts.name} on {', '.join(' x '.join(map(str, shape)) for shape in shapes)}"
-
-
 def _text(counts):
-    table = text_table.as_text(HEADER, stage_rows(counts), LEFT)
-    return "\n".join([_title(counts), table, *totals(counts)])
+    table = as_text(HEADER, stage_rows(counts), LEFT)
+    return "\n".join([counts.title, table, *totals(counts)])
 
 
 def _markdown(counts):
-    table = text_table.as_markdown(HEADER, stage_rows(counts), LEFT)
+    table = as_markdown(HEADER, stage_rows(counts), LEFT)
     # Two spaces at the end of a line break it.
-    return "\n".join([f"**{_title(counts)}**", "", table, "", "  \n".join(totals(counts))])
+    return "\n".join([f"**{counts.title}**", "", table, "", "  \n".join(totals(counts))])

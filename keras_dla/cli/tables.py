@@ -30,7 +30,7 @@ def run(arguments) -> None:
     """Prints each table as soon as its networks are counted."""
     from keras_dla.analysis import paper_tables, published
 
-    form = paper_tables.as_markdown if arguments.markdown else paper_tables.as_text
+    form = paper_tables.table_markdown if arguments.markdown else paper_tables.table_text
     for number in arguments.tables or NUMBERS:
         if number in NUMBERS:
             tell(f"Table {number}: counting {len(published.rows(number))} networks ...")

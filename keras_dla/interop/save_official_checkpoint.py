@@ -1,12 +1,12 @@
 """Our networks as checkpoints of the authors' PyTorch code."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from keras_dla.files import replacing
 from keras_dla.interop.official_names import Entry, official_entries
 
 
@@ -45,12 +45,8 @@ def save_official_checkpoint(model: keras.Model, path: "str | Path") -> None:
     path = Path(path)
     write = _writer(path)
     tensors = _state_dict(official_entries(model))
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
+    with replacing(path) as partial:
         write(tensors, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _writer(path: Path) -> Callable[[dict, Path], None]:

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_dla.layers.base_config import clone_layer
 from keras_dla.layers.block_attention import BlockAttention, BlockPlace
 from keras_dla.layers.channels import channel_axis, spatial_axes
 from keras_dla.layers.convolution import Conv2D
@@ -135,14 +136,14 @@ class AttentionAugmentedConvolution(BlockAttention):
         imagenet = place.stages > 3
         downsampling = 2 if imagenet and place.stage == place.stages - 3 else 1
         size = (56 if imagenet else 32) >> place.stage
-        config = {
-            **self.get_config(),
-            "filters": place.planes,
-            "strides": place.strides,
-            "downsampling": downsampling,
-            "max_size": self.max_size or size // downsampling,
-        }
-        return type(self).from_config({**config, "name": name})
+        return clone_layer(
+            self,
+            filters=place.planes,
+            strides=place.strides,
+            downsampling=downsampling,
+            max_size=self.max_size or size // downsampling,
+            name=name,
+        )
 
     def build(self, input_shape):
         axis = channel_axis(self.data_format)
@@ -178,9 +179,7 @@ class AttentionAugmentedConvolution(BlockAttention):
         channels = self.key_channels // self.heads_used
         # As ports of the paper's listing have it. The mean cancels in the softmax.
         initializer = keras.initializers.RandomNormal(mean=channels**-0.5, stddev=1.0)
-        return self.add_weight(
-            name=name, shape=(2 * size - 1, channels), initializer=initializer, autocast=False
-        )
+        return self.add_vector_weight(name, (2 * size - 1, channels), initializer)
 
     def call(self, inputs):
         x = ops.cast(inputs, self.compute_dtype)

@@ -1,4 +1,4 @@
-"""What every Keras layer puts into its config."""
+"""What every Keras layer puts into its config, and a layer made from the config of another."""
 
 import keras
 
@@ -19,3 +19,8 @@ def base_config(layer: keras.layers.Layer) -> dict:
     if layer.activity_regularizer is not None:
         config["activity_regularizer"] = keras.regularizers.serialize(layer.activity_regularizer)
     return config
+
+
+def clone_layer(layer: keras.layers.Layer, **changes) -> keras.layers.Layer:
+    """Returns a new layer with the settings of `layer` but for `changes`."""
+    return type(layer).from_config({**layer.get_config(), **changes})

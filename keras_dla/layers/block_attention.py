@@ -3,8 +3,11 @@
 from typing import NamedTuple
 
 import keras
+from keras import ops
 
-from keras_dla.layers.base_config import base_config
+from keras_dla.layers.base_config import base_config, clone_layer
+from keras_dla.layers.channels import per_channel
+from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import standardize_data_format
 
 # Where in its block the layer stands, and what it is called with:
@@ -60,15 +63,22 @@ class BlockAttention(keras.layers.Layer):
 
     def for_block(self, place: BlockPlace, name: str | None = None) -> "BlockAttention | None":
         """Returns a new layer with this one's settings for the block, or `None` to leave it out."""
-        return clone_layer(self, name)
+        return clone_layer(self, name=name)
+
+    def add_vector_weight(self, name: str, shape: tuple, initializer) -> keras.Variable:
+        """Adds a weight of pooled vectors, which stays in the variable dtype."""
+        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
+
+    def add_kernel(self, name: str, inputs: int, outputs: int) -> keras.Variable:
+        """Adds the kernel of a linear map of pooled vectors, with PyTorch's initial values."""
+        return self.add_vector_weight(name, (inputs, outputs), torch_uniform(inputs))
+
+    def per_channel(self, vector):
+        """Shapes `[batch, channels]` for a product or sum with feature maps, in their dtype."""
+        return ops.cast(per_channel(vector, self.data_format), self.compute_dtype)
 
     def get_config(self):
         return {**base_config(self), "data_format": self.data_format}
-
-
-def clone_layer(layer: keras.layers.Layer, name: str | None) -> keras.layers.Layer:
-    """Returns a new layer with the settings of `layer`."""
-    return type(layer).from_config({**layer.get_config(), "name": name})
 
 
 def position_of(attention: keras.layers.Layer | None) -> str | None:

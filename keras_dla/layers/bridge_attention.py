@@ -4,9 +4,8 @@ import keras
 from keras import ops
 
 from keras_dla.layers.block_attention import BlockAttention
-from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
+from keras_dla.layers.channels import channel_axis, global_average_pool
 from keras_dla.layers.flops import kernel_flops
-from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import check_channels, check_positive_integer, check_reduction
 
 
@@ -60,19 +59,11 @@ class BridgeAttention(BlockAttention):
         check_reduction(self.reduction, channels[-1])
         hidden = channels[-1] // self.reduction
         self.bridges = [
-            self._weight(f"bridge{number + 1}_kernel", count, hidden)
+            self.add_kernel(f"bridge{number + 1}_kernel", count, hidden)
             for number, count in enumerate(channels)
         ]
         self.norms = [self._norm(f"norm{number + 1}", hidden) for number in range(len(channels))]
-        self.kernel = self._weight("kernel", hidden, channels[-1])
-
-    def _weight(self, name, inputs, outputs):
-        return self.add_weight(
-            name=name,
-            shape=(inputs, outputs),
-            initializer=torch_uniform(inputs),
-            autocast=False,
-        )
+        self.kernel = self.add_kernel("kernel", hidden, channels[-1])
 
     def _norm(self, name, channels):
         # On pooled features, for which the fused kernels of our own BN are not made.
@@ -88,8 +79,7 @@ class BridgeAttention(BlockAttention):
             for x, kernel, norm in zip(inputs, self.bridges, self.norms, strict=True)
         )
         gate = ops.sigmoid(ops.matmul(ops.relu(fusion), self.kernel))
-        gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
-        return ops.cast(inputs[-1], self.compute_dtype) * gate
+        return ops.cast(inputs[-1], self.compute_dtype) * self.per_channel(gate)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[-1])

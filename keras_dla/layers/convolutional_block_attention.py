@@ -8,12 +8,10 @@ from keras_dla.layers.block_attention import BlockAttention
 from keras_dla.layers.channels import (
     channel_axis,
     global_average_pool,
-    per_channel,
     spatial_axes,
 )
 from keras_dla.layers.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
-from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import check_channels, check_positive_integer, check_reduction
 
 
@@ -67,15 +65,8 @@ class ConvolutionalBlockAttention(BlockAttention):
 
     def _linear(self, name, inputs, outputs):
         return (
-            self.add_weight(
-                name=f"{name}_kernel",
-                shape=(inputs, outputs),
-                initializer=torch_uniform(inputs),
-                autocast=False,
-            ),
-            self.add_weight(
-                name=f"{name}_bias", shape=(outputs,), initializer="zeros", autocast=False
-            ),
+            self.add_kernel(f"{name}_kernel", inputs, outputs),
+            self.add_vector_weight(f"{name}_bias", (outputs,), "zeros"),
         )
 
     def _build_spatial_gate(self, shape, axis):
@@ -100,7 +91,7 @@ class ConvolutionalBlockAttention(BlockAttention):
         maximum = ops.max(x, axis=spatial_axes(self.data_format))
         maximum = ops.cast(maximum, self.variable_dtype)
         gate = ops.sigmoid(self._perceptron(average) + self._perceptron(maximum))
-        return ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
+        return self.per_channel(gate)
 
     def _perceptron(self, y):
         hidden = ops.relu(ops.matmul(y, self.reduce_kernel) + self.reduce_bias)

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_dla.layers.block_attention import BlockAttention
 from keras_dla.layers.channel_convolution import adaptive_kernel_size, convolve_channels
-from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
+from keras_dla.layers.channels import channel_axis, global_average_pool
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import check_channels
@@ -40,15 +40,12 @@ class EfficientChannelAttention(BlockAttention):
     def build(self, input_shape):
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         size = adaptive_kernel_size(channels)
-        self.kernel = self.add_weight(
-            name="kernel", shape=(size,), initializer=torch_uniform(size), autocast=False
-        )
+        self.kernel = self.add_vector_weight("kernel", (size,), torch_uniform(size))
 
     def call(self, inputs):
         y = ops.cast(global_average_pool(inputs, self.data_format), self.variable_dtype)
         gate = ops.sigmoid(convolve_channels(y, self.kernel))
-        gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
-        return ops.cast(inputs, self.compute_dtype) * gate
+        return ops.cast(inputs, self.compute_dtype) * self.per_channel(gate)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_dla.layers.block_attention import BlockAttention, BlockPlace
-from keras_dla.layers.channels import channel_axis, per_channel
+from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import check_channels, check_positive_integer, check_reduction
@@ -81,27 +81,24 @@ class GlobalContext(BlockAttention):
         hidden = channels // self.reduction
         uniform = torch_uniform(channels)
         normal = keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / channels))
-        self.score_kernel = self._weight("score_kernel", (channels,), normal)
-        self.score_bias = self._weight("score_bias", (1,), "zeros")
-        self.reduce_kernel = self._weight("reduce_kernel", (channels, hidden), uniform)
-        self.reduce_bias = self._weight("reduce_bias", (hidden,), uniform)
+        self.score_kernel = self.add_vector_weight("score_kernel", (channels,), normal)
+        self.score_bias = self.add_vector_weight("score_bias", (1,), "zeros")
+        self.reduce_kernel = self.add_vector_weight("reduce_kernel", (channels, hidden), uniform)
+        self.reduce_bias = self.add_vector_weight("reduce_bias", (hidden,), uniform)
         # A vector in the variable dtype comes in, and has to come out.
         self.norm = keras.layers.LayerNormalization(
             epsilon=1e-5, dtype=self.variable_dtype, name="norm"
         )
         self.norm.build((None, hidden))
-        self.expand_kernel = self._weight("expand_kernel", (hidden, channels), "zeros")
-        self.expand_bias = self._weight("expand_bias", (channels,), "zeros")
-
-    def _weight(self, name, shape, initializer):
-        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
+        self.expand_kernel = self.add_vector_weight("expand_kernel", (hidden, channels), "zeros")
+        self.expand_bias = self.add_vector_weight("expand_bias", (channels,), "zeros")
 
     def call(self, inputs):
         x = ops.cast(inputs, self.compute_dtype)
         hidden = ops.matmul(self._context(x), self.reduce_kernel) + self.reduce_bias
         hidden = ops.relu(self.norm(hidden))
         added = ops.matmul(hidden, self.expand_kernel) + self.expand_bias
-        return x + ops.cast(per_channel(added, self.data_format), self.compute_dtype)
+        return x + self.per_channel(added)
 
     def _context(self, x):
         """Returns the weighted mean over all positions, `[batch, channels]`."""

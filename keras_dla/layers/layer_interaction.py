@@ -3,12 +3,13 @@
 import keras
 from keras import ops
 
-from keras_dla.layers.base_config import base_config
+from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.elementwise import relu_of_sum
 from keras_dla.layers.validation import (
     check_channels,
     check_positive_integer,
+    sizes_fit,
     standardize_data_format,
 )
 
@@ -58,7 +59,7 @@ class LayerInteraction(keras.layers.Layer):
 
     def for_stage(self, depth: int, name: str | None = None) -> "LayerInteraction":
         """Returns a new layer with this one's settings for a stage of `depth` blocks."""
-        return type(self).from_config({**self.get_config(), "depth": depth, "name": name})
+        return clone_layer(self, depth=depth, name=name)
 
     def block_input(self, x, state, index: int):
         """Returns what the residual branch of block `index` reads instead of `x`. Here: `x`."""
@@ -110,19 +111,15 @@ class LayerInteraction(keras.layers.Layer):
                 f"`{name}` must have the {self.channels} channels of the stage's first layer, "
                 f"but has shape {tuple(shape)}."
             )
-        for size, expected in zip(shape[1:], features_shape[1:], strict=True):
-            if None not in (size, expected) and size != expected:
-                raise ValueError(
-                    f"`{name}` must have the shape of `features` {tuple(features_shape)}, "
-                    f"but has shape {tuple(shape)}."
-                )
+        if not sizes_fit(shape[1:], features_shape[1:]):
+            raise ValueError(
+                f"`{name}` must have the shape of `features` {tuple(features_shape)}, "
+                f"but has shape {tuple(shape)}."
+            )
 
     def _check_state(self, state, features_shape):
         for tensor in keras.tree.flatten(state):
-            sizes = zip(tensor.shape[1:], features_shape[1:], strict=False)
-            if len(tensor.shape) == 4 and any(
-                None not in pair and pair[0] != pair[1] for pair in sizes
-            ):
+            if len(tensor.shape) == 4 and not sizes_fit(tensor.shape[1:], features_shape[1:]):
                 raise ValueError(
                     f"`features` must have the shape of the maps of the layers before, "
                     f"{tuple(tensor.shape)}, but has shape {tuple(features_shape)}."

@@ -13,6 +13,7 @@ from keras_dla.layers.validation import (
     check_channels,
     check_choice,
     check_positive_integer,
+    sizes_fit,
 )
 
 
@@ -120,7 +121,7 @@ class RecurrentLayerAggregation(LayerInteraction):
     def _pooled(self, h, features, index):
         """Returns h in the size of `features`."""
         halves = [_half(size) for size in self._sizes(h)]
-        if index > 0 or not _fit(halves, self._sizes(features)):
+        if index > 0 or not sizes_fit(halves, self._sizes(features)):
             return h
         return ops.average_pool(h, 2, 2, padding="same", data_format=self.data_format)
 
@@ -149,7 +150,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         channels = check_channels("state", state.shape, channel_axis(self.data_format))
         sizes, expected = self._sizes(state), self._sizes(features)
         halves = [_half(size) for size in sizes]
-        fits = _fit(sizes, expected) or (index == 0 and _fit(halves, expected))
+        fits = sizes_fit(sizes, expected) or (index == 0 and sizes_fit(halves, expected))
         if channels != self.hidden_channels or not fits:
             twice = "" if index else " or twice that size"
             raise ValueError(
@@ -184,7 +185,3 @@ def _tanh(x):
 
 def _half(size):
     return None if size is None else -(-size // 2)
-
-
-def _fit(sizes, expected):
-    return all(None in pair or pair[0] == pair[1] for pair in zip(sizes, expected, strict=True))

@@ -4,9 +4,8 @@ import keras
 from keras import ops
 
 from keras_dla.layers.block_attention import BlockAttention
-from keras_dla.layers.channels import channel_axis, global_average_pool, per_channel
+from keras_dla.layers.channels import channel_axis, global_average_pool
 from keras_dla.layers.flops import kernel_flops
-from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.validation import (
     check_channels,
     check_positive_integer,
@@ -50,23 +49,14 @@ class SqueezeExcitation(BlockAttention):
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
-        self.reduce_kernel = self._weight("reduce_kernel", channels, hidden)
-        self.expand_kernel = self._weight("expand_kernel", hidden, channels)
-
-    def _weight(self, name, inputs, outputs):
-        return self.add_weight(
-            name=name,
-            shape=(inputs, outputs),
-            initializer=torch_uniform(inputs),
-            autocast=False,
-        )
+        self.reduce_kernel = self.add_kernel("reduce_kernel", channels, hidden)
+        self.expand_kernel = self.add_kernel("expand_kernel", hidden, channels)
 
     def call(self, inputs):
         y = global_average_pool(inputs, self.data_format)
         hidden = ops.relu(ops.matmul(y, self.reduce_kernel))
         gate = ops.sigmoid(ops.matmul(hidden, self.expand_kernel))
-        gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
-        return ops.cast(inputs, self.compute_dtype) * gate
+        return ops.cast(inputs, self.compute_dtype) * self.per_channel(gate)
 
     def compute_output_shape(self, input_shape):
         return input_shape

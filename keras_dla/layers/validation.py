@@ -1,5 +1,7 @@
 """Checks of arguments: one sentence that names the argument, its value and what is allowed."""
 
+from collections.abc import Iterable
+
 import keras
 
 FORMULATIONS = ("official", "paper", "verbatim")
@@ -38,6 +40,12 @@ def check_feature_map(name: str, shape: tuple) -> None:
         raise ValueError(
             f"`{name}` must be a batch of feature maps with 4 axes, but has shape {tuple(shape)}."
         )
+
+
+def sizes_fit(sizes: Iterable, others: Iterable) -> bool:
+    """Returns whether sizes are equal one by one, an unknown one (`None`) to any."""
+    pairs = zip(sizes, others, strict=True)
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def check_channels(name: str, shape: tuple, axis: int) -> int:

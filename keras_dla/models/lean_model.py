@@ -4,6 +4,8 @@ import functools
 
 import keras
 
+from keras_dla.models.graph_nodes import call_node, ordered_nodes
+
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class LeanModel(keras.Model):
@@ -32,10 +34,7 @@ class LeanModel(keras.Model):
             return super()._run_through_graph(inputs, operation_fn, call_fn)
         tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
         for node, last_used in self._steps:
-            args, kwargs = node.arguments.fill_in(tensors)
-            outputs = operation_fn(node.operation)(*args, **kwargs)
-            tensors.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
-            del args, kwargs, outputs
+            call_node(node, tensors, operation_fn(node.operation))
             for tensor in last_used:
                 del tensors[tensor]
         outputs = [tensors[id(tensor)] for tensor in self.outputs]
@@ -44,11 +43,9 @@ class LeanModel(keras.Model):
     @functools.cached_property
     def _steps(self):
         """The nodes in the order of Keras, each with the tensors that no later one reads."""
-        depths = sorted(self._nodes_by_depth, reverse=True)
-        nodes = [node for depth in depths for node in self._nodes_by_depth[depth]]
         needed = set(map(id, self.outputs))
         steps = []
-        for node in reversed([node for node in nodes if not node.is_input]):
+        for node in reversed([node for node in ordered_nodes(self) if not node.is_input]):
             used = {id(tensor) for tensor in (*node.input_tensors, *node.outputs)}
             steps.append((node, used - needed))
             needed |= used

@@ -5,12 +5,8 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import layers
 
-from keras_dla.layers.block_attention import (
-    BlockAttention,
-    BlockPlace,
-    clone_layer,
-    position_of,
-)
+from keras_dla.layers.base_config import clone_layer
+from keras_dla.layers.block_attention import BlockAttention, BlockPlace, position_of
 from keras_dla.layers.layer_interaction import LayerInteraction
 
 
@@ -54,7 +50,7 @@ def stage(
 def _attention(layer, place, name):
     if isinstance(layer, BlockAttention):
         return layer.for_block(place, name)
-    return None if layer is None else clone_layer(layer, name)
+    return None if layer is None else clone_layer(layer, name=name)
 
 
 def _interacting_stage(x, places, block, interaction, name, state):

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dla.training.files import replacing
+from keras_dla.files import replacing
 from keras_dla.training.logs import write_log
 from keras_dla.training.random_state import (
     get_counters,

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from keras_dla.training.files import replacing
+from keras_dla.files import replacing
 
 
 def write_log(path: Path, rows: list[dict]) -> None:

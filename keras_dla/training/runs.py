@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from keras_dla.training.files import PARTIAL, replacing
+from keras_dla.files import PARTIAL, replacing
 
 SETTINGS = "settings.json"
 

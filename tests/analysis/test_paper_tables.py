@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from keras_dla.analysis import paper_table
-from keras_dla.analysis.paper_tables import TITLES, as_markdown, as_text
+from keras_dla.analysis.paper_tables import TITLES, table_markdown, table_text
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
@@ -13,8 +13,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 @pytest.mark.parametrize("number", TITLES)
 def test_the_page_of_the_docs(number):
     table = paper_table(number)
-    assert as_markdown(number, table) in PAGE.read_text()
-    text = as_text(number, table).splitlines()
+    assert table_markdown(number, table) in PAGE.read_text()
+    text = table_text(number, table).splitlines()
     assert text[0] == TITLES[number]
     assert len({len(line) for line in text[1 : 2 + len(table)]}) == 1
 

@@ -17,18 +17,25 @@ def as_text(header: Row, rows: Sequence[Row], left: int) -> str:
     head    12
     ----------
     """
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [_aligned(row, widths, left) for row in (header, *rows)]
-    rule = "-" * max(map(len, lines))
+    lines = aligned([header, *rows], left)
+    rule = "-" * len(lines[0])
     return "\n".join([rule, lines[0], rule, *lines[1:], rule])
 
 
-def _aligned(row, widths, left):
-    cells = [
-        cell.ljust(width) if column < left else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
+def aligned(rows: Sequence[Row], left: int) -> list[str]:
+    """Returns a line for every row, all of one length, the first `left` columns flush left.
+
+    Example:
+    >>> aligned([("stem", "7"), ("head", "12")], left=1)
+    ['stem   7', 'head  12']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(_cells(row, widths, left)) for row in rows]
+
+
+def _cells(row, widths, left):
+    for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        yield cell.ljust(width) if column < left else cell.rjust(width)
 
 
 def as_markdown(header: Row, rows: Sequence[Row], left: int) -> str:
