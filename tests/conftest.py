@@ -3,6 +3,11 @@
 import keras
 import pytest
 
+# So that an assertion that fails in a helper shows its values.
+pytest.register_assert_rewrite(
+    "tests.golden", "tests.layers.block_attentions", "tests.layers.cells"
+)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def release_compiled_functions():

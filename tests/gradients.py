@@ -1,4 +1,4 @@
-"""Gradients on whichever backend runs."""
+"""Gradients on whichever backend runs, and by differences in NumPy."""
 
 import keras
 import numpy as np
@@ -16,6 +16,19 @@ def gradients(model, inputs, cotangent, training=True):
     ]
     by_weight = {id(weight): grad for weight, grad in zip(weights, weight_grads, strict=True)}
     return keras.ops.convert_to_numpy(output), keras.ops.convert_to_numpy(input_grad), by_weight
+
+
+def differences(function, array, cotangent, step=1e-5):
+    """Returns the gradient of sum(function() * cotangent) by every entry of `array`."""
+    grad = np.zeros_like(array)
+    for index in np.ndindex(*array.shape):
+        value = array[index]
+        array[index] = value + step
+        above = function()
+        array[index] = value - step
+        grad[index] = ((above - function()) * cotangent).sum() / (2 * step)
+        array[index] = value
+    return grad
 
 
 def _tensorflow(model, inputs, cotangent, training):

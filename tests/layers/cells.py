@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from keras_dla.interop.official_names import LINEAR, VECTOR
 from tests.golden import assert_close, part
@@ -43,6 +44,25 @@ def check_against_golden(unit, arrays):
     assert_close(outputs, arrays["hidden"].transpose(1, 0, 2), 1e-5)
     assert_close(hidden, arrays["hidden"][-1], 1e-5)
     assert_close(cell, arrays["cell"][-1], 1e-5)
+
+
+def check_against_keras(unit, cell):
+    """With the unit's two biases added in the cell, which has one."""
+    for layer in (unit, cell):
+        layer.build((None, unit.units))
+    randomize(unit)
+    bias = numpy_of(unit.input_bias) + numpy_of(unit.hidden_bias)
+    cell.set_weights([numpy_of(unit.input_kernel), numpy_of(unit.hidden_kernel), bias])
+    steps = np.random.default_rng(0).normal(size=(2, 5, unit.units)).astype("float32")
+    outputs = keras.layers.RNN(unit, return_sequences=True)(steps)
+    expected = keras.layers.RNN(cell, return_sequences=True)(steps)
+    np.testing.assert_allclose(numpy_of(outputs), numpy_of(expected), rtol=1e-4, atol=1e-6)
+
+
+def check_refuses_8_channels(unit):
+    """`unit` has 16."""
+    with pytest.raises(ValueError, match=r"`inputs` must have `units` \(16\) channels"):
+        unit(np.ones((2, 8), "float32"), unit.get_initial_state(2))
 
 
 def save_and_load(unit, tmp_path):

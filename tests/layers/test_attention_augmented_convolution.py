@@ -7,21 +7,15 @@ from keras_dla.layers import AttentionAugmentedConvolution
 from keras_dla.layers.block_attention import BlockPlace
 from keras_dla.models import ResNet
 from tests import golden
-from tests.gradients import gradients
-from tests.layers.stages import channels_first, randomize
-from tests.layers.test_formats_and_dtypes import (
-    MAPS,
-    TOLERANCES,
-    copied_weights,
-    name_of,
-    wide_floats,
-)
+from tests.layers import block_attentions
+from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
+from tests.layers.stages import randomize
 from tests.layers.test_serialization import round_trip
 
-FORMATS = ["channels_last", "channels_first"]
 # Two heads with two value and three key channels, and eight channels of the convolution.
 SMALL = {"filters": 12, "heads": 2, "kappa": 0.5, "upsilon": 0.34, "min_key_channels": 2}
 CHANNELS = 5
+SHAPE = (2, CHANNELS, 5, 4)
 CASES = {
     "as it is": {"max_size": 5},
     "more table than map": {"max_size": 7},
@@ -30,16 +24,6 @@ CASES = {
     "downsampling": {"downsampling": 2, "max_size": 3},
     "strides and downsampling": {"strides": 2, "downsampling": 2, "max_size": 2},
 }
-
-
-def model_of(layer, channels=CHANNELS):
-    last = layer.data_format == "channels_last"
-    images = keras.Input((None, None, channels) if last else (channels, None, None))
-    return keras.Model(images, layer(images))
-
-
-def maps(shape=(2, CHANNELS, 5, 4), seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def small(data_format="channels_last", **arguments):
@@ -114,51 +98,17 @@ def paper(x, weights, strides=1, downsampling=1, **settings):
     return np.concatenate([convolved, attended], axis=1)
 
 
-def short_name(variable):
-    name = variable.path.split("/", 1)[1]
-    return name.removeprefix("attention/")
-
-
-def differences(function, array, cotangent, step=1e-5):
-    """Returns the gradient of sum(function() * cotangent) by every entry of `array`."""
-    grad = np.zeros_like(array)
-    for index in np.ndindex(*array.shape):
-        value = array[index]
-        array[index] = value + step
-        above = function()
-        array[index] = value - step
-        grad[index] = ((above - function()) * cotangent).sum() / (2 * step)
-        array[index] = value
-    return grad
-
-
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("case", CASES)
 def test_equations_of_the_paper(case, data_format):
     """Values and gradients, against a transcription in float64 and its differences."""
     layer = small(data_format, **CASES[case])
-    model = model_of(layer)
-    randomize(model)
-    variables = {short_name(variable): variable for variable in model.trainable_variables}
-    weights = {n: ops.convert_to_numpy(v).astype("float64") for n, v in variables.items()}
-    x = maps().astype("float64")
 
-    def run():
+    def transcription(x, weights):
         return paper(x, weights, **CASES[case])
 
-    expected = run()
-    cotangent = maps(expected.shape, seed=1)
-    output, input_grad, grads = gradients(
-        model,
-        golden.as_format(x.astype("float32"), data_format),
-        golden.as_format(cotangent, data_format),
-    )
-    golden.assert_close(channels_first(output, data_format), expected, 1e-5)
-    found = channels_first(input_grad, data_format)
-    golden.assert_close(found, differences(run, x, cotangent), 1e-5)
-    assert len(variables) == 5
-    for name, variable in variables.items():
-        golden.assert_close(grads[id(variable)], differences(run, weights[name], cotangent), 1e-5)
+    block_attentions.assert_equals_transcription(transcription, layer, maps(SHAPE))
+    assert len(layer.trainable_variables) == 5
 
 
 @pytest.mark.parametrize(
@@ -238,56 +188,32 @@ def test_initial_values():
         assert abs(deviation / np.sqrt(2 / (height * width * filters)) - 1) < 0.1
 
 
-@pytest.mark.parametrize("policy", [*TOLERANCES, "float32"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_dtype_policies(policy):
-    x = maps().transpose(0, 2, 3, 1)
-    settings = {"downsampling": 2, "max_size": 3}
-    reference = small(**settings)
-    reference.build(x.shape)
-    expected = ops.convert_to_numpy(randomize(reference)(x))
-    with wide_floats(policy):
-        layer = small(**settings, dtype=policy)
-        layer.build(x.shape)
-        output = copied_weights(layer, reference)(x)
-        assert name_of(output) == MAPS.get(policy, "float32")
-        assert {name_of(weight) for weight in layer.weights} == {layer.variable_dtype}
-        output = ops.convert_to_numpy(ops.cast(output, "float32"))
-    golden.assert_close(output, expected, TOLERANCES.get(policy, 1e-6))
+    x = maps(SHAPE).transpose(0, 2, 3, 1)
+    block_attentions.assert_dtype_policy(policy, x, small, downsampling=2, max_size=3)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_gradients_in_mixed_precision(policy):
     x, cotangent = maps((2, 5, 4, CHANNELS)), maps((2, 5, 4, 12), seed=1)
-    found = {}
-    for dtype in ("float32", policy):
-        images = keras.Input((None, None, CHANNELS))
-        layer = small(max_size=4, dtype=dtype)
-        outputs = keras.layers.Activation("linear", dtype="float32")(layer(images))
-        model = keras.Model(images, outputs)
-        randomize(model)
-        _, input_grad, grads = gradients(model, x, cotangent)
-        found[dtype] = [input_grad, *(grads[id(w)] for w in model.trainable_variables)]
-    for grad, expected in zip(found[policy], found["float32"], strict=True):
-        assert np.linalg.norm(grad - expected) < 0.05 * np.linalg.norm(expected)
+    block_attentions.assert_gradients_near_float32(policy, x, cotangent, small, max_size=4)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
 @pytest.mark.parametrize("downsampling", [1, 2])
 def test_unknown_batch_and_image_size(data_format, downsampling):
     layer = small(data_format, strides=2, downsampling=downsampling, max_size=3)
-    model = model_of(layer)
-    randomize(model)
+    model = randomize(model_of(layer, CHANNELS))
     assert model.output_shape == layer.compute_output_shape(model.input_shape)
-    for shape in ((2, CHANNELS, 5, 4), (1, CHANNELS, 9, 1)):
+    for shape in (SHAPE, (1, CHANNELS, 9, 1)):
         images = golden.as_format(maps(shape), data_format)
-        outputs = ops.convert_to_numpy(layer(images))
-        assert outputs.shape == layer.compute_output_shape(images.shape)
-        golden.assert_close(model.predict(images, verbose=0), outputs, 1e-5)
+        block_attentions.assert_predicts_as_called(model, layer, images, 1e-5)
 
 
 def test_training_compiled():
     """Under XLA where the backend has it."""
-    model = model_of(small(strides=2, downsampling=2, max_size=3))
+    model = model_of(small(strides=2, downsampling=2, max_size=3), CHANNELS)
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile="auto")
     x, y = maps((4, 5, 4, CHANNELS)), np.zeros((4, 3, 2, 12), "float32")
     losses = model.fit(x, y, batch_size=2, epochs=3, verbose=0).history["loss"]
@@ -296,21 +222,14 @@ def test_training_compiled():
 
 def test_saved_and_loaded(tmp_path):
     layer = small("channels_first", strides=2, downsampling=2, max_size=9, dtype="mixed_bfloat16")
-    copied = AttentionAugmentedConvolution.from_config(layer.get_config())
-    assert copied.get_config() == layer.get_config()
+    copied = block_attentions.copy_by_config(layer)
     assert (copied.filters, copied.strides, copied.downsampling) == (12, 2, 2)
     loaded = round_trip(ResNet(20, "aa", classes=5), tmp_path, (2, 9, 8, 3))
     assert loaded.get_layer("stage3_block1_attention").max_size == 8
 
 
 def test_every_weight_of_a_network_learns():
-    model = ResNet(20, "aa", classes=3, classifier_activation=None, input_shape=(8, 8, 3))
-    randomize(model)
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(4, 8, 8, 3)).astype("float32")
-    _, _, grads = gradients(model, images, rng.normal(size=(4, 3)).astype("float32"))
-    for weight in model.trainable_variables:
-        assert np.any(grads[id(weight)]), weight.path
+    block_attentions.assert_every_weight_learns("aa")
 
 
 def added(planes, heads, values, size):
@@ -321,39 +240,27 @@ def added(planes, heads, values, size):
     return projections + tables - 9 * planes * values
 
 
-def trainable(model):
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
-
-
-@pytest.mark.parametrize(
-    ("depth", "plain", "count"),
-    [(20, 243_508, 285_094), (56, 614_452, 739_210), (110, 1_170_868, 1_420_384)],
-)
-def test_parameters_of_cifar_networks(depth, plain, count):
+@pytest.mark.parametrize(("depth", "count"), [(20, 285_094), (56, 739_210), (110, 1_420_384)])
+def test_parameters_of_cifar_networks(depth, count):
     more = added(16, 2, 2, 32) + added(32, 3, 3, 16) + added(64, 6, 6, 8)
-    assert trainable(ResNet(depth, "aa")) == plain + (depth - 2) // 9 * more == count
+    block_attentions.assert_cifar_count("aa", depth, (depth - 2) // 9 * more, count)
 
 
 @pytest.mark.parametrize(
-    ("depth", "blocks", "plain", "count", "published"),
-    [
-        (50, (4, 6, 3), 25_557_032, 25_809_392, "25.8"),
-        (101, (4, 23, 3), 44_549_160, 45_386_728, "45.4"),
-    ],
+    ("depth", "blocks", "count", "published"),
+    [(50, (4, 6, 3), 25_809_392, "25.8"), (101, (4, 23, 3), 45_386_728, "45.4")],
 )
-def test_parameters_of_imagenet_networks(depth, blocks, plain, count, published):
+def test_parameters_of_imagenet_networks(depth, blocks, count, published):
     """`published` by Bello et al.; Table 2 of the DLA paper has 27.1M and 47.6M instead."""
     more = [added(128, 8, 8, 14), added(256, 8, 24, 14), added(512, 8, 48, 7)]
-    expected = plain + sum(n * m for n, m in zip(blocks, more, strict=True))
-    assert trainable(ResNet(depth, "aa", stem="imagenet")) == expected == count
+    total = sum(n * m for n, m in zip(blocks, more, strict=True))
+    block_attentions.assert_imagenet_count("aa", depth, total, count)
     assert f"{count / 1e6:.1f}" == published
 
 
 def test_bad_arguments():
     for name in ("filters", "strides", "heads", "min_key_channels", "downsampling", "max_size"):
-        sentence = rf"^`{name}` must be an integer of at least 1, but is 0\.$"
-        with pytest.raises(ValueError, match=sentence):
-            AttentionAugmentedConvolution(**{"filters": 64, name: 0})
+        block_attentions.assert_refuses_zero(AttentionAugmentedConvolution, name, filters=64)
     for name in ("kappa", "upsilon"):
         sentence = rf"^`{name}` must be more than 0 and at most 1, but is 1\.5\.$"
         with pytest.raises(ValueError, match=sentence):
@@ -364,5 +271,4 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match=sentence):
         AttentionAugmentedConvolution(64, upsilon=1.0)
     layer = AttentionAugmentedConvolution(64, data_format="channels_last")
-    with pytest.raises(ValueError, match="`inputs` must have a known number of channels on axis"):
-        layer.build((None, 2, 2, None))
+    block_attentions.assert_refuses_unknown_channels(layer)

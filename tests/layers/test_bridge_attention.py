@@ -7,17 +7,11 @@ from keras_dla.layers import BridgeAttention
 from keras_dla.models import ResNet
 from tests import golden
 from tests.gradients import gradients
+from tests.layers import block_attentions
+from tests.layers.block_attentions import FORMATS, POLICIES
 from tests.layers.stages import channels_first, randomize
-from tests.layers.test_formats_and_dtypes import (
-    MAPS,
-    TOLERANCES,
-    copied_weights,
-    name_of,
-    wide_floats,
-)
 from tests.layers.test_serialization import round_trip
 
-FORMATS = ["channels_last", "channels_first"]
 # Maps behind the first two activations of a bottleneck block with stride 2, and its branch.
 SHAPES = [(6, 16, 6, 4), (6, 16, 3, 2), (6, 64, 3, 2)]
 BRIDGES = ("pre_fusions.0", "pre_fusions.1", "cur_fusion")
@@ -35,9 +29,9 @@ def authors_names(layer):
     return variables
 
 
-def maps(seed=0, dtype="float32"):
-    rng = np.random.default_rng(seed)
-    return [rng.normal(size=shape).astype(dtype) for shape in SHAPES]
+def three_maps():
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=shape).astype("float32") for shape in SHAPES]
 
 
 def as_formats(arrays, data_format):
@@ -49,7 +43,7 @@ def flat(arrays):
     return np.concatenate([array.reshape(len(array), -1) for array in arrays], axis=1)
 
 
-def model_of(layer):
+def model_of_a_vector(layer):
     """A model that takes the three maps as one vector, so that there is one input gradient."""
     shapes = [shape[1:] for shape in SHAPES]
     if layer.data_format == "channels_last":
@@ -67,7 +61,7 @@ def model_of(layer):
 def test_equals_the_authors_code(data_format):
     arrays = golden.load("block_ba")
     layer = BridgeAttention(data_format=data_format)
-    model = model_of(layer)
+    model = model_of_a_vector(layer)
     variables = authors_names(layer)
     for name, variable in variables.items():
         variable.assign(arrays[f"state/{name}"].T)
@@ -102,7 +96,7 @@ def test_statistics_move_as_the_authors_do():
 
 def test_any_number_of_maps():
     """A basic block has one map before its branch."""
-    _, first, last = (golden.as_format(array, "channels_last") for array in maps())
+    _, first, last = (golden.as_format(array, "channels_last") for array in three_maps())
     layer = BridgeAttention(reduction=4, data_format="channels_last")
     layer.build([first.shape, last.shape])
     assert [tuple(kernel.shape) for kernel in layer.bridges] == [(16, 16), (64, 16)]
@@ -124,19 +118,9 @@ def test_initial_values():
         np.testing.assert_array_equal(ops.convert_to_numpy(norm.beta), np.zeros(4))
 
 
-@pytest.mark.parametrize("policy", [*TOLERANCES, "float32"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_dtype_policies(policy):
-    reference = BridgeAttention(data_format="channels_first")
-    reference.build(SHAPES)
-    expected = ops.convert_to_numpy(randomize(reference)(maps()))
-    with wide_floats(policy):
-        layer = BridgeAttention(data_format="channels_first", dtype=policy)
-        layer.build(SHAPES)
-        output = copied_weights(layer, reference)(maps())
-        assert name_of(output) == MAPS.get(policy, "float32")
-        assert {name_of(weight) for weight in layer.weights} == {layer.variable_dtype}
-        output = ops.convert_to_numpy(ops.cast(output, "float32"))
-    golden.assert_close(output, expected, TOLERANCES.get(policy, 1e-6))
+    block_attentions.assert_dtype_policy(policy, three_maps(), BridgeAttention, "channels_first")
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
@@ -151,29 +135,20 @@ def test_unknown_batch_and_image_size(data_format):
     randomize(model)
     assert model.output_shape == (None, *inputs[-1].shape[1:])
     for batch in (6, 1):
-        arrays = as_formats([array[:batch] for array in maps()], data_format)
-        golden.assert_close(
-            model.predict(arrays, verbose=0), ops.convert_to_numpy(layer(arrays)), 1e-6
-        )
+        arrays = as_formats([array[:batch] for array in three_maps()], data_format)
+        block_attentions.assert_predicts_as_called(model, layer, arrays, 1e-6)
 
 
 def test_saved_and_loaded(tmp_path):
     layer = BridgeAttention(4, "channels_first", dtype="mixed_bfloat16", name="mine")
-    copied = BridgeAttention.from_config(layer.get_config())
-    assert copied.get_config() == layer.get_config()
+    copied = block_attentions.copy_by_config(layer)
     assert (copied.reduction, copied.data_format) == (4, "channels_first")
     loaded = round_trip(ResNet(20, "ba", classes=5), tmp_path, (2, 9, 8, 3))
     assert loaded.get_layer("stage3_block2_attention").reduction == 16
 
 
 def test_every_weight_of_a_network_learns():
-    model = ResNet(20, "ba", classes=3, classifier_activation=None, input_shape=(8, 8, 3))
-    randomize(model)
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(4, 8, 8, 3)).astype("float32")
-    _, _, grads = gradients(model, images, rng.normal(size=(4, 3)).astype("float32"))
-    for weight in model.trainable_variables:
-        assert np.any(grads[id(weight)]), weight.path
+    block_attentions.assert_every_weight_learns("ba")
 
 
 def parameters(planes):
@@ -182,43 +157,27 @@ def parameters(planes):
     return 6 * planes * hidden + 3 * 2 * hidden + hidden * 4 * planes
 
 
-def trainable(model):
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
-
-
-@pytest.mark.parametrize(
-    ("depth", "plain", "count"),
-    [(20, 243_508, 270_724), (56, 614_452, 696_100), (110, 1_170_868, 1_334_164)],
-)
-def test_parameters_of_cifar_networks(depth, plain, count):
+@pytest.mark.parametrize(("depth", "count"), [(20, 270_724), (56, 696_100), (110, 1_334_164)])
+def test_parameters_of_cifar_networks(depth, count):
     added = (depth - 2) // 9 * sum(parameters(planes) for planes in (16, 32, 64))
-    assert trainable(ResNet(depth, "ba")) == plain + added == count
+    block_attentions.assert_cifar_count("ba", depth, added, count)
 
 
 @pytest.mark.parametrize(
-    ("depth", "blocks", "plain", "count"),
-    [
-        (50, (3, 4, 6, 3), 25_557_032, 28_706_376),
-        (101, (3, 4, 23, 3), 44_549_160, 50_490_312),
-    ],
+    ("depth", "blocks", "count"), [(50, (3, 4, 6, 3), 28_706_376), (101, (3, 4, 23, 3), 50_490_312)]
 )
-def test_parameters_of_imagenet_networks(depth, blocks, plain, count):
+def test_parameters_of_imagenet_networks(depth, blocks, count):
     """For 50 layers 3.15M more than plain; Table 3 has 3.2M (44.7M for 41.5M)."""
     planes = (64, 128, 256, 512)
     added = sum(n * parameters(p) for n, p in zip(blocks, planes, strict=True))
-    assert trainable(ResNet(depth, "ba", stem="imagenet")) == plain + added == count
+    block_attentions.assert_imagenet_count("ba", depth, added, count)
 
 
 def test_bad_arguments():
-    sentence = r"^`reduction` must be an integer of at least 1, but is 0\.$"
-    with pytest.raises(ValueError, match=sentence):
-        BridgeAttention(reduction=0)
+    block_attentions.assert_refuses_zero(BridgeAttention, "reduction")
     layer = BridgeAttention(data_format="channels_last")
-    sentence = r"^`reduction` must be at most the number of channels \(8\), but is 16\.$"
-    with pytest.raises(ValueError, match=sentence):
-        layer.build([(None, 2, 2, 64), (None, 2, 2, 8)])
-    with pytest.raises(ValueError, match="`inputs` must have a known number of channels on axis"):
-        layer.build([(None, 2, 2, None), (None, 2, 2, 64)])
+    block_attentions.assert_refuses_8_channels(layer, [(None, 2, 2, 64), (None, 2, 2, 8)])
+    block_attentions.assert_refuses_unknown_channels(layer, [(None, 2, 2, None), (None, 2, 2, 64)])
     sentence = (
         r"^`inputs` must be a list of batches of feature maps, but has shape "
         r"\(None, 2, 2, 64\)\.$"

@@ -32,6 +32,21 @@ def test_pads_every_side_alike(size, kernel_size, strides, data_format):
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("width", [4, 5])
+def test_bias(width, data_format):
+    """Also where the width is the number of filters, which Keras on TensorFlow mistakes for it."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 6, width)).astype("float32")
+    convolution = Conv2D(4, 3, use_bias=True, activation="relu", data_format=data_format)
+    convolution.build(from_channels_first(x, data_format).shape)
+    bias = np.array([0.5, -1, 2, 0], "float32")
+    convolution.bias.assign(bias)
+    outputs = channels_first(convolution(from_channels_first(x, data_format)), data_format)
+    expected = padded_on_both_sides(x, np.array(convolution.kernel), 1)
+    expected = np.maximum(expected + bias[:, None, None], 0)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_config_round_trip(data_format):
     convolution = Conv2D(4, 3, 2, data_format=data_format, name="stem")
     copied = Conv2D.from_config(convolution.get_config())

@@ -5,28 +5,21 @@ from keras import ops
 from keras_dla.layers import DoubleAttention, NonLocal
 from keras_dla.models import ResNet
 from tests import golden
+from tests.layers import block_attentions
+from tests.layers.block_attentions import FORMATS, POLICIES, maps
 from tests.layers.stages import randomize
-from tests.layers.test_formats_and_dtypes import (
-    MAPS,
-    TOLERANCES,
-    copied_weights,
-    name_of,
-    wide_floats,
-)
 from tests.layers.test_non_local import (
     FIVE,
-    FORMATS,
-    assert_every_weight_learns,
-    assert_is,
+    SHAPE,
+    added_to_cifar,
+    added_to_imagenet,
     blocks_with,
     convolve,
-    maps,
-    model_of,
     normalize,
     softmax,
-    trainable,
 )
 from tests.layers.test_serialization import round_trip
+from tests.parameters import trainable
 
 # Theta's does not change the softmax; phi's adds a constant in front of the BN.
 WITHOUT_GRADIENT = ("theta/bias", "phi/bias")
@@ -49,11 +42,12 @@ def paper(x, weights):
 
 @pytest.mark.parametrize("data_format", FORMATS)
 def test_equations_of_the_paper(data_format):
-    assert_is(paper, DoubleAttention(reduction=2, data_format=data_format), WITHOUT_GRADIENT)
+    layer = DoubleAttention(reduction=2, data_format=data_format)
+    block_attentions.assert_equals_transcription(paper, layer, maps(SHAPE), WITHOUT_GRADIENT)
 
 
 def test_statistics_of_the_bn_at_inference():
-    x = maps().transpose(0, 2, 3, 1)
+    x = maps(SHAPE).transpose(0, 2, 3, 1)
     layer = DoubleAttention(reduction=2, data_format="channels_last")
     layer.build(x.shape)
     randomize(layer)
@@ -63,7 +57,7 @@ def test_statistics_of_the_bn_at_inference():
 
 
 def test_begins_as_the_identity():
-    x = maps(channels=64).transpose(0, 2, 3, 1)
+    x = maps((2, 64, 5, 4)).transpose(0, 2, 3, 1)
     layer = DoubleAttention(data_format="channels_last")
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(x, training=True)), x)
     for linear in (layer.phi, layer.theta, layer.rho, layer.expand):
@@ -73,46 +67,28 @@ def test_begins_as_the_identity():
         assert not ops.convert_to_numpy(linear.bias).any()
 
 
-@pytest.mark.parametrize("policy", [*TOLERANCES, "float32"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_dtype_policies(policy):
-    x = maps(channels=32).transpose(0, 2, 3, 1)
-    reference = DoubleAttention(data_format="channels_last")
-    reference.build(x.shape)
-    expected = ops.convert_to_numpy(randomize(reference)(x))
-    with wide_floats(policy):
-        layer = DoubleAttention(data_format="channels_last", dtype=policy)
-        layer.build(x.shape)
-        output = copied_weights(layer, reference)(x)
-        assert name_of(output) == MAPS.get(policy, "float32")
-        assert {name_of(weight) for weight in layer.weights} == {layer.variable_dtype}
-        output = ops.convert_to_numpy(ops.cast(output, "float32"))
-    golden.assert_close(output, expected, TOLERANCES.get(policy, 1e-6))
+    x = maps((2, 32, 5, 4)).transpose(0, 2, 3, 1)
+    block_attentions.assert_dtype_policy(policy, x, DoubleAttention)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
 def test_unknown_batch_and_image_size(data_format):
     layer = DoubleAttention(data_format=data_format)
-    model = model_of(layer, 8)
-    randomize(model)
-    assert model.output_shape == model.input_shape
-    for shape in ((2, 8, 5, 4), (1, 8, 9, 2)):
-        images = np.random.default_rng(0).normal(size=shape).astype("float32")
-        images = golden.as_format(images, data_format)
-        outputs = ops.convert_to_numpy(layer(images))
-        golden.assert_close(model.predict(images, verbose=0), outputs, 1e-5)
+    block_attentions.assert_keeps_any_shape(layer, [SHAPE, (1, 8, 9, 2)], 1e-5)
 
 
 def test_saved_and_loaded(tmp_path):
     layer = DoubleAttention(8, "channels_first", dtype="mixed_bfloat16", name="mine")
-    copied = DoubleAttention.from_config(layer.get_config())
-    assert copied.get_config() == layer.get_config()
+    copied = block_attentions.copy_by_config(layer)
     assert (copied.reduction, copied.data_format) == (8, "channels_first")
     loaded = round_trip(ResNet(20, "a2", classes=5), tmp_path, (2, 9, 8, 3))
     assert loaded.get_layer("stage3_block2_attention").reduction == 4
 
 
 def test_every_weight_of_a_network_learns():
-    assert_every_weight_learns("a2", WITHOUT_GRADIENT)
+    block_attentions.assert_every_weight_learns("a2", size=16, without_gradient=WITHOUT_GRADIENT)
 
 
 @pytest.mark.parametrize("depths", FIVE)
@@ -126,25 +102,14 @@ def parameters(channels, reduction=4):
     return 3 * (channels * hidden + hidden) + hidden * channels + 2 * channels
 
 
-@pytest.mark.parametrize(
-    ("depth", "numbers", "plain", "count"),
-    [
-        (20, (1, 1), 243_508, 326_484),
-        (56, (2, 3), 614_452, 846_644),
-        (110, (2, 3), 1_170_868, 1_403_060),
-    ],
-)
-def test_parameters_of_cifar_networks(depth, numbers, plain, count):
-    added = sum(n * parameters(c) for n, c in zip(numbers, (128, 256), strict=True))
-    assert trainable(ResNet(depth, "a2")) == plain + added == count
+@pytest.mark.parametrize(("depth", "count"), [(20, 326_484), (56, 846_644), (110, 1_403_060)])
+def test_parameters_of_cifar_networks(depth, count):
+    block_attentions.assert_cifar_count("a2", depth, added_to_cifar(depth, parameters), count)
 
 
-@pytest.mark.parametrize(
-    ("depth", "plain", "count"), [(50, 25_557_032, 29_238_312), (101, 44_549_160, 48_230_440)]
-)
-def test_parameters_of_imagenet_networks(depth, plain, count):
-    added = 2 * parameters(512) + 3 * parameters(1024)
-    assert trainable(ResNet(depth, "a2", stem="imagenet")) == plain + added == count
+@pytest.mark.parametrize(("depth", "count"), [(50, 29_238_312), (101, 48_230_440)])
+def test_parameters_of_imagenet_networks(depth, count):
+    block_attentions.assert_imagenet_count("a2", depth, added_to_imagenet(parameters), count)
 
 
 def test_table_2():
@@ -161,12 +126,7 @@ def test_table_2():
 
 
 def test_bad_arguments():
-    sentence = r"^`reduction` must be an integer of at least 1, but is 0\.$"
-    with pytest.raises(ValueError, match=sentence):
-        DoubleAttention(reduction=0)
+    block_attentions.assert_refuses_zero(DoubleAttention, "reduction")
     layer = DoubleAttention(reduction=16, data_format="channels_last")
-    sentence = r"^`reduction` must be at most the number of channels \(8\), but is 16\.$"
-    with pytest.raises(ValueError, match=sentence):
-        layer.build((None, 2, 2, 8))
-    with pytest.raises(ValueError, match="`inputs` must have a known number of channels on axis"):
-        layer.build((None, 2, 2, None))
+    block_attentions.assert_refuses_8_channels(layer)
+    block_attentions.assert_refuses_unknown_channels(layer)

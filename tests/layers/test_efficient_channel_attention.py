@@ -3,12 +3,14 @@ import pytest
 
 from keras_dla.layers import EfficientChannelAttention
 from keras_dla.layers.channel_convolution import adaptive_kernel_size
-from tests.layers.stages import channels_first, from_channels_first, randomize
+from tests.layers import block_attentions
+from tests.layers.block_attentions import FORMATS, maps
+from tests.layers.stages import from_channels_first, randomize
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("data_format", FORMATS)
 def test_gates_channels_by_a_convolution_along_them(data_format):
-    x = np.random.default_rng(0).normal(size=(2, 128, 5, 4)).astype("float32")
+    x = maps((2, 128, 5, 4))
     layer = EfficientChannelAttention(data_format=data_format)
     layer.build(from_channels_first(x, data_format).shape)
     randomize(layer)
@@ -16,9 +18,7 @@ def test_gates_channels_by_a_convolution_along_them(data_format):
     assert kernel.shape == (5,)
     padded = np.pad(x.mean((2, 3)), ((0, 0), (2, 2)))
     logits = sum(padded[:, n : n + 128] * kernel[n] for n in range(5))
-    expected = x / (1 + np.exp(-logits))[:, :, None, None]
-    outputs = channels_first(layer(from_channels_first(x, data_format)), data_format)
-    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-6)
+    block_attentions.assert_gates_channels(layer, x, 1 / (1 + np.exp(-logits)))
 
 
 def test_kernel_sizes_of_the_papers_networks():
@@ -28,5 +28,4 @@ def test_kernel_sizes_of_the_papers_networks():
 
 def test_an_unknown_number_of_channels():
     layer = EfficientChannelAttention(data_format="channels_last")
-    with pytest.raises(ValueError, match="`inputs` must have a known number of channels"):
-        layer.build((None, 4, 4, None))
+    block_attentions.assert_refuses_unknown_channels(layer, (None, 4, 4, None))

@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -7,18 +6,13 @@ from keras_dla.layers import NonLocal
 from keras_dla.layers.block_attention import BlockPlace
 from keras_dla.models import ResNet
 from tests import golden
-from tests.gradients import gradients
-from tests.layers.stages import channels_first, randomize
-from tests.layers.test_formats_and_dtypes import (
-    MAPS,
-    TOLERANCES,
-    copied_weights,
-    name_of,
-    wide_floats,
-)
+from tests.layers import block_attentions
+from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of, short_name
+from tests.layers.stages import channels_first
 from tests.layers.test_serialization import round_trip
+from tests.parameters import trainable
 
-FORMATS = ["channels_last", "channels_first"]
+SHAPE = (2, 8, 5, 4)
 MMCV = {
     "theta.conv": "theta",
     "phi.conv": "phi",
@@ -36,11 +30,6 @@ KINDS = {
 WITHOUT_GRADIENT = ("phi/bias", "g/bias", "expand/bias")
 
 
-def short_name(variable):
-    """The layer and the name of a variable: theta/kernel."""
-    return "/".join(variable.path.split("/")[-2:])
-
-
 def from_mmcv(name):
     """Returns our name of one of mmcv's arrays."""
     layer, kind = name.rsplit(".", 1)
@@ -53,17 +42,6 @@ def from_mmcv(name):
 def ours(array):
     """A 1x1 kernel of PyTorch's as a matrix from inputs to outputs; vectors as they are."""
     return array[:, :, 0, 0].T if array.ndim == 4 else array
-
-
-def model_of(layer, channels):
-    last = layer.data_format == "channels_last"
-    images = keras.Input((None, None, channels) if last else (channels, None, None))
-    return keras.Model(images, layer(images))
-
-
-def maps(channels=8, seed=0):
-    """Feature maps, NCHW."""
-    return np.random.default_rng(seed).normal(size=(2, channels, 5, 4)).astype("float32")
 
 
 def convolve(x, weights, name):
@@ -100,54 +78,16 @@ def paper(x, weights, pool_size):
     return x + normalize(convolve(y, weights, "expand"), weights)
 
 
-def differences(function, array, cotangent, step=1e-5):
-    """Returns the gradient of sum(function() * cotangent) by every entry of `array`."""
-    grad = np.zeros_like(array)
-    for index in np.ndindex(*array.shape):
-        value = array[index]
-        array[index] = value + step
-        above = function()
-        array[index] = value - step
-        grad[index] = ((above - function()) * cotangent).sum() / (2 * step)
-        array[index] = value
-    return grad
-
-
-def assert_is(transcription, layer, without_gradient, channels=8):
-    """Asserts values and gradients of `layer` in training, given a NumPy function in float64."""
-    model = model_of(layer, channels)
-    randomize(model)
-    x, cotangent = maps(channels, seed=0), maps(channels, seed=1)
-    variables = {short_name(variable): variable for variable in model.trainable_variables}
-    weights = {n: ops.convert_to_numpy(v).astype("float64") for n, v in variables.items()}
-    wide = x.astype("float64")
-
-    images = golden.as_format(x, layer.data_format)
-    output, input_grad, grads = gradients(
-        model, images, golden.as_format(cotangent, layer.data_format)
-    )
-    golden.assert_close(
-        channels_first(output, layer.data_format), transcription(wide, weights), 1e-5
-    )
-
-    def run():
-        return transcription(wide, weights)
-
-    expected = differences(run, wide, cotangent)
-    golden.assert_close(channels_first(input_grad, layer.data_format), expected, 1e-5)
-    for name, variable in variables.items():
-        grad = grads[id(variable)]
-        if name in without_gradient:
-            assert np.abs(grad).max() < 1e-4, name
-        else:
-            golden.assert_close(grad, differences(run, weights[name], cotangent), 1e-5)
-
-
 @pytest.mark.parametrize("pool_size", [2, 1])
 @pytest.mark.parametrize("data_format", FORMATS)
 def test_equation_of_the_paper(data_format, pool_size):
     layer = NonLocal(pool_size=pool_size, data_format=data_format)
-    assert_is(lambda x, weights: paper(x, weights, pool_size), layer, WITHOUT_GRADIENT)
+
+    def transcription(x, weights):
+        return paper(x, weights, pool_size)
+
+    x = maps(SHAPE)
+    block_attentions.assert_equals_transcription(transcription, layer, x, WITHOUT_GRADIENT)
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
@@ -159,15 +99,10 @@ def test_equals_mmcv(data_format):
     variables = {short_name(variable): variable for variable in model.variables}
     for name, array in golden.part(arrays, "state/").items():
         variables[from_mmcv(name)].assign(ours(array))
-    images, cotangent = (
-        golden.as_format(arrays[name], data_format) for name in ("input", "cotangent")
-    )
-
+    images = golden.as_format(arrays["input"], data_format)
     output = channels_first(layer(images), data_format)
     golden.assert_close(output, arrays["output_eval"], 1e-5)
-    output, input_grad, grads = gradients(model, images, cotangent)
-    golden.assert_close(channels_first(output, data_format), arrays["output_train"], 1e-5)
-    golden.assert_close(channels_first(input_grad, data_format), arrays["input_grad"], 1e-5)
+    grads = block_attentions.assert_training_is_golden(model, arrays, data_format)
     expected = {from_mmcv(n): ours(array) for n, array in golden.part(arrays, "grad/").items()}
     assert {*expected, "expand/bias"} == {short_name(v) for v in model.trainable_variables}
     for variable in model.trainable_variables:
@@ -179,7 +114,7 @@ def test_equals_mmcv(data_format):
 
 
 def test_begins_as_the_identity():
-    x = maps(channels=64).transpose(0, 2, 3, 1)
+    x = maps((2, 64, 5, 4)).transpose(0, 2, 3, 1)
     layer = NonLocal(data_format="channels_last")
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(x, training=True)), x)
     for linear in (layer.theta, layer.phi, layer.g, layer.expand):
@@ -188,20 +123,10 @@ def test_begins_as_the_identity():
     assert layer.norm.epsilon == 1e-5
 
 
-@pytest.mark.parametrize("policy", [*TOLERANCES, "float32"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_dtype_policies(policy):
-    x = maps(channels=32).transpose(0, 2, 3, 1)
-    reference = NonLocal(data_format="channels_last")
-    reference.build(x.shape)
-    expected = ops.convert_to_numpy(randomize(reference)(x))
-    with wide_floats(policy):
-        layer = NonLocal(data_format="channels_last", dtype=policy)
-        layer.build(x.shape)
-        output = copied_weights(layer, reference)(x)
-        assert name_of(output) == MAPS.get(policy, "float32")
-        assert {name_of(weight) for weight in layer.weights} == {layer.variable_dtype}
-        output = ops.convert_to_numpy(ops.cast(output, "float32"))
-    golden.assert_close(output, expected, TOLERANCES.get(policy, 1e-6))
+    x = maps((2, 32, 5, 4)).transpose(0, 2, 3, 1)
+    block_attentions.assert_dtype_policy(policy, x, NonLocal)
 
 
 def test_large_scores_stay_finite_in_half_precision():
@@ -218,37 +143,19 @@ def test_large_scores_stay_finite_in_half_precision():
 @pytest.mark.parametrize("data_format", FORMATS)
 def test_unknown_batch_and_image_size(data_format):
     layer = NonLocal(data_format=data_format)
-    model = model_of(layer, 8)
-    randomize(model)
-    assert model.output_shape == model.input_shape
-    for shape in ((2, 8, 5, 4), (1, 8, 9, 2)):
-        images = np.random.default_rng(0).normal(size=shape).astype("float32")
-        images = golden.as_format(images, data_format)
-        outputs = ops.convert_to_numpy(layer(images))
-        golden.assert_close(model.predict(images, verbose=0), outputs, 1e-5)
+    block_attentions.assert_keeps_any_shape(layer, [SHAPE, (1, 8, 9, 2)], 1e-5)
 
 
 def test_saved_and_loaded(tmp_path):
     layer = NonLocal(1, 3, "channels_first", dtype="mixed_bfloat16", name="mine")
-    copied = NonLocal.from_config(layer.get_config())
-    assert copied.get_config() == layer.get_config()
+    copied = block_attentions.copy_by_config(layer)
     assert (copied.blocks, copied.pool_size, copied.data_format) == (1, 3, "channels_first")
     loaded = round_trip(ResNet(20, "nl", classes=5), tmp_path, (2, 17, 16, 3))
     assert loaded.get_layer("stage3_block2_attention").pool_size == 2
 
 
-def assert_every_weight_learns(name, without_gradient):
-    model = ResNet(20, name, classes=3, classifier_activation=None, input_shape=(16, 16, 3))
-    randomize(model)
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(4, 16, 16, 3)).astype("float32")
-    _, _, grads = gradients(model, images, rng.normal(size=(4, 3)).astype("float32"))
-    for weight in model.trainable_variables:
-        assert np.any(grads[id(weight)]) or short_name(weight) in without_gradient, weight.path
-
-
 def test_every_weight_of_a_network_learns():
-    assert_every_weight_learns("nl", WITHOUT_GRADIENT)
+    block_attentions.assert_every_weight_learns("nl", size=16, without_gradient=WITHOUT_GRADIENT)
 
 
 def blocks_with(layer, depths):
@@ -301,29 +208,24 @@ def parameters(channels):
     return 3 * (channels * hidden + hidden) + hidden * channels + channels + 2 * channels
 
 
-def trainable(model):
-    return sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
+def added_to_cifar(depth, parameters):
+    """With two blocks in ResNet-20 and five in the deeper ones."""
+    middle, last = (1, 1) if depth == 20 else (2, 3)
+    return middle * parameters(128) + last * parameters(256)
 
 
-@pytest.mark.parametrize(
-    ("depth", "numbers", "plain", "count"),
-    [
-        (20, (1, 1), 243_508, 409_076),
-        (56, (2, 3), 614_452, 1_077_812),
-        (110, (2, 3), 1_170_868, 1_634_228),
-    ],
-)
-def test_parameters_of_cifar_networks(depth, numbers, plain, count):
-    added = sum(n * parameters(c) for n, c in zip(numbers, (128, 256), strict=True))
-    assert trainable(ResNet(depth, "nl")) == plain + added == count
+def added_to_imagenet(parameters):
+    return 2 * parameters(512) + 3 * parameters(1024)
 
 
-@pytest.mark.parametrize(
-    ("depth", "plain", "count"), [(50, 25_557_032, 32_915_496), (101, 44_549_160, 51_907_624)]
-)
-def test_parameters_of_imagenet_networks(depth, plain, count):
-    added = 2 * parameters(512) + 3 * parameters(1024)
-    assert trainable(ResNet(depth, "nl", stem="imagenet")) == plain + added == count
+@pytest.mark.parametrize(("depth", "count"), [(20, 409_076), (56, 1_077_812), (110, 1_634_228)])
+def test_parameters_of_cifar_networks(depth, count):
+    block_attentions.assert_cifar_count("nl", depth, added_to_cifar(depth, parameters), count)
+
+
+@pytest.mark.parametrize(("depth", "count"), [(50, 32_915_496), (101, 51_907_624)])
+def test_parameters_of_imagenet_networks(depth, count):
+    block_attentions.assert_imagenet_count("nl", depth, added_to_imagenet(parameters), count)
 
 
 def test_parameters_of_table_3():
@@ -339,9 +241,7 @@ def test_parameters_of_table_3():
 def test_bad_arguments():
     with pytest.raises(ValueError, match=r"^`blocks` must be one of 5, 1, but is 3\.$"):
         NonLocal(blocks=3)
-    sentence = r"^`pool_size` must be an integer of at least 1, but is 0\.$"
-    with pytest.raises(ValueError, match=sentence):
-        NonLocal(pool_size=0)
+    block_attentions.assert_refuses_zero(NonLocal, "pool_size")
     layer = NonLocal(data_format="channels_last")
     sentence = (
         r"^`inputs` must be at least `pool_size` \(2\) high and wide, "
@@ -349,5 +249,4 @@ def test_bad_arguments():
     )
     with pytest.raises(ValueError, match=sentence):
         layer.build((None, 1, 4, 8))
-    with pytest.raises(ValueError, match="`inputs` must have a known number of channels on axis"):
-        layer.build((None, 2, 2, None))
+    block_attentions.assert_refuses_unknown_channels(layer)

@@ -1,0 +1,190 @@
+"""Checks that every block attention passes, each in a test of its own."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_dla.models import ResNet
+from tests import golden
+from tests.gradients import differences, gradients
+from tests.layers.stages import channels_first, randomize
+from tests.layers.test_formats_and_dtypes import (
+    MAPS,
+    TOLERANCES,
+    copied_weights,
+    name_of,
+    wide_floats,
+)
+from tests.parameters import trainable
+
+FORMATS = ["channels_last", "channels_first"]
+POLICIES = [*TOLERANCES, "float32"]
+# Trainable parameters of the networks without attention, by depth.
+CIFAR = {20: 243_508, 56: 614_452, 110: 1_170_868}
+IMAGENET = {50: 25_557_032, 101: 44_549_160}
+
+
+def maps(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def model_of(layer, channels):
+    """A model of `layer` alone, for images of any size."""
+    last = layer.data_format == "channels_last"
+    images = keras.Input((None, None, channels) if last else (channels, None, None))
+    return keras.Model(images, layer(images))
+
+
+def short_name(variable):
+    """The name of a variable within its layer: theta/kernel."""
+    return variable.path.split("/", 1)[1].removeprefix("attention/")
+
+
+def is_one_of(variable, names):
+    return any(f"/{variable.path}".endswith(f"/{name}") for name in names)
+
+
+def assert_training_is_golden(model, arrays, data_format, output="output_train"):
+    """Compares the output and the input's gradient; returns the gradients by weight."""
+    names = ("input", "cotangent")
+    inputs, cotangent = (golden.as_format(arrays[name], data_format) for name in names)
+    found, input_grad, weight_grads = gradients(model, inputs, cotangent)
+    golden.assert_close(channels_first(found, data_format), arrays[output], 1e-5)
+    golden.assert_close(channels_first(input_grad, data_format), arrays["input_grad"], 1e-5)
+    return weight_grads
+
+
+def assert_equals_transcription(transcription, layer, x, without_gradient=()):
+    """Compares values and gradients in training, for NCHW maps, with a function in float64."""
+    model = randomize(model_of(layer, x.shape[1]))
+    variables = {short_name(variable): variable for variable in model.trainable_variables}
+    weights = {n: ops.convert_to_numpy(v).astype("float64") for n, v in variables.items()}
+    wide = x.astype("float64")
+
+    def run():
+        return transcription(wide, weights)
+
+    expected = run()
+    cotangent = maps(expected.shape, seed=1)
+    output, input_grad, grads = gradients(
+        model,
+        golden.as_format(x, layer.data_format),
+        golden.as_format(cotangent, layer.data_format),
+    )
+    golden.assert_close(channels_first(output, layer.data_format), expected, 1e-5)
+    expected = differences(run, wide, cotangent)
+    golden.assert_close(channels_first(input_grad, layer.data_format), expected, 1e-5)
+    for name, variable in variables.items():
+        grad = grads[id(variable)]
+        if name in without_gradient:
+            assert np.abs(grad).max() < 1e-4, name
+        else:
+            golden.assert_close(grad, differences(run, weights[name], cotangent), 1e-5)
+
+
+def assert_gates_channels(layer, x, gates):
+    """Compares with NCHW maps times a gate for every image and channel."""
+    outputs = channels_first(layer(golden.as_format(x, layer.data_format)), layer.data_format)
+    np.testing.assert_allclose(outputs, x * gates[:, :, None, None], rtol=1e-4, atol=1e-6)
+
+
+def assert_dtype_policy(policy, x, kind, data_format="channels_last", **arguments):
+    """Output and weights have the dtypes of `policy`; the numbers are those of float32."""
+    arguments["data_format"] = data_format
+    shape = keras.tree.map_structure(np.shape, x)
+    reference = kind(**arguments)
+    reference.build(shape)
+    expected = ops.convert_to_numpy(randomize(reference)(x))
+    with wide_floats(policy):
+        layer = kind(**arguments, dtype=policy)
+        layer.build(shape)
+        output = copied_weights(layer, reference)(x)
+        assert name_of(output) == MAPS.get(policy, "float32")
+        assert {name_of(weight) for weight in layer.weights} == {layer.variable_dtype}
+        output = ops.convert_to_numpy(ops.cast(output, "float32"))
+    golden.assert_close(output, expected, TOLERANCES.get(policy, 1e-6))
+
+
+def float32_gradients(layer, x, cotangent, without_gradient):
+    """The gradients of a layer of any dtype whose output is cast to float32."""
+    images = keras.Input((None, None, x.shape[-1]))
+    outputs = keras.layers.Activation("linear", dtype="float32")(layer(images))
+    model = randomize(keras.Model(images, outputs))
+    _, input_grad, grads = gradients(model, x, cotangent)
+    weights = [w for w in model.trainable_variables if not is_one_of(w, without_gradient)]
+    return [input_grad, *(grads[id(weight)] for weight in weights)]
+
+
+def assert_gradients_near_float32(
+    policy, x, cotangent, kind, tolerance=0.05, without_gradient=(), **arguments
+):
+    """In the Euclidean norm, for NHWC maps, relative to the gradients in float32."""
+    arguments["data_format"] = "channels_last"
+    found, expected = (
+        float32_gradients(kind(**arguments, dtype=dtype), x, cotangent, without_gradient)
+        for dtype in (policy, "float32")
+    )
+    for grad, wanted in zip(found, expected, strict=True):
+        assert np.linalg.norm(grad - wanted) < tolerance * np.linalg.norm(wanted)
+
+
+def assert_predicts_as_called(model, layer, inputs, tolerance):
+    """`model` knows neither the batch nor the images' size; `layer` is called on `inputs`."""
+    outputs = ops.convert_to_numpy(layer(inputs))
+    shape = keras.tree.map_structure(np.shape, inputs)
+    assert outputs.shape == tuple(layer.compute_output_shape(shape))
+    golden.assert_close(model.predict(inputs, verbose=0), outputs, tolerance)
+
+
+def assert_keeps_any_shape(layer, shapes, tolerance):
+    """`shapes` are NCHW, with the same number of channels."""
+    model = randomize(model_of(layer, shapes[0][1]))
+    assert model.output_shape == model.input_shape
+    for shape in shapes:
+        images = golden.as_format(maps(shape), layer.data_format)
+        assert_predicts_as_called(model, layer, images, tolerance)
+
+
+def copy_by_config(layer):
+    copied = type(layer).from_config(layer.get_config())
+    assert copied.get_config() == layer.get_config()
+    return copied
+
+
+def assert_every_weight_learns(name, size=8, without_gradient=()):
+    """Every weight of a small network has a gradient, but those that cannot."""
+    shape = (size, size, 3)
+    model = ResNet(20, name, classes=3, classifier_activation=None, input_shape=shape)
+    randomize(model)
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(4, *shape)).astype("float32")
+    _, _, grads = gradients(model, images, rng.normal(size=(4, 3)).astype("float32"))
+    for weight in model.trainable_variables:
+        assert np.any(grads[id(weight)]) or is_one_of(weight, without_gradient), weight.path
+
+
+def assert_cifar_count(name, depth, added, count):
+    assert trainable(ResNet(depth, name)) == CIFAR[depth] + added == count
+
+
+def assert_imagenet_count(name, depth, added, count):
+    assert trainable(ResNet(depth, name, stem="imagenet")) == IMAGENET[depth] + added == count
+
+
+def assert_refuses_zero(kind, name, **arguments):
+    sentence = rf"^`{name}` must be an integer of at least 1, but is 0\.$"
+    with pytest.raises(ValueError, match=sentence):
+        kind(**{**arguments, name: 0})
+
+
+def assert_refuses_8_channels(layer, shape=(None, 2, 2, 8)):
+    """`layer` has a reduction of 16."""
+    sentence = r"^`reduction` must be at most the number of channels \(8\), but is 16\.$"
+    with pytest.raises(ValueError, match=sentence):
+        layer.build(shape)
+
+
+def assert_refuses_unknown_channels(layer, shape=(None, 2, 2, None)):
+    with pytest.raises(ValueError, match="`inputs` must have a known number of channels on axis"):
+        layer.build(shape)
