@@ -7,6 +7,7 @@ import pkgutil
 
 import pytest
 
+import keras_dla.detection
 import keras_dla.interop
 import keras_dla.layers
 import keras_dla.models
@@ -17,7 +18,7 @@ PROTOCOLS = (
     keras_dla.layers.BlockPlace,
     keras_dla.layers.LayerInteraction,
 )
-ROOMS = (keras_dla.layers, keras_dla.models, keras_dla.interop)
+ROOMS = (keras_dla.layers, keras_dla.models, keras_dla.interop, keras_dla.detection)
 MODULES = [
     module.name
     for room in ROOMS

@@ -11,6 +11,7 @@ from keras_dla.analysis.grad_cam import class_activation_maps
 from keras_dla.analysis.paper_tables import paper_table
 from keras_dla.analysis.plot_attention import plot_attention
 from keras_dla.analysis.plot_class_activation import plot_class_activation
+from keras_dla.analysis.plot_detections import plot_detections
 from keras_dla.analysis.plot_predictions import plot_predictions
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "paper_table",
     "plot_attention",
     "plot_class_activation",
+    "plot_detections",
     "plot_predictions",
 ]

@@ -1,7 +1,9 @@
-"""Data sets for training: CIFAR through tf.data, arrays in memory, embedded pictures.
+"""Data sets for training: CIFAR and ImageNet through tf.data, arrays in memory, embedded
+pictures, and pictures with objects for detectors: COCO's format, tensorflow-datasets, shapes
+made on the fly.
 
-Importing this module imports no TensorFlow, tensorflow-datasets or KerasCV; the functions
-that need them import them when called.
+Importing this module imports no TensorFlow, tensorflow-datasets, KerasCV, Pillow or
+pycocotools; the functions that need them import them when called.
 """
 
 from keras_dla.data.blood_cells import (
@@ -12,8 +14,14 @@ from keras_dla.data.blood_cells import (
 )
 from keras_dla.data.cifar import cifar_dataset, cifar_steps_per_epoch
 from keras_dla.data.cifar_arrays import load_cifar_arrays
+from keras_dla.data.coco_source import CocoSource
+from keras_dla.data.detection_dataset import DetectionDataset
+from keras_dla.data.imagenet import imagenet_classes, imagenet_dataset, imagenet_steps_per_epoch
 from keras_dla.data.in_memory import ArrayDataset
-from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD
+from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
+from keras_dla.data.on_device import DeviceArrayDataset
+from keras_dla.data.shapes_source import ShapesSource
+from keras_dla.data.tfds_source import TfdsSource
 
 __all__ = [
     "BLOOD_CELL_CLASSES",
@@ -21,9 +29,19 @@ __all__ = [
     "BLOOD_CELL_STD",
     "CIFAR_MEAN",
     "CIFAR_STD",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
     "ArrayDataset",
+    "CocoSource",
+    "DetectionDataset",
+    "DeviceArrayDataset",
+    "ShapesSource",
+    "TfdsSource",
     "cifar_dataset",
     "cifar_steps_per_epoch",
+    "imagenet_classes",
+    "imagenet_dataset",
+    "imagenet_steps_per_epoch",
     "load_blood_cells",
     "load_cifar_arrays",
 ]

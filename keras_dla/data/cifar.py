@@ -5,8 +5,9 @@ import os
 import numpy as np
 
 from keras_dla.data.augmentation import PADDING, draw_epoch
+from keras_dla.data.batch_transforms import flipper, normalizer
 from keras_dla.data.in_memory import count_batches
-from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, scale_and_shift
+from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD
 from keras_dla.data.optional import import_for
 from keras_dla.data.prepared import CIFAR_NAMES, find_prepared, import_tensorflow, read_prepared
 from keras_dla.data.validation import check_choice, check_count, check_data_format
@@ -85,7 +86,7 @@ def cifar_dataset(
             tf, len(images), seed, initial_epoch, batch_size, drop_remainder, shuffle=shuffle
         )
         load = _loader(tf, images, labels)
-        normalize = _normalizer(tf, data_format)
+        normalize = normalizer(tf, CIFAR_MEAN, CIFAR_STD, data_format)
 
         def batch(order, tops, lefts, flips):
             batch_images, batch_labels = load(order)
@@ -156,8 +157,7 @@ def _crop_and_flip(tf):
     from `draw_epoch`, and the layers carry them out.
     """
     keras_cv = import_for("cifar_dataset", "keras_cv")
-    # A global policy of mixed precision would round the offsets to bfloat16.
-    flip = keras_cv.layers.RandomFlip("horizontal", dtype="float32")
+    flip = flipper(tf, "cifar_dataset")
 
     def relative(offsets):
         # RandomCrop maps [0, 1] to offsets of 0 to 2 * PADDING - 0.2, and then each pixel to the
@@ -168,25 +168,12 @@ def _crop_and_flip(tf):
 
     def transform(images, tops, lefts, flips):
         _, height, width, _ = images.shape
+        # A global policy of mixed precision would round the offsets to bfloat16.
         crop = keras_cv.layers.RandomCrop(height, width, dtype="float32")
         padding = ((0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0))
         crops = crop.augment_images(
             tf.pad(images, padding), {"tops": relative(tops), "lefts": relative(lefts)}
         )
-        crops = tf.ensure_shape(crops, images.shape)
-        mirrored = tf.cast(flips, "float32")[:, None]
-        return flip.augment_images(
-            crops, {"flip_horizontals": mirrored, "flip_verticals": tf.zeros_like(mirrored)}
-        )
+        return flip(tf.ensure_shape(crops, images.shape), flips)
 
     return transform
-
-
-def _normalizer(tf, data_format):
-    scale, shift = scale_and_shift(CIFAR_MEAN, CIFAR_STD)
-
-    def normalize(images):
-        normal = tf.cast(images, "float32") * scale + shift
-        return tf.transpose(normal, (0, 3, 1, 2)) if data_format == "channels_first" else normal
-
-    return normalize

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dla.data.augmentation import crop_and_flip, draw_epoch
+from keras_dla.data.augmentation import EpochDraw, crop_and_flip, draw_epoch
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, normalize, scale_and_shift
 from keras_dla.data.validation import check_count, check_data_format, check_images_and_labels
 
@@ -102,15 +102,19 @@ class ArrayDataset(keras.utils.PyDataset):
         Raises:
             IndexError: If there is no batch `index`.
         """
-        if not 0 <= index < len(self):
-            raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
-        self._asked_for.add(index)
-        epoch = draw_epoch(len(self.images), self.seed, self.epoch, self.shuffle)
-        draw = epoch.batch(index, self.batch_size)
+        draw = self._draw(index)
         images = self.images[draw.order]
         if self.augment:
             images = crop_and_flip(images, draw)
         return normalize(images, self.scale, self.shift, self.data_format), self.labels[draw.order]
+
+    def _draw(self, index: int) -> EpochDraw:
+        """The random choices for batch `index`, which counts as asked for."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
+        self._asked_for.add(index)
+        epoch = draw_epoch(len(self.images), self.seed, self.epoch, self.shuffle)
+        return epoch.batch(index, self.batch_size)
 
     def on_epoch_begin(self) -> None:
         """Starts to watch which batches are asked for."""

@@ -2,14 +2,21 @@
 
 import importlib
 
+# The package to install, where it is named unlike its module.
+_PACKAGES = {
+    "tensorflow_datasets": "tensorflow-datasets",
+    "keras_cv": "keras-cv",
+    "PIL.Image": "pillow",
+    "pycocotools.mask": "pycocotools",
+}
 
-def import_for(caller: str, module: str):
+
+def import_for(caller: str, module: str, extra: str = "data"):
     """Imports `module`, or says in one sentence what `caller` needs and how to install it."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = {"tensorflow_datasets": "tensorflow-datasets", "keras_cv": "keras-cv"}
         raise ImportError(
-            f"keras_dla.data.{caller} needs {package.get(module, module)}: "
-            f"pip install 'keras-dla[data]' ({error})"
+            f"keras_dla.data.{caller} needs {_PACKAGES.get(module, module)}: "
+            f"pip install 'keras-dla[{extra}]' ({error})"
         ) from error

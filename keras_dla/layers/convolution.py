@@ -3,13 +3,14 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.channels import per_channel
 from keras_dla.layers.devices import is_tensorflow_on_cpu
 from keras_dla.layers.initializers import he_normal_fan_out
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class Conv2D(keras.layers.Conv2D):
-    """A convolution without bias, zero-padded by `(kernel_size - 1) // 2` on every side.
+    """A convolution, zero-padded by `(kernel_size - 1) // 2` on every side; by default without bias.
 
     Keras's `padding="same"` pads an even-sized map on one side only where the stride is 2; the
     authors' networks pad both. TensorFlow has no channels-first kernel on the CPU, so there the map
@@ -20,6 +21,7 @@ class Conv2D(keras.layers.Conv2D):
         kernel_size: odd integer.
         strides: integer.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        **kwargs: further arguments of `keras.layers.Conv2D`, such as `use_bias`.
 
     Call arguments:
         inputs: `[batch, height, width, channels]` or channels first.
@@ -41,6 +43,15 @@ class Conv2D(keras.layers.Conv2D):
         kwargs = {"kernel_initializer": he_normal_fan_out(), "use_bias": False, **kwargs}
         kwargs["padding"] = "same"
         super().__init__(filters, kernel_size, strides, data_format=data_format, **kwargs)
+
+    def call(self, inputs):
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            # By the tensors' own sum: Keras 3.15 adds a bias on TensorFlow along the last axis where
+            # its length fits, which in channels first is the width.
+            bias = ops.convert_to_tensor(self.bias, dtype=outputs.dtype)
+            outputs = outputs + per_channel(bias, self.data_format)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def convolution_op(self, inputs, kernel):
         if keras.backend.backend() == "torch":

@@ -31,7 +31,7 @@ PLANES = {"cifar": (16, 32, 64), "imagenet": (64, 128, 256, 512)}
 
 
 def ResNet(  # noqa: N802
-    depth: int,
+    depth: "int | tuple[int, ...]",
     interaction: "str | keras.layers.Layer | None" = None,
     classes: int | None = None,
     stem: str = "cifar",
@@ -45,6 +45,7 @@ def ResNet(  # noqa: N802
     classifier_activation: "str | None" = "softmax",
     weights: str | None = None,
     data_format: str | None = None,
+    planes: tuple[int, ...] | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """Builds a bottleneck ResNet whose blocks interact as `interaction` says.
@@ -53,7 +54,8 @@ def ResNet(  # noqa: N802
     and a 3x3 stem; the ImageNet networks have depth 50, 101 or 152, four stages and a 7x7 stem.
 
     Args:
-        depth: integer, the number of layers with weights in the plain network.
+        depth: integer, the number of layers with weights in the plain network; or a tuple, the
+            number of blocks of every stage.
         interaction: `None` for the plain ResNet; a block attention, `"se"`, `"eca"`, `"cbam"`,
             `"a2"`, `"aa"`, `"gc"`, `"nl"` or `"ba"`; a layer interaction, `"rla_g"`, `"dianet"`,
             `"mrla_b"`, `"mrla_l"`, `"dla_b"` or `"dla_l"`; or a layer of your own: a
@@ -80,6 +82,8 @@ def ResNet(  # noqa: N802
         classifier_activation: activation of the classifier; `None` for logits.
         weights: `None`, or the path of a file written by `model.save_weights`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        planes: tuple, the channels of the 3x3 convolutions in every stage; a stage's maps have four
+            times as many. By default the paper's.
         name: name of the model.
 
     Returns:
@@ -101,6 +105,11 @@ def ResNet(  # noqa: N802
     check_rate("drop_path", drop_path)
     data_format = standardize_data_format(data_format)
     depths = stage_depths(depth, stem)
+    planes = stage_planes(planes, stem)
+    if len(planes) != len(depths):
+        raise ValueError(
+            f"`planes` must have an entry for each of the {len(depths)} stages, but is {planes}."
+        )
     classes = {"cifar": 100, "imagenet": 1000}[stem] if classes is None else classes
     check_positive_integer("classes", classes)
     reduction = default_reduction(interaction, stem) if reduction is None else reduction
@@ -110,7 +119,7 @@ def ResNet(  # noqa: N802
     )
 
     images = keras.Input(resolve_input_shape(input_shape, data_format), name="images")
-    x, levels, state = _features(images, depths, stem, interaction, data_format)
+    x, levels, state = _features(images, depths, planes, stem, interaction, data_format)
     if isinstance(interaction, LayerInteraction) and (include_top or pooling):
         x = interaction.head_input(x, state)
     if include_top:
@@ -119,7 +128,7 @@ def ResNet(  # noqa: N802
     elif pooling is not None:
         pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling]
         x = pool(data_format=data_format, name=f"{pooling}_pool")(x)
-    model = LeanModel(images, x, name=name or f"resnet_{depth}")
+    model = LeanModel(images, x, name=name or _default_name(depth))
     if not include_top:
         # KerasHub and KerasCV each find the feature levels by one of these two.
         model.pyramid_outputs = levels
@@ -131,17 +140,21 @@ def ResNet(  # noqa: N802
     return model
 
 
-def _features(images, depths, stem, interaction, data_format):
+def _default_name(depth):
+    return f"resnet_{depth}" if isinstance(depth, int) else f"resnet_{'_'.join(map(str, depth))}"
+
+
+def _features(images, depths, planes, stem, interaction, data_format):
     """Returns the last map, every stage's by its level (P2 has stride 4), and the last state."""
     x, level = _stem(images, stem, data_format)
     block = partial(
         _block, data_format=data_format, last_gamma="zeros" if stem == "imagenet" else "ones"
     )
     levels, state = {}, None
-    for number, (depth, planes) in enumerate(zip(depths, PLANES[stem], strict=True)):
+    for number, (depth, channels) in enumerate(zip(depths, planes, strict=True)):
         strides = 1 if number == 0 else 2
         places = [
-            BlockPlace(number, len(depths), index, depth, planes, strides if index == 0 else 1)
+            BlockPlace(number, len(depths), index, depth, channels, strides if index == 0 else 1)
             for index in range(depth)
         ]
         name = f"stage{number + 1}"
@@ -187,8 +200,10 @@ def _output_dtype():
     return policy.variable_dtype if policy.compute_dtype != policy.variable_dtype else policy
 
 
-def stage_depths(depth: int, stem: str) -> tuple[int, ...]:
+def stage_depths(depth: "int | tuple[int, ...]", stem: str) -> tuple[int, ...]:
     """Returns the number of blocks of every stage of a network of `depth` layers."""
+    if isinstance(depth, (tuple, list)):
+        return _positive_integers("depth", depth)
     if stem == "imagenet":
         check_choice("depth", depth, tuple(IMAGENET_DEPTHS))
         return IMAGENET_DEPTHS[depth]
@@ -198,6 +213,19 @@ def stage_depths(depth: int, stem: str) -> tuple[int, ...]:
             f"but is {depth!r}."
         )
     return ((depth - 2) // 9,) * 3
+
+
+def stage_planes(planes: "tuple[int, ...] | None", stem: str) -> tuple[int, ...]:
+    """Returns `planes`, or those of the paper."""
+    return PLANES[stem] if planes is None else _positive_integers("planes", planes)
+
+
+def _positive_integers(name, values):
+    if not values:
+        raise ValueError(f"`{name}` must have an entry for every stage, but is {values!r}.")
+    for value in values:
+        check_positive_integer(name, value)
+    return tuple(values)
 
 
 def resolve_interaction(interaction, reduction, drop_path, formulation, data_format, unit=None):

@@ -7,6 +7,9 @@ from keras import ops
 
 from keras_dla.layers.validation import check_positive_integer
 
+# The share of the rate with which MMDetection's warm-up by steps begins.
+WARMUP_START = 0.001
+
 
 def check_milestones(milestones: Sequence[int]) -> None:
     """Raises `ValueError` unless `milestones` are epochs from 1 on that never go back."""
@@ -26,6 +29,16 @@ def check_warmup(warmup_epochs: int, milestones: Sequence[int]) -> None:
         )
 
 
+def check_warmup_steps(warmup_steps: int, warmup_epochs: int) -> None:
+    """Raises `ValueError` unless the steps are an integer, and 0 beside a warm-up by epochs."""
+    is_count = isinstance(warmup_steps, int) and not isinstance(warmup_steps, bool)
+    if not is_count or warmup_steps < 0 or (warmup_steps and warmup_epochs):
+        raise ValueError(
+            f"`warmup_steps` must be an integer of at least 0, and 0 where `warmup_epochs` "
+            f"({warmup_epochs}) is given, but is {warmup_steps!r}."
+        )
+
+
 @keras.saving.register_keras_serializable(package="keras_dla")
 class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Multiplies the learning rate by `factor` at the start of each milestone epoch.
@@ -35,7 +48,9 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     During a warm-up of `warmup_epochs` epochs, `n = warmup_epochs * steps_per_epoch`
     steps, the rate of step `t` (from 0) is `initial_learning_rate * (t + 1) / n`: it
-    starts just above zero and its last step has the full rate.
+    starts just above zero and its last step has the full rate. A warm-up of `warmup_steps` steps is
+    MMDetection's: the rate of step `t` is `initial_learning_rate` times
+    `0.001 + 0.999 * t / warmup_steps`.
 
     Args:
         initial_learning_rate: Float, the rate before the first milestone.
@@ -44,6 +59,7 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         steps_per_epoch: Integer, optimizer steps in one epoch.
         factor: Positive float, what a milestone multiplies the rate by.
         warmup_epochs: Integer, length of the linear warm-up; 0 for none.
+        warmup_steps: Integer, the same in steps; 0 for none. Only one of the two may be given.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -62,6 +78,7 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         steps_per_epoch: int,
         factor: float = 0.1,
         warmup_epochs: int = 0,
+        warmup_steps: int = 0,
     ):
         if not initial_learning_rate > 0:
             raise ValueError(
@@ -72,11 +89,13 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         check_positive_integer("steps_per_epoch", steps_per_epoch)
         check_milestones(milestones)
         check_warmup(warmup_epochs, milestones)
+        check_warmup_steps(warmup_steps, warmup_epochs)
         self.initial_learning_rate = initial_learning_rate
         self.milestones = tuple(milestones)
         self.steps_per_epoch = steps_per_epoch
         self.factor = factor
         self.warmup_epochs = warmup_epochs
+        self.warmup_steps = warmup_steps
 
     def __call__(self, step):
         """Returns the learning rate of the optimizer step `step`, a float scalar tensor."""
@@ -88,6 +107,9 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def _warmup(self, step):
         """The share of the rate that the warm-up lets through."""
+        if self.warmup_steps:
+            share = ops.minimum(ops.cast(step, "float32") / self.warmup_steps, 1.0)
+            return WARMUP_START + (1.0 - WARMUP_START) * share
         if not self.warmup_epochs:
             return 1.0
         steps = self.warmup_epochs * self.steps_per_epoch
@@ -101,4 +123,5 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
             "steps_per_epoch": self.steps_per_epoch,
             "factor": self.factor,
             "warmup_epochs": self.warmup_epochs,
+            "warmup_steps": self.warmup_steps,
         }

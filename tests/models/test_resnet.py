@@ -121,6 +121,24 @@ def test_an_imagenet_network_runs():
     assert np.isfinite(output).all()
 
 
+def test_stages_of_your_own():
+    model = ResNet(
+        (1, 3),
+        "dla_l",
+        stem="imagenet",
+        planes=(8, 16),
+        include_top=False,
+        input_shape=(32, 32, 3),
+        data_format="channels_last",
+    )
+    assert model.name == "resnet_1_3"
+    assert {level: tuple(x.shape) for level, x in model.pyramid_outputs.items()} == {
+        "P2": (None, 8, 8, 32),
+        "P3": (None, 4, 4, 64),
+    }
+    assert model.get_layer("stage2_interaction").depth == 3
+
+
 def test_weights_from_a_file(tmp_path):
     model = ResNet(11, "eca", classes=5)
     path = tmp_path / "model.weights.h5"
@@ -246,6 +264,9 @@ BAD = [
         {"input_shape": (None, 32, 32), "data_format": "channels_first"},
         "in channels_first order, but is (None, 32, 32).",
     ),
+    ({"depth": (1, 0, 1)}, "`depth` must be an integer of at least 1, but is 0."),
+    ({"planes": ()}, "`planes` must have an entry for every stage, but is ()."),
+    ({"planes": (8, 8)}, "`planes` must have an entry for each of the 3 stages, but is (8, 8)."),
     (
         {"interaction": "dla_l", "unit": keras.layers.GRUCell(64)},
         "`unit` must be an RNN cell with as many outputs as the features have channels (128)",

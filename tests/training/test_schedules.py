@@ -39,6 +39,15 @@ def test_warmup_rises_in_a_line_and_ends_at_the_full_rate():
     np.testing.assert_allclose(rates[8:], [0.8] * 4 + [0.08], rtol=1e-6)
 
 
+def test_warmup_by_steps_is_mmdetections():
+    schedule = MultiStepDecay(0.01, milestones=(1,), steps_per_epoch=600, warmup_steps=500)
+    for step in (0, 1, 250, 499, 500, 599, 600):
+        expected = 0.01 * (1 - (1 - min(step, 500) / 500) * (1 - 0.001))
+        expected *= 0.1 if step >= 600 else 1
+        assert rate(schedule, step) == pytest.approx(expected, rel=1e-5)
+    assert MultiStepDecay.from_config(schedule.get_config()).warmup_steps == 500
+
+
 def test_without_milestones_the_rate_stays():
     assert rate(MultiStepDecay(0.1, (), steps_per_epoch=1), 1000) == pytest.approx(0.1)
 

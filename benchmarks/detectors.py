@@ -1,0 +1,150 @@
+"""Times Faster R-CNN on the backend that is set, and the parts around its networks.
+
+    KERAS_BACKEND=torch python benchmarks/detectors.py
+    KERAS_BACKEND=jax python benchmarks/detectors.py --backbone dla_l_50 --batch-size 2
+
+Prints images a second in training and in inference, and what share of the time the parts take that
+are not backbone, pyramid or heads. These parts run alone, on maps and boxes of the same size, after
+each measured step of the whole; RoIAlign forward and backward.
+"""
+
+import argparse
+import os
+import statistics
+import time
+
+import keras
+import numpy as np
+from detection_parts_worker import jax_steps, random_boxes, tensorflow_steps, torch_steps
+from keras import ops
+
+from keras_dla.data import DetectionDataset, ShapesSource
+from keras_dla.detection import FasterRCNN
+from keras_dla.detection.box_assignment import assign_boxes
+from keras_dla.detection.box_head import box_detections
+from keras_dla.detection.box_sampling import sample_boxes
+from keras_dla.detection.faster_rcnn import POOLED_SIZE, POSITIVE_FRACTION
+from keras_dla.detection.region_proposal_network import region_proposal_losses
+from keras_dla.detection.region_proposals import region_proposals
+from keras_dla.training import DETECTION
+
+STEPS = {"jax": jax_steps, "tensorflow": tensorflow_steps, "torch": torch_steps}
+
+
+def batch_of(arguments):
+    source = ShapesSource(
+        arguments.batch_size, arguments.size, shape_sizes=(32, min(arguments.size) // 2)
+    )
+    shape = {"shorter_side": min(arguments.size), "padded_shape": arguments.size}
+    return DetectionDataset(source, arguments.batch_size, **shape)[0]
+
+
+def parts_of(model, x, y, arguments) -> dict:
+    """Returns for each part a function without arguments, in training and in inference."""
+    maps = [ops.convert_to_numpy(level) for level in model._maps(x["images"], False)]
+    anchors = model._anchors(maps)
+    total = sum(map(len, anchors))
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(arguments.batch_size, total)).astype("float32")
+    deltas = (0.1 * rng.normal(size=(arguments.batch_size, total, 4))).astype("float32")
+    count, samples = model.settings["proposals"], model.settings["samples"]
+    settings = {"batch_size": arguments.batch_size, "size": arguments.size, "jit_compile": False}
+    proposals = random_boxes(settings, count)
+    every = np.concatenate(anchors)
+    valid = np.ones(proposals.shape[:2], bool)
+
+    def steps(form, first, second):
+        return STEPS[keras.backend.backend()](form, first, second, settings)
+
+    def propose(candidates):
+        return lambda first, sizes: region_proposals(
+            first[0], first[1], anchors, sizes, candidates, count
+        )[0]
+
+    def proposal_losses(first, targets):
+        is_object = targets["classes"] >= 0
+        losses = region_proposal_losses(*first, every, targets["boxes"], is_object, seed=0)
+        return ops.stack(losses)
+
+    def sample(first, targets):
+        matches = assign_boxes(first[0], targets["boxes"], targets["classes"] >= 0)
+        return sample_boxes(matches, samples, POSITIVE_FRACTION, seed=0)[0]
+
+    def crop(maps, boxes):
+        return model._crops([*maps, None], boxes, POOLED_SIZE)
+
+    def decode(first, sizes):
+        found = box_detections(first[0], first[1], proposals, valid, sizes, max_detections=100)
+        return found["scores"]
+
+    classes = model.settings["classes"]
+    heads = [
+        rng.normal(size=(arguments.batch_size, count, classes + 1)).astype("float32"),
+        (0.1 * rng.normal(size=(arguments.batch_size, count, classes, 4))).astype("float32"),
+    ]
+    outputs, sizes = [logits, deltas], x["sizes"]
+    y = {name: y[name] for name in ("boxes", "classes")}
+    return {
+        "train": {
+            "proposals": steps(propose(2 * count), outputs, sizes)[0],
+            "proposal losses": steps(proposal_losses, outputs, y)[1],
+            "sampling": steps(sample, [proposals], y)[0],
+            "RoIAlign": steps(crop, maps[:-1], proposals[:, :samples])[1],
+        },
+        "infer": {
+            "proposals": steps(propose(count), outputs, sizes)[0],
+            "RoIAlign": steps(crop, maps[:-1], proposals)[0],
+            "detections": steps(decode, heads, sizes)[0],
+        },
+    }
+
+
+def timed(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measure(whole, parts, rounds) -> dict:
+    """Returns the median seconds of each, one after the other in every round."""
+    functions = {"whole": whole, **parts}
+    for function in functions.values():
+        function()
+    rows = [[timed(function) for function in functions.values()] for _ in range(rounds)]
+    return {name: statistics.median(times) for name, *times in zip(functions, *rows, strict=True)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--backbone", default="resnet_50")
+    parser.add_argument("--size", type=int, nargs=2, default=(800, 1216), help="of the images")
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3, help="measured steps")
+    arguments = parser.parse_args()
+    arguments.size = tuple(arguments.size)
+    model = FasterRCNN(arguments.backbone, classes=80)
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(DETECTION.optimizer(1000), jit_compile=jit)
+    x, y = batch_of(arguments)
+    parts = parts_of(model, x, y, arguments)
+    wholes = {
+        "train": lambda: model.train_on_batch(x, y),
+        "infer": lambda: model.predict_on_batch(x),
+    }
+    size = "x".join(map(str, arguments.size))
+    print(
+        f"Faster R-CNN, {arguments.backbone}, {keras.backend.backend()}, images {size}, "
+        f"batch {arguments.batch_size}, CPU cores {os.cpu_count()}"
+    )
+    print("| step | part | seconds | share |")
+    print("|---|---|---|---|")
+    for kind, whole in wholes.items():
+        seconds = measure(whole, parts[kind], arguments.rounds)
+        for name, value in seconds.items():
+            print(f"| {kind} | {name} | {value:.2f} | {value / seconds['whole']:.0%} |")
+        rate = arguments.batch_size / seconds["whole"]
+        print(f"| {kind} | images a second | {rate:.2f} | |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The window that a random resized crop cuts out, as TensorFlow operations."""
+
+import math
+
+ATTEMPTS = 10
+AREA = (0.08, 1.0)
+ASPECT_RATIO = (3 / 4, 4 / 3)
+
+
+def random_window(tf, height, width, seed):
+    """Draws a window whose area and aspect ratio are random, by torchvision's rule.
+
+    Up to ten times, an area of 0.08 to 1 of the picture's is drawn uniformly, and a ratio of
+    width to height of 3/4 to 4/3 uniformly in its logarithm. The first such window that
+    fits the picture is put at a random place. If none fits, it is the largest window in the
+    picture's centre with a ratio in that range.
+
+    `keras_cv.layers.RandomCropAndResize` has another rule: its ratio is relative to the
+    picture's own and uniform itself, and a window that does not fit is cut off, which makes
+    its area smaller than the one drawn.
+
+    Args:
+        tf: the module `tensorflow`.
+        height: integer tensor, the picture's rows.
+        width: integer tensor, the picture's columns.
+        seed: integer tensor of shape `(2,)`, on which alone the window depends.
+
+    Returns:
+        An int32 tensor `[top, left, height, width]`.
+    """
+    rows, columns = tf.cast(height, "float32"), tf.cast(width, "float32")
+    areas, ratios, downs, rights = tf.unstack(tf.random.stateless_uniform((4, ATTEMPTS), seed))
+    areas = rows * columns * _between(AREA, areas)
+    ratios = tf.exp(_between([math.log(ratio) for ratio in ASPECT_RATIO], ratios))
+    heights, widths = tf.round(tf.sqrt(areas / ratios)), tf.round(tf.sqrt(areas * ratios))
+    fits = (heights >= 1) & (heights <= rows) & (widths >= 1) & (widths <= columns)
+    first = tf.argmax(fits)
+    window = tf.stack(
+        [
+            tf.floor(downs[first] * (rows - heights[first] + 1)),
+            tf.floor(rights[first] * (columns - widths[first] + 1)),
+            heights[first],
+            widths[first],
+        ]
+    )
+    window = tf.where(tf.reduce_any(fits), window, _largest_central_window(tf, rows, columns))
+    return tf.cast(window, "int32")
+
+
+def _between(bounds, share):
+    low, high = bounds
+    return low + (high - low) * share
+
+
+def _largest_central_window(tf, rows, columns):
+    narrowest, widest = ASPECT_RATIO
+    height = tf.minimum(rows, tf.maximum(tf.round(columns / narrowest), 1.0))
+    width = tf.minimum(columns, tf.maximum(tf.round(rows * widest), 1.0))
+    return tf.stack([(rows - height) // 2, (columns - width) // 2, height, width])

@@ -1,0 +1,86 @@
+"""Backbones of detectors: which feature maps a network gives, and which of it learns."""
+
+import keras
+
+from keras_dla.layers.validation import check_choice
+from keras_dla.models import LeanModel, get_model
+
+# r of DLA in the authors' detectors; with it Table 3's numbers of parameters are met.
+DETECTION_REDUCTION = 20
+
+
+def feature_extractor(backbone: "str | keras.Model", data_format: str) -> keras.Model:
+    """Returns a model from images to a dictionary of feature maps, by level.
+
+    Level `"P2"` has stride 4, `"P3"` stride 8, and so on.
+
+    Args:
+        backbone: the name of a network as `keras_dla.models.get_model` takes it, such as
+            `"dla_l_50"` (the authors' r = 20 in DLA); a `keras.Model` with `pyramid_outputs`, such
+            as `keras_dla.models.ResNet(..., include_top=False)` or a backbone of KerasHub; or a
+            functional model whose output is such a dictionary.
+        data_format: `"channels_last"` or `"channels_first"`, that of the maps.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Raises:
+        ValueError: if there is no such network or it has no feature levels.
+
+    Example:
+    >>> from keras_dla.detection import feature_extractor
+    >>> list(feature_extractor("se_50", "channels_last").output)
+    ['P2', 'P3', 'P4', 'P5']
+    """
+    if isinstance(backbone, str):
+        backbone = _by_name(backbone, data_format)
+    if not isinstance(backbone, keras.Model):
+        raise ValueError(
+            f"`backbone` must be a network's name or a keras.Model, but is {backbone!r}."
+        )
+    levels = getattr(backbone, "pyramid_outputs", None) or _dictionary(backbone)
+    if not levels or not all(map(_is_level, levels)):
+        raise ValueError(
+            f"`backbone` must have feature levels (`pyramid_outputs`, or a dictionary 'P2', 'P3', "
+            f"... as its output), but {backbone.name!r} has none."
+        )
+    levels = {level: levels[level] for level in sorted(levels)}
+    return LeanModel(backbone.inputs, levels, name=backbone.name)
+
+
+def _by_name(name, data_format):
+    reduction = DETECTION_REDUCTION if name.startswith("dla_") else None
+    return get_model(name, include_top=False, reduction=reduction, data_format=data_format)
+
+
+def _dictionary(model):
+    outputs = getattr(model, "output", None)
+    return outputs if isinstance(outputs, dict) else None
+
+
+def _is_level(name):
+    return isinstance(name, str) and name[:1] == "P" and name[1:].isdigit()
+
+
+def level_strides(extractor: keras.Model) -> list[int]:
+    """Returns the strides of a feature extractor's levels, the finest first."""
+    return [2 ** int(level[1:]) for level in extractor.output]
+
+
+def freeze(extractor: keras.Model, stages: int) -> None:
+    """Makes the first stages and what lies before them keep their weights.
+
+    Their BN then normalises with its moving statistics, also in training.
+
+    Args:
+        extractor: what `feature_extractor` returned; a stage ends in each of its levels.
+        stages: integer, 0 for none; 1 is MMDetection's default for pretrained weights.
+    """
+    check_choice("frozen_stages", stages, tuple(range(len(extractor.output) + 1)))
+    if stages == 0:
+        return
+    last = list(extractor.output.values())[stages - 1]
+    for layer in keras.Model(extractor.inputs, last).layers:
+        # A layer that is loaded frozen has parts that are not, and Keras passes on a change only.
+        layer.trainable = True
+        layer.trainable = False

@@ -1,0 +1,142 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.cli import main
+
+pytest.importorskip("pycocotools", reason="pycocotools is not installed.")
+image_module = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads pictures")
+
+# (left, top, right, bottom) of a white rectangle in each picture of 64 x 96.
+RECTANGLES = [(8, 16, 40, 40), (32, 0, 96, 48), (4, 4, 20, 60)]
+HEIGHT, WIDTH = 64, 96
+
+
+@keras.saving.register_keras_serializable(package="keras_dla_tests")
+class Bright(keras.Model):
+    """Finds the rectangle of positive pixels, and calls it the class of index 1."""
+
+    data_format = "channels_last"
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+    def call(self, x):
+        return x["images"]
+
+    def predict_on_batch(self, x):
+        boxes = np.zeros((len(x["images"]), 3, 4), "float32")
+        classes = np.full((len(x["images"]), 3), -1, "int32")
+        for index, image in enumerate(x["images"]):
+            height, width = x["sizes"][index]
+            rows, columns = np.nonzero(image[:height, :width].min(-1) > 0)
+            boxes[index, 0] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+            classes[index, 0] = 1
+        return {"boxes": boxes, "scores": np.float32(classes == 1), "classes": classes}
+
+
+@keras.saving.register_keras_serializable(package="keras_dla_tests")
+class BrightFixed(Bright):
+    """The same for padded images of one shape."""
+
+    image_shape = (64, 128)
+
+    def predict_on_batch(self, x):
+        assert x["images"].shape[1:] == (64, 128, 3)
+        assert x["sizes"].tolist() == [[HEIGHT, WIDTH]] * len(x["sizes"])
+        return super().predict_on_batch(x)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures, their annotations, and the two detectors."""
+    folder = tmp_path_factory.mktemp("detection")
+    (folder / "images").mkdir()
+    content = {"images": [], "annotations": [], "categories": []}
+    for number, name in ((3, "triangle"), (8, "rectangle")):
+        content["categories"].append({"id": number, "name": name})
+    for index, (left, top, right, bottom) in enumerate(RECTANGLES):
+        pixels = np.zeros((HEIGHT, WIDTH, 3), "uint8")
+        pixels[top:bottom, left:right] = 255
+        file_name = f"{index}.png"
+        image_module.fromarray(pixels).save(folder / "images" / file_name)
+        size = {"height": HEIGHT, "width": WIDTH}
+        content["images"].append({"id": index, "file_name": file_name, **size})
+        corners = (left, top, right, top, right, bottom, left, bottom)
+        content["annotations"].append(
+            {
+                "id": index,
+                "image_id": index,
+                "category_id": 8,
+                "bbox": [left, top, right - left, bottom - top],
+                "area": (right - left) * (bottom - top),
+                "iscrowd": 0,
+                "segmentation": [list(corners)],
+            }
+        )
+    (folder / "objects.json").write_text(json.dumps(content))
+    (folder / "nothing.json").write_text("[]")
+    Bright(name="bright").save(folder / "bright.keras")
+    BrightFixed(name="fixed").save(folder / "fixed.keras")
+    return folder
+
+
+def command(folder, model, *options):
+    files = ("--annotations", folder / "objects.json", "--images", folder / "images")
+    return [str(part) for part in ("evaluate", folder / model, *files, *options)]
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("bright.keras", ("--shorter-side", "128", "--longer-side", "400")),
+        ("bright.keras", ("--shorter-side", "64", "--batch-size", "3", "--normalize", "cifar")),
+        ("fixed.keras", ()),
+    ],
+)
+def test_prints_the_table(capsys, folder, model, options):
+    assert main(command(folder, model, *options, "--by-class")) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line[0] != "-"]
+    assert lines == [
+        ["AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L"],
+        ["boxes", "1.000", "1.000", "1.000", "1.000", "1.000", "-"],
+        ["class", "AP", "AP50"],
+        ["triangle", "-", "-"],
+        ["rectangle", "1.000", "1.000"],
+    ]
+
+
+def test_writes_the_figures(capsys, folder, tmp_path):
+    output = tmp_path / "figures.json"
+    assert main(command(folder, "fixed.keras", "--json", output)) == 0
+    figures = json.loads(output.read_text())
+    assert figures["AP"] == pytest.approx(1)
+    assert figures["AP50 of rectangle"] == pytest.approx(1)
+    assert figures["AP of triangle"] == -1
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
+    told = capsys.readouterr().err.splitlines()
+    assert told[-2:] == ["2 of 2 batches ...", f"wrote {output}"]
+
+
+def test_errors(fails, folder, tmp_path, nonsense):
+    taken = tmp_path / "taken.json"
+    taken.write_text("")
+    assert fails(*command(folder, "fixed.keras", "--json", taken)).endswith(
+        "`--force` replaces it."
+    )
+    assert fails(*command(folder, "fly.keras")).startswith("there is no file ")
+    sentence = fails(*command(folder, "bright.keras", "--batch-size", "0"))
+    assert sentence.startswith("`batch_size` must be an integer of at least 1")
+    wrong = command(folder, "bright.keras", "--annotations", folder / "nothing.json")
+    assert "nothing.json" in fails(*wrong)
+    wrong = command(folder, "bright.keras", "--images", folder / "fly")
+    assert fails(*wrong).startswith("`images` must be the path of a folder")
+    assert "damaged or no .keras file" in fails(*command(folder, nonsense("bad.keras")))
+
+
+def test_a_network_that_is_no_detector(fails, folder, files):
+    sentence = fails(*command(folder, files.mean))
+    assert sentence == f"{files.mean} must be a detector, but is mean."

@@ -1,0 +1,22 @@
+"""Writes `detections_*.npz`: what small detectors with known weights find, on the backend that runs.
+
+python -m tests.data.make_detections
+"""
+
+import numpy as np
+
+from tests.detection.networks import fill
+from tests.detection.test_faster_rcnn import DETECTORS, build, pictures
+from tests.golden import DATA
+
+
+def main():
+    for kind in DETECTORS:
+        model = build(kind, "channels_last")
+        fill(model)
+        x, _ = pictures(kind, data_format="channels_last")[0]
+        np.savez_compressed(DATA / f"detections_{kind}.npz", **model.predict_on_batch(x))
+
+
+if __name__ == "__main__":
+    main()

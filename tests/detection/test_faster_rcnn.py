@@ -1,0 +1,194 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_dla.detection import FasterRCNN, MaskRCNN, evaluate_coco
+from keras_dla.training import SGD
+from tests.detection.networks import SMALL, fill, shapes, small_backbone
+from tests.golden import DATA
+
+DETECTORS = {"faster_rcnn": FasterRCNN, "mask_rcnn": MaskRCNN}
+both = pytest.mark.parametrize("kind", DETECTORS)
+
+
+def build(kind, data_format=None, **changes):
+    backbone = small_backbone(data_format=data_format)
+    return DETECTORS[kind](backbone, **{**SMALL, "data_format": data_format, **changes})
+
+
+def pictures(kind, **kwargs):
+    return shapes(mask_size=28 if kind == "mask_rcnn" else None, **kwargs)
+
+
+def compiled(model, rate=0.01, **kwargs):
+    """XLA takes longer to compile these networks on TensorFlow than they take to run."""
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(SGD(rate, momentum=0.9, **kwargs), jit_compile=jit)
+    return model
+
+
+def trainable(model):
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize(
+    ("kind", "backbone", "frozen", "printed"),
+    [
+        ("faster_rcnn", "resnet_50", 1, 41.5),
+        ("faster_rcnn", "resnet_101", 1, 60.5),
+        ("mask_rcnn", "resnet_50", 1, 44.2),
+        ("mask_rcnn", "resnet_101", 1, 63.2),
+        ("faster_rcnn", "dla_l_50", 0, 44.2),
+        ("faster_rcnn", "dla_l_101", 0, 63.4),
+        ("mask_rcnn", "dla_l_50", 0, 46.9),
+        ("mask_rcnn", "dla_l_101", 0, 66.1),
+    ],
+)
+def test_parameters_of_table_3(kind, backbone, frozen, printed):
+    """MMDetection does not count what it freezes; the authors' rows count everything."""
+    model = DETECTORS[kind](backbone, classes=80, frozen_stages=frozen)
+    assert round(trainable(model) / 1e6, 1) == printed
+
+
+@pytest.mark.parametrize("name", ["se", "eca", "gc", "nl", "ba", "rla_g", "mrla_l"])
+def test_other_backbones_by_name(name):
+    model = FasterRCNN(f"{name}_50", **{**SMALL, "channels": 8})
+    assert model.strides == [4, 8, 16, 32]
+
+
+@both
+def test_overfits_four_pictures(kind):
+    keras.utils.set_random_seed(0)
+    dataset = pictures(kind)
+    model = compiled(build(kind), 0.02, global_clipnorm=5.0)
+    history = model.fit(dataset, epochs=150, shuffle=False, verbose=0).history
+    assert set(model.LOSSES) | {"loss"} == history.keys()
+    total = sum(history[name][-1] for name in model.LOSSES)
+    np.testing.assert_allclose(history["loss"][-1], total, rtol=1e-4)
+    found = evaluate_coco(model, dataset)
+    assert found["AP50"] > 0.9
+    if kind == "mask_rcnn":
+        assert found["mask_AP50"] > 0.9
+
+
+@both
+def test_the_same_on_every_backend(kind):
+    """Boxes within 0.01 pixel, scores within 1e-4, in the same order."""
+    with np.load(DATA / f"detections_{kind}.npz", allow_pickle=False) as stored:
+        for data_format in ("channels_last", "channels_first"):
+            model = build(kind, data_format)
+            fill(model)
+            found = model.predict_on_batch(pictures(kind, data_format=data_format)[0][0])
+            assert found.keys() == set(stored)
+            assert found["classes"].tolist() == stored["classes"].tolist()
+            np.testing.assert_allclose(found["boxes"], stored["boxes"], atol=0.01)
+            for name in found.keys() - {"boxes", "classes"}:
+                np.testing.assert_allclose(found[name], stored[name], atol=1e-4)
+
+
+@both
+def test_saved_and_loaded(kind, tmp_path):
+    model = build(kind, frozen_stages=1, score_threshold=0.01)
+    fill(model)
+    compiled(model)
+    dataset = pictures(kind)
+    model.fit(dataset, verbose=0)
+    model.save(tmp_path / "detector.keras")
+    loaded = keras.saving.load_model(tmp_path / "detector.keras", safe_mode=True)
+    assert loaded.settings == model.settings
+    assert trainable(loaded) == trainable(model)
+    x = dataset[0][0]
+    expected, found = model.predict_on_batch(x), loaded.predict_on_batch(x)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5)
+    loaded.fit(dataset, verbose=0)
+
+
+def test_frozen_stages_and_norm_eval():
+    """A step changes neither what is frozen nor, with `norm_eval`, a moving statistic."""
+    model = build("faster_rcnn", frozen_stages=1, norm_eval=True)
+    before = {weight.path: ops.convert_to_numpy(weight) for weight in model.backbone.weights}
+    compiled(model)
+    model.fit(shapes(), verbose=0)
+    changed = {
+        weight.path
+        for weight in model.backbone.weights
+        if not np.array_equal(ops.convert_to_numpy(weight), before[weight.path])
+    }
+    assert any("stage2" in path for path in changed)
+    assert not any(path.startswith(("stem", "stage1")) for path in changed)
+    assert not any("moving" in path for path in changed)
+
+
+def test_evaluate_gives_the_losses_and_changes_nothing():
+    model = build("faster_rcnn")
+    compiled(model)
+    weights = model.get_weights()
+    losses = model.evaluate(shapes(), verbose=0, return_dict=True)
+    assert set(model.LOSSES) | {"loss"} == losses.keys()
+    pairs = zip(model.weights, weights, strict=True)
+    assert all(
+        np.array_equal(ops.convert_to_numpy(weight), before)
+        for weight, before in pairs
+        if "seed_generator" not in weight.path
+    )
+
+
+@both
+def test_pictures_without_objects(kind):
+    dataset = pictures(kind)
+    x, y = dataset[0]
+    y = {**y, "boxes": 0 * y["boxes"], "classes": np.full_like(y["classes"], -1)}
+    model = build(kind)
+    compiled(model)
+    losses = model.train_on_batch(x, y, return_dict=True)
+    assert np.isfinite(list(losses.values())).all()
+    assert losses["box_loss"] == losses["proposal_box_loss"] == 0
+
+
+@both
+def test_mixed_precision(kind):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(kind)
+    finally:
+        keras.config.set_dtype_policy(before)
+    compiled(model)
+    x, y = pictures(kind)[0]
+    assert np.isfinite(model.train_on_batch(x, y)).all()
+    found = model.predict_on_batch(x)
+    assert found["boxes"].dtype == found["scores"].dtype == np.float32
+    assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"classes": 0}, "`classes` must be an integer of at least 1, but is 0."),
+        ({"proposals": 1.5}, "`proposals` must be an integer of at least 1, but is 1.5."),
+        ({"iou_threshold": 2}, "`iou_threshold` must be at least 0 and less than 1, but is 2."),
+        ({"frozen_stages": 7}, "`frozen_stages` must be one of 0, 1, 2, 3, but is 7."),
+        ({"data_format": "nchw"}, "`data_format` must be one of"),
+    ],
+)
+def test_bad_arguments(arguments, sentence):
+    with pytest.raises(ValueError) as caught:
+        FasterRCNN(small_backbone(), **{**SMALL, **arguments})
+    assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        (np.zeros((1, 8, 64, 3), "float32"), "at least 16 pixels .* but are 8 x 64"),
+        (np.zeros((1, 64, 3), "float32"), "`images` must be a batch .* with 4 axes"),
+    ],
+)
+def test_bad_images(images, sentence):
+    model = build("faster_rcnn", data_format="channels_last")
+    with pytest.raises(ValueError, match=sentence):
+        model({"images": images, "sizes": np.array([[40, 64]], "int32")})
