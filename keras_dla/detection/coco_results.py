@@ -23,7 +23,8 @@ def coco_results(model, dataset) -> tuple[list[dict], list[int]]:
 
     Returns:
         A list of dictionaries of `image_id`, `category_id`, `score`, `bbox` (x, y, width, height)
-        and, from a detector of masks, `segmentation`; and the list of the images' ids.
+        and, from a detector of masks, `segmentation` and its `area`; and the list of the images'
+        ids.
 
     Raises:
         ImportError: if there are masks and pycocotools is not installed.
@@ -74,8 +75,8 @@ def _of_image(found, record, category_ids):
         if "masks" in found:
             # The mask fills the box that it was predicted for, also where that leaves the image.
             mask = found["masks"][index][:, :: -1 if record.get("flipped") else 1]
-            pasted = paste_mask(mask, boxes[index], height, width)
-            result["segmentation"] = run_lengths(pasted >= THRESHOLD)
+            pasted = paste_mask(mask, boxes[index], height, width) >= THRESHOLD
+            result |= {"segmentation": run_lengths(pasted), "area": int(pasted.sum())}
         results.append(result)
     return results
 

@@ -135,6 +135,12 @@ def test_masks_against_pycocotools(seed):
     assert f"mask_AP50 of {NAMES[1]}" in figures
 
 
+def test_more_masks_than_a_byte_counts():
+    many = [[(d[0], d[1] / n, *d[2:]) for n in range(1, 101) for d in found] for found in PERFECT]
+    figures = evaluate_coco(Told(), told(with_masks(SOURCE), SCALE, 200, full(many)))
+    assert figures["mask_AP50"] == pytest.approx(1)
+
+
 def test_masks_differ_from_their_boxes():
     source = with_masks(SOURCE)
     left = np.repeat(np.arange(28)[None] < 16, 28, 0).astype("float32")
