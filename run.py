@@ -17,7 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENTS = ROOT / ".venvs"
 BACKENDS = ("tensorflow", "jax", "torch")
-EXTRAS = {"quickstart": "jax,plot", "test": "tensorflow,jax,torch,data,plot,detection,export,docs,dev"}
+EXTRAS = {
+    "quickstart": "jax,plot",
+    "test": "tensorflow,jax,torch,data,plot,detection,export,docs,dev",
+}
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 OLDEST_KERAS = "keras==3.10.0"
 

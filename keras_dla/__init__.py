@@ -3,4 +3,13 @@
 from keras_dla import analysis, data, detection, interop, layers, models, training
 from keras_dla.version import __version__
 
-__all__ = ["__version__", "analysis", "data", "detection", "interop", "layers", "models", "training"]
+__all__ = [
+    "__version__",
+    "analysis",
+    "data",
+    "detection",
+    "interop",
+    "layers",
+    "models",
+    "training",
+]

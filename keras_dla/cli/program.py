@@ -5,7 +5,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from keras_dla.cli import attention, convert, list_models, predict, summary, tables
+from keras_dla.cli import (
+    attention,
+    convert,
+    evaluate,
+    list_models,
+    predict,
+    report,
+    summary,
+    tables,
+    train,
+)
 from keras_dla.cli.errors import CommandError, as_sentence
 from keras_dla.version import __version__
 
@@ -21,7 +31,7 @@ a first walk:
 `keras-dla COMMAND --help` tells more. The backend is Keras's own switch:
   KERAS_BACKEND=torch keras-dla ...                     or jax, or tensorflow
 """
-COMMANDS = (list_models, summary, predict, attention, convert, tables)
+COMMANDS = (list_models, summary, train, report, predict, attention, evaluate, convert, tables)
 # What the library raises for what a person gave it; anything else is a defect and shows itself.
 EXPECTED = (CommandError, ValueError, ImportError, OSError)
 FAILED = 2

@@ -17,6 +17,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Args:
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        synchronized: boolean, whether the statistics are those of the batches of all devices that
+            train together, as on JAX they always are.
         **kwargs: further arguments of `keras.layers.BatchNormalization`.
 
     Call arguments:
@@ -35,18 +37,29 @@ class BatchNormalization(keras.layers.BatchNormalization):
     (2, 4, 4, 8)
     """
 
-    def __init__(self, data_format: str | None = None, **kwargs):
+    def __init__(self, data_format: str | None = None, synchronized: bool = False, **kwargs):
         data_format = standardize_data_format(data_format)
         super().__init__(
             **{"momentum": 0.9, "epsilon": 1e-5, **kwargs, "axis": channel_axis(data_format)}
         )
         self.data_format = data_format
+        self.over_replicas = False
+        if synchronized:
+            self.synchronize()
+
+    def synchronize(self):
+        """Takes the statistics over the batches of all devices from now on."""
+        self.over_replicas = True
+        # Keras's own BN can do it on TensorFlow, and refuses elsewhere.
+        self.synchronized = keras.backend.backend() == "tensorflow"
+
+    def has_kernel_weights(self) -> bool:
+        """Returns whether the kernels can be called: they want both weights, in float32."""
+        return self.scale and self.center and self.variable_dtype == "float32"
 
     def call(self, inputs, training=None, mask=None):
-        fused = fused_kernel(self.data_format)
-        # The kernels want both weights, in float32.
-        plain = self.scale and self.center and self.variable_dtype == "float32" and mask is None
-        if fused is None or not plain:
+        fused = fused_kernel(self.data_format, self.over_replicas)
+        if fused is None or not self.has_kernel_weights() or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         inputs = keras.ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         if not (training and self.trainable):
@@ -62,22 +75,28 @@ class BatchNormalization(keras.layers.BatchNormalization):
         moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
 
     def get_config(self):
-        config = {**super().get_config(), "data_format": self.data_format}
+        config = {
+            **super().get_config(),
+            "data_format": self.data_format,
+            "synchronized": self.over_replicas,
+        }
         del config["axis"]
         return config
 
 
 @functools.cache
-def fused_kernel(data_format: str):
-    """Returns the fused BN of the backend, or `None` where Keras's own is as fast.
+def fused_kernel(data_format: str, over_replicas: bool = False):
+    """Returns the fused BN of the backend, or `None` where Keras's own is as fast or has to do.
 
     It is a function of `(x, gamma, beta, epsilon, statistics)`; `statistics` are the mean and the
     variance to normalise with, or `None` for the batch's own. It returns the normalised x, the mean
     and the biased variance.
     """
-    if keras.backend.backend() == "torch":
+    if keras.backend.backend() == "torch" and over_replicas:
+        from keras_dla.layers.batch_norm_replicas_torch import batch_norm_of_replicas as batch_norm
+    elif keras.backend.backend() == "torch":
         from keras_dla.layers.batch_norm_torch import batch_norm
-    elif keras.backend.backend() == "tensorflow":
+    elif keras.backend.backend() == "tensorflow" and not over_replicas:
         from keras_dla.layers.batch_norm_tensorflow import batch_norm
     else:
         return None

@@ -10,7 +10,7 @@ from keras_dla.layers.initializers import he_normal_fan_out
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class Conv2D(keras.layers.Conv2D):
-    """A convolution, zero-padded by `(kernel_size - 1) // 2` on every side; by default without bias.
+    """A convolution, zero-padded by `(kernel_size - 1) // 2` each side; by default without bias.
 
     Keras's `padding="same"` pads an even-sized map on one side only where the stride is 2; the
     authors' networks pad both. TensorFlow has no channels-first kernel on the CPU, so there the map
@@ -47,8 +47,8 @@ class Conv2D(keras.layers.Conv2D):
     def call(self, inputs):
         outputs = self.convolution_op(inputs, self.kernel)
         if self.use_bias:
-            # By the tensors' own sum: Keras 3.15 adds a bias on TensorFlow along the last axis where
-            # its length fits, which in channels first is the width.
+            # By the tensors' own sum: on TensorFlow, Keras 3.15 adds a bias along the last axis
+            # where its length fits, which in channels first is the width.
             bias = ops.convert_to_tensor(self.bias, dtype=outputs.dtype)
             outputs = outputs + per_channel(bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)

@@ -40,14 +40,29 @@ def open_run(folder: str | os.PathLike, settings: dict, resume: bool = False) ->
     >>> parent.cleanup()
     """
     folder = Path(folder)
-    if _is_unused(folder):
+    if not holds_run(folder, settings):
         _start(folder, settings)
-        return folder
-    stored = _stored_settings(folder)
-    if not resume:
+    elif not resume:
         raise FileExistsError(f"{folder} already holds a run: resume it, or name another folder.")
-    _check_equal(stored, _as_stored(settings), folder)
     return folder
+
+
+def holds_run(folder: str | os.PathLike, settings: dict) -> bool:
+    """Returns whether a folder holds this very run already; nothing is written.
+
+    Args:
+        folder: Path of a folder, which need not exist.
+        settings: What defines the experiment, as for `open_run()`.
+
+    Raises:
+        FileExistsError: If it is a file, or holds files that are not a run's.
+        ValueError: If it holds a run with other settings.
+    """
+    folder = Path(folder)
+    if _is_unused(folder):
+        return False
+    _check_equal(_stored_settings(folder), _as_stored(settings), folder)
+    return True
 
 
 def _is_unused(folder: Path) -> bool:

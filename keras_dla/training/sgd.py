@@ -24,7 +24,8 @@ class SGD(keras.optimizers.Optimizer):
     rate for a while.
 
     The penalty acts on every trainable weight, biases and normalization included,
-    unless `exclude_from_weight_decay()` says otherwise.
+    unless `exclude_from_weight_decay()` says otherwise, or `weight_decays` has another
+    factor for it.
 
     Args:
         learning_rate: A float, a `keras.optimizers.schedules.LearningRateSchedule`
@@ -32,6 +33,9 @@ class SGD(keras.optimizers.Optimizer):
         momentum: Float in `[0, 1]`.
         nesterov: Boolean. Whether to look ahead along the velocity; needs a momentum.
         weight_decay: Float that is not negative, or `None` for no penalty.
+        weight_decays: Dictionary of factors for some of the weights in place of
+            `weight_decay`: `{"attention": 2e-4}` is for those with `attention` in their
+            path. The first entry that is in a path counts.
         name: Name of the optimizer.
         **kwargs: The other arguments of `keras.optimizers.Optimizer`: `clipnorm`,
             `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
@@ -57,6 +61,7 @@ class SGD(keras.optimizers.Optimizer):
         momentum=0.0,
         nesterov=False,
         weight_decay=None,
+        weight_decays=None,
         name="sgd",
         **kwargs,
     ):
@@ -67,14 +72,20 @@ class SGD(keras.optimizers.Optimizer):
             raise ValueError(f"`momentum` must be positive with `nesterov`, but is {momentum!r}.")
         if weight_decay is not None and weight_decay < 0:
             raise ValueError(f"`weight_decay` must be at least 0, but is {weight_decay!r}.")
+        self.weight_decays = dict(weight_decays or {})
+        for part, decay in self.weight_decays.items():
+            if decay < 0:
+                raise ValueError(f"`weight_decays[{part!r}]` must be at least 0, but is {decay!r}.")
         self.momentum = momentum
         self.nesterov = nesterov
 
     def build(self, variables):
-        """Creates one velocity a variable, unless the momentum is zero."""
+        """Creates one velocity a variable, unless the momentum is zero, and finds its penalty."""
         if self.built:
             return
         super().build(variables)
+        # TensorFlow's own variables, which `update_step` gets there, have no path.
+        self._decays = [self._decay_at(variable.path) for variable in variables]
         self.velocities = []
         if self.momentum:
             self.velocities = self.add_optimizer_variables(variables, "velocity")
@@ -84,8 +95,9 @@ class SGD(keras.optimizers.Optimizer):
         dtype = variable.dtype
         learning_rate = ops.cast(learning_rate, dtype)
         step = ops.cast(gradient, dtype)
-        if self._decay_of(variable):
-            step = ops.add(step, ops.multiply(variable, ops.cast(self.weight_decay, dtype)))
+        decay = self._decay_of(variable)
+        if decay:
+            step = ops.add(step, ops.multiply(variable, ops.cast(decay, dtype)))
         if self.momentum:
             step = self._accumulate(step, variable)
         self.assign_sub(variable, ops.multiply(learning_rate, step))
@@ -124,9 +136,13 @@ class SGD(keras.optimizers.Optimizer):
 
     def _decay_of(self, variable):
         """The penalty's factor for this variable; zero if there is none."""
-        if not self.weight_decay or not self._use_weight_decay(variable):
+        if not self._use_weight_decay(variable):
             return 0.0
-        return self.weight_decay
+        return self._decays[self._get_variable_index(variable)]
+
+    def _decay_at(self, path):
+        own = (decay for part, decay in self.weight_decays.items() if part in path)
+        return next(own, self.weight_decay or 0.0)
 
     def _apply_weight_decay(self, variables):
         # Keras would shrink the weights here, outside the momentum; `update_step` has the penalty.
@@ -135,5 +151,11 @@ class SGD(keras.optimizers.Optimizer):
     def get_config(self):
         """Returns the arguments that make an equal optimizer."""
         config = super().get_config()
-        config.update({"momentum": self.momentum, "nesterov": self.nesterov})
+        config.update(
+            {
+                "momentum": self.momentum,
+                "nesterov": self.nesterov,
+                "weight_decays": self.weight_decays,
+            }
+        )
         return config

@@ -10,6 +10,17 @@ from keras_dla.cli import list_models, main
 from keras_dla.models import list_models as names_of_models
 
 PACKAGE = Path(keras_dla.__file__).parent
+COMMANDS = (
+    "list",
+    "summary",
+    "train",
+    "report",
+    "predict",
+    "attention",
+    "evaluate",
+    "convert",
+    "tables",
+)
 
 # The package without what its own `__init__` imports.
 LIGHT = """
@@ -51,9 +62,7 @@ def test_without_a_command_it_helps(capsys):
     assert "a first walk" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "command", ["list", "summary", "predict", "attention", "convert", "tables"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_teaches(capsys, command):
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

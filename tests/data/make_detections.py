@@ -1,4 +1,4 @@
-"""Writes `detections_*.npz`: what small detectors with known weights find, on the backend that runs.
+"""Writes `detections_*.npz`, what small detectors with known weights find on this backend.
 
 python -m tests.data.make_detections
 """

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dla.training import load_last
+from keras_dla.training import experiment_data, experiment_run, load_last
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_cifar.py"
 ARGUMENTS = ("--data", "memory", "--model", "tiny", "--batch-size", "8", "--epochs", "4")
@@ -38,10 +38,10 @@ def script(monkeypatch):
     spec = importlib.util.spec_from_file_location("train_cifar", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "load_cifar_arrays", arrays)
-    original = module.get_model
+    monkeypatch.setattr(experiment_data, "load_cifar_arrays", arrays)
+    original = experiment_run.get_model
     monkeypatch.setattr(
-        module,
+        experiment_run,
         "get_model",
         lambda name, **kwargs: (tiny_model if name == "tiny" else original)(name, **kwargs),
     )
@@ -60,19 +60,20 @@ def log_of(folder):
 
 
 def test_a_network_of_the_paper_trains(script, tmp_path, capsys):
-    arguments = ("--model", "resnet_20", "--dataset", "cifar10", "--epochs", "1")
+    arguments = ("--model", "resnet_11", "--dataset", "cifar10", "--epochs", "1")
     (row,) = run(script, tmp_path / "run", *arguments, steps=2)
     assert np.isfinite(float(row["loss"]))
     assert row["learning_rate"] == "0.1"
     printed = capsys.readouterr().out
-    assert "resnet_20: 220,378 parameters" in printed
+    assert "resnet_11: 127,642 parameters" in printed
     assert f"test accuracy {float(row['val_accuracy']):.2%}, best" in printed
 
 
 def test_leaves_the_files_of_a_run(script, tmp_path):
     run(script, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"settings.json", "log.csv", "last.keras", "best.keras"}
+    names.discard("tensorboard")  # where that is installed
+    assert names == {"settings.json", "versions.json", "log.csv", "last.keras", "best.keras"}
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert settings["model"] == "tiny"
     assert settings["backend"] == keras.backend.backend()
@@ -85,19 +86,19 @@ def test_same_seed_same_run(script, tmp_path):
     assert run(script, tmp_path / "third", "--seed", "4") != first
 
 
-@pytest.mark.parametrize("steps", [2, 3, 5])
+@pytest.mark.parametrize("steps", [2, 5])
 def test_an_interrupted_run_resumes_to_the_same_end(script, tmp_path, monkeypatch, steps):
     """Also where an epoch is shorter or longer than the 3 batches of the images."""
     whole = run(script, tmp_path / "whole", steps=steps)
 
-    class Interrupted(script.EpochCheckpoint):
+    class Interrupted(experiment_run.EpochCheckpoint):
         def on_train_batch_begin(self, batch, logs=None):
             super().on_train_batch_begin(batch, logs)
             if self.progress.epochs == 2 and batch == 1:
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="after 2 epochs"):
-        patch.setattr(script, "EpochCheckpoint", Interrupted)
+        patch.setattr(experiment_run, "EpochCheckpoint", Interrupted)
         run(script, tmp_path / "run", steps=steps)
     assert log_of(tmp_path / "run") == whole[:2]
     assert run(script, tmp_path / "run", "--resume", steps=steps) == whole
@@ -121,7 +122,7 @@ def test_a_run_is_not_overwritten(script, tmp_path):
         (("--epochs", "0"), "`epochs` must be an integer of at least 1, but is 0"),
         (("--batch-size", "0"), "`batch_size` must be an integer of at least 1, but is 0"),
         (("--steps-per-epoch", "0"), "`steps_per_epoch` must be an integer of at least 1"),
-        (("--seed", "-1"), "Seed must be between 0"),
+        (("--seed", "-1"), "`seed` must be an integer from 0 to 4294967295, but is -1"),
         (("--data", "tfds", "--data-dir", "missing"), "missing"),
     ],
 )
@@ -159,14 +160,15 @@ def test_tf_data_starts_where_the_run_stopped(script, monkeypatch, first, epoch,
             self.start[1] = count
             return self
 
-    monkeypatch.setattr(script, "cifar_dataset", Recorded)
-    data = script.TensorFlowData(script.parse_arguments(["--data", "tfds"]))
+    monkeypatch.setattr(experiment_data, "cifar_dataset", Recorded)
+    experiment = script.experiment_of(script.parse_arguments(["--data", "tfds"]))
+    data = experiment_data.TensorFlowData(experiment.resolved())
     assert data.train(first).start == [epoch, left_out]
 
 
 def test_the_defaults_are_the_papers(script):
-    args = script.parse_arguments([])
-    assert (args.model, args.formulation) == ("dla_l_20", "official")
-    assert (args.epochs, args.batch_size) == (180, 128)
-    assert args.output == "runs/cifar100-dla_l_20-official-0"
-    assert args.data == ("tfds" if keras.backend.backend() == "tensorflow" else "memory")
+    experiment = script.experiment_of(script.parse_arguments([])).resolved()
+    assert (experiment.model, experiment.formulation) == ("dla_l_20", "official")
+    assert (experiment.epochs, experiment.batch_size) == (180, 128)
+    assert experiment.name == "cifar100-dla_l_20-official-0"
+    assert experiment.data == ("tfds" if keras.backend.backend() == "tensorflow" else "memory")

@@ -230,7 +230,7 @@ def test_kill_at_random_moments_loses_at_most_an_epoch(tmp_path):
 
 def kill_after_some_epochs(folder, epochs, done, pause):
     """Returns the number of epochs that the log had shortly before the kill."""
-    command = [sys.executable, "-m", "tests.training.tiny", str(folder), str(epochs)]
+    command = [sys.executable, "-m", "tests.training.tiny", str(folder), str(epochs), "0"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
         while len(rows_of_log(folder)) < done + 3:

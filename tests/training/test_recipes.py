@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dla.training import CIFAR, SGD, compile_model
+import keras_dla
+from keras_dla.layers import LayerInteraction
+from keras_dla.layers import SqueezeExcitation as Attention
+from keras_dla.training import CIFAR, IMAGENET, SGD, compile_model
 
 
 def classifier(classes=10, activation=None):
@@ -23,8 +26,71 @@ def test_cifar_has_the_papers_numbers():
         "milestones": (100, 150),
         "factor": 0.1,
         "warmup_epochs": 0,
+        "warmup_steps": 0,
         "drop_path": 0.2,
+        "attention_weight_decay": None,
     }
+
+
+def test_imagenet_has_the_papers_and_the_authors_numbers():
+    assert dataclasses.asdict(IMAGENET) == {
+        "name": "imagenet",
+        "epochs": 100,
+        "batch_size": 256,
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "milestones": (30, 60, 90),
+        "factor": 0.1,
+        "warmup_epochs": 3,
+        "warmup_steps": 0,
+        "drop_path": 0.2,
+        "attention_weight_decay": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("epoch", "step", "rate"),
+    [
+        (0, 0, 0.1 / 15015),
+        (0, 5004, 0.1 / 3),
+        (1, 5004, 0.2 / 3),
+        (2, 5004, 0.1),
+        (3, 0, 0.1),
+        (29, 5004, 0.1),
+        (30, 0, 0.01),
+        (59, 5004, 0.01),
+        (60, 0, 0.001),
+        (90, 0, 0.0001),
+        (99, 5004, 0.0001),
+    ],
+)
+def test_imagenets_rate(epoch, step, rate):
+    schedule = IMAGENET.schedule(steps_per_epoch=5005)
+    assert float(schedule(epoch * 5005 + step)) == pytest.approx(rate, rel=1e-5)
+
+
+@pytest.mark.parametrize("interaction", ["dla_l", "se"])
+def test_attention_has_a_decay_of_its_own(interaction):
+    """Where the rate is 1, and the gradients nothing, a step leaves `1 - decay` of a weight."""
+    recipe = dataclasses.replace(
+        IMAGENET,
+        learning_rate=1.0,
+        warmup_epochs=0,
+        weight_decay=0.25,
+        attention_weight_decay=0.5,
+    )
+    model = keras_dla.models.ResNet(11, interaction, classes=10)
+    optimizer = recipe.optimizer(steps_per_epoch=1)
+    weights = model.trainable_weights
+    before = [keras.ops.convert_to_numpy(weight) for weight in weights]
+    optimizer.apply([keras.ops.zeros(weight.shape) for weight in weights], weights)
+    layers = [layer for layer in model.layers if isinstance(layer, (LayerInteraction, Attention))]
+    attention = {weight.path for layer in layers for weight in layer.trainable_weights}
+    assert 0 < len(attention) < len(weights)
+    for weight, start in zip(weights, before, strict=True):
+        left = 0.5 if weight.path in attention else 0.75
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(weight), left * start, rtol=1e-6)
 
 
 def test_scaled_keeps_the_places_of_the_drops():
@@ -119,6 +185,7 @@ def test_few_classes_have_no_top5():
         ({"momentum": 1.0}, "`momentum` must be at least 0 and less than 1, but is 1.0"),
         ({"drop_path": 1}, "`drop_path` must be at least 0 and less than 1, but is 1"),
         ({"weight_decay": -1e-4}, "`weight_decay` must be at least 0, but is -0.0001"),
+        ({"attention_weight_decay": -1}, "`attention_weight_decay` must be at least 0, but is -1"),
         ({"milestones": (150, 100)}, "`milestones` must be in rising order"),
         ({"warmup_epochs": 101}, "`warmup_epochs` must be .* but is 101"),
     ],

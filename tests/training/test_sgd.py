@@ -165,6 +165,54 @@ def test_every_weight_decays_by_default_and_the_excluded_do_not():
         assert_equal(weights, expected)
 
 
+def named_variables():
+    """As in a model: the path of a weight has its layer's name."""
+    weights = []
+    for name, array in zip(("dense", "stage1_attention", "bias"), random_arrays(0), strict=True):
+        with keras.name_scope(name):
+            weights.append(keras.Variable(array, name="kernel"))
+    return weights
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(
+    ("general", "own", "expected"),
+    [
+        (0.1, {"attention": 0.3}, (0.1, 0.3, 0.1)),
+        (None, {"attention": 0.3}, (0, 0.3, 0)),
+        (0.1, {"attention": 0}, (0.1, 0, 0.1)),
+        (0.1, {"bias": 0.2, "stage": 0.3, "attention": 0.4}, (0.1, 0.3, 0.2)),
+    ],
+)
+def test_some_weights_have_a_decay_of_their_own(momentum, general, own, expected):
+    weights = named_variables()
+    train(SGD(schedule(), momentum, weight_decay=general, weight_decays=own), weights)
+    for index, decay in enumerate(expected):
+        reference = expected_weights(momentum=momentum, weight_decay=decay)
+        assert_equal(weights[index : index + 1], reference[index : index + 1])
+
+
+@pytest.mark.parametrize("jit_compile", [False] + [True] * (keras.backend.backend() != "torch"))
+def test_a_layer_has_a_decay_of_its_own_in_fit(jit_compile, tmp_path):
+    """Also when it is saved in between, and loaded."""
+    dense = [keras.layers.Dense(3, use_bias=False, name=name) for name in ("first", "attention")]
+    model = keras.Sequential([keras.Input((3,)), *dense])
+    initial = model.get_weights()
+    optimizer = SGD(0.1, 0.9, weight_decay=0.5, weight_decays={"attention": 0.25})
+    model.compile(optimizer, "mse", jit_compile=jit_compile)
+    x = np.zeros((2, 3), "float32")  # hence there are no gradients but those of the penalty
+    model.fit(x, x, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    model.fit(x, x, epochs=1, verbose=0)
+    for weight, start, decay in zip(model.get_weights(), initial, (0.5, 0.25), strict=True):
+        velocity, expected = 0.0, start.astype("float64")
+        for _ in range(3):
+            velocity = 0.9 * velocity + decay * expected
+            expected = expected - 0.1 * velocity
+        np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-7)
+
+
 def test_a_loss_scale_changes_nothing():
     weights = variables()
     inner = SGD(schedule(), momentum=0.9, weight_decay=0.1)
@@ -214,7 +262,13 @@ def test_embeddings_decay_whole():
 
 def test_config_makes_an_equal_optimizer():
     optimizer = SGD(
-        schedule(), momentum=0.9, nesterov=True, weight_decay=0.1, clipnorm=1.0, name="mine"
+        schedule(),
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=0.1,
+        weight_decays={"weight_1": 0.2},
+        clipnorm=1.0,
+        name="mine",
     )
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(copy, SGD)
@@ -250,6 +304,7 @@ def test_a_saved_model_goes_on_where_it_was(policy, tmp_path):
         ({"momentum": 1.5}, r"`momentum` must be from 0 to 1, but is 1\.5\."),
         ({"nesterov": True}, r"`momentum` must be positive with `nesterov`, but is 0\.0\."),
         ({"weight_decay": -1}, r"`weight_decay` must be at least 0, but is -1\."),
+        ({"weight_decays": {"a": -1}}, r"`weight_decays\['a'\]` must be at least 0, but is -1\."),
     ],
 )
 def test_bad_arguments_are_named(arguments, sentence):

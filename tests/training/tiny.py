@@ -1,6 +1,6 @@
 """A run of a tiny network with everything that a checkpoint has to carry.
 
-As a script (`python -m tests.training.tiny FOLDER EPOCHS`) it is what the tests kill.
+As a script (`python -m tests.training.tiny FOLDER EPOCHS EVERY_STEPS`) it is what the tests kill.
 """
 
 import sys
@@ -9,7 +9,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_dla.training import CIFAR, EpochCheckpoint, compile_model, load_last, open_run
+from keras_dla.training import (
+    CIFAR,
+    EpochCheckpoint,
+    Progress,
+    compile_model,
+    fit_rest,
+    load_last,
+    open_run,
+)
 
 BATCHES = 4
 
@@ -45,24 +53,22 @@ def new_model(epochs):
     return compile_model(model, CIFAR.scaled(epochs), steps_per_epoch=BATCHES)
 
 
-def run(folder, epochs, callbacks=(), until=None):
+def run(folder, epochs, callbacks=(), until=None, every_steps=None, steps=BATCHES):
     """Starts a run or goes on with it; `until` stops before its end."""
     open_run(folder, {"epochs": epochs}, resume=True)
-    state = load_last(folder)
-    model, progress = (new_model(epochs), None) if state is None else state
-    done = 0 if progress is None else progress.epochs
-    model.fit(
-        Batches(first=done * BATCHES),
-        steps_per_epoch=BATCHES,
-        shuffle=False,
-        initial_epoch=done,
+    model, progress = load_last(folder) or (new_model(epochs), Progress())
+    fit_rest(
+        model,
+        Batches,
+        progress,
+        steps_per_epoch=steps,
         epochs=epochs if until is None else until,
         validation_data=VALIDATION,
-        callbacks=[EpochCheckpoint(folder, progress), *callbacks],
+        callbacks=[EpochCheckpoint(folder, progress, every_steps=every_steps), *callbacks],
         verbose=0,
     )
     return model
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), int(sys.argv[2]))
+    run(Path(sys.argv[1]), int(sys.argv[2]), every_steps=int(sys.argv[3]) or None)

@@ -1,0 +1,96 @@
+"""`keras-dla report`: finished runs as a table, and as the paper's Figure 4."""
+
+from pathlib import Path
+
+from keras_dla.cli.accuracy_table import accuracy_table
+from keras_dla.cli.commands import new_command
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.outputs import add_force_option, check_output
+from keras_dla.cli.progress import tell
+
+ENDINGS = (".png", ".pdf", ".svg")
+TEXT = """\
+FOLDER is a run, or holds runs. Of a run only settings.json and log.csv are read. Runs that are not
+finished are left out. Runs that differ in their seed alone make one row.
+
+  keras-dla report runs
+  keras-dla report runs/cifar100-* --markdown > results.md
+  keras-dla report runs --figure figure4.png
+"""
+
+
+def add_parser(commands) -> None:
+    """Adds the command to the program."""
+    parser = new_command(
+        commands, "report", run, "set finished runs beside the published figures", TEXT
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="runs, or parents")
+    parser.add_argument("--markdown", action="store_true", help="write the table in Markdown")
+    parser.add_argument(
+        "--figure", type=Path, metavar="FILE", help="draw accuracy over depth: .png, .pdf or .svg"
+    )
+    add_force_option(parser)
+
+
+def run(arguments) -> None:
+    """Prints the table, and writes the figure if asked for."""
+    figure = arguments.figure
+    if figure is not None:
+        if figure.suffix not in ENDINGS:
+            raise CommandError(f"`--figure` must end in {', '.join(ENDINGS)}, but is {figure}.")
+        check_output(figure, arguments.force)
+    results = _finished(arguments.folders)
+    if figure is not None:
+        from keras_dla.analysis.plot_depths import plot_depths
+
+        plot_depths(_curves(results), figure)
+        tell(f"wrote {figure}")
+    print(accuracy_table(results, arguments.markdown))
+
+
+def _finished(folders):
+    from keras_dla.training import read_result
+
+    found = [path for folder in folders for path in _runs_in(folder)]
+    results = {folder.resolve(): read_result(folder) for folder in found}
+    for folder, result in results.items():
+        if not result.is_finished:
+            total = result.experiment.epochs
+            tell(f"{folder.name} is left out: {len(result.history)} of {total} epochs are done.")
+    finished = [result for result in results.values() if result.is_finished]
+    if not finished:
+        raise CommandError("there is no finished run to report.")
+    return finished
+
+
+def _runs_in(folder):
+    """Returns the folder if it is a run, or the runs right in it."""
+    if (folder / "settings.json").is_file():
+        return [folder]
+    inside = sorted(path.parent for path in folder.glob("*/settings.json"))
+    if not inside:
+        raise CommandError(f"there is no run in {folder}, which would have a settings.json.")
+    return inside
+
+
+def _curves(results):
+    """Returns the accuracies in percent by data set, interaction and depth."""
+    _check_comparable(results)
+    curves = {}
+    for result in results:
+        experiment = result.experiment
+        interaction, _, depth = experiment.model.rpartition("_")
+        points = curves.setdefault(experiment.dataset, {}).setdefault(interaction, {})
+        points.setdefault(int(depth), []).append(100 * result.accuracy)
+    return curves
+
+
+def _check_comparable(results):
+    """Raises `CommandError` where one point would mix unlike runs."""
+    for name in ("unit", "formulation", "backend", "epochs", "steps_per_epoch", "precision"):
+        values = {getattr(result.experiment, name) for result in results}
+        if len(values) > 1:
+            listed = ", ".join(sorted(map(str, values)))
+            raise CommandError(
+                f"`--figure` must be given runs of one {name}, but these have {listed}."
+            )

@@ -1,0 +1,77 @@
+"""The runs of a part of one of the paper's tables."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from keras_dla.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from keras_dla.training import Experiment
+
+TABLES = (1, 4, 6)
+
+
+def table_experiments(
+    table: int,
+    rows: Sequence[str] | None,
+    datasets: Sequence[str] | None,
+    seeds: int,
+    common: dict,
+) -> list["Experiment"]:
+    """Returns an experiment for each row and each seed, in the table's order.
+
+    Args:
+        table: 1, 4 or 6.
+        rows: names of rows: a network, or a network and its unit such as `"dla_l_110-lstm"`;
+            `None` for all rows.
+        datasets: which data sets; `None` for all of the table.
+        seeds: how many runs a row: seeds 0, 1, ...
+        common: further arguments of `Experiment`, the same for all.
+
+    Raises:
+        CommandError: if the table has no such row, or not on such a data set.
+    """
+    from keras_dla.training import Experiment
+
+    wanted = [
+        fields
+        for fields in _rows(table)
+        if (rows is None or _name(fields) in rows)
+        and (datasets is None or fields["dataset"] in datasets)
+    ]
+    _check_rows(table, rows, datasets, wanted)
+    return [
+        Experiment(**{**common, **fields, "seed": seed})
+        for fields in wanted
+        for seed in range(seeds)
+    ]
+
+
+def _rows(table) -> list[dict]:
+    """What the table's rows say of an experiment."""
+    from keras_dla.analysis import published
+
+    datasets = {10: "cifar10", 100: "cifar100"}
+    return [
+        {
+            "model": row.model,
+            "unit": row.arguments.get("unit"),
+            "dataset": datasets[row.arguments.get("classes", 100)],
+        }
+        for row in published.rows(table)
+    ]
+
+
+def _name(fields):
+    return fields["model"] if fields["unit"] is None else f"{fields['model']}-{fields['unit']}"
+
+
+def _check_rows(table, rows, datasets, wanted):
+    names = list(dict.fromkeys(map(_name, _rows(table))))
+    for row in rows or ():
+        if row not in names:
+            raise CommandError(
+                f"`--rows` must be of Table {table}'s {', '.join(names)}, but has {row}."
+            )
+    if not wanted:
+        raise CommandError(f"Table {table} has no such rows on {', '.join(datasets)}.")

@@ -1,0 +1,187 @@
+"""Training on many devices by the backend's own engine, behind the same functions for all."""
+
+import importlib
+from collections.abc import Callable, Sequence
+
+import keras
+
+from keras_dla.layers.validation import check_positive_integer
+
+
+def launch(
+    function: Callable,
+    devices: int = 1,
+    arguments: Sequence = (),
+    hosts: Sequence[str] = (),
+    host: int = 0,
+) -> None:
+    """Calls `function(*arguments)` where `fit()` trains on many devices.
+
+    Each step's batch is divided among the devices, the gradients are averaged, and every device
+    takes the same step (data parallelism). The engine is the backend's own:
+    `keras.distribution.DataParallel` on JAX, `tf.distribute.MirroredStrategy` (on several
+    machines `MultiWorkerMirroredStrategy`) on TensorFlow, `DistributedDataParallel` on PyTorch.
+
+    JAX and TensorFlow call the function once on a machine, PyTorch once for every device, each
+    call in a process of its own. The function makes, compiles and trains its model as it would on
+    one device, but for two lines, which do nothing on one device:
+
+        model = parallel_model(model)    # after compile()
+        data = local_batches(data)       # batches of the whole, global size
+
+    and what it writes to disk, `is_main_process()` writes.
+
+    Call this before anything else uses the backend. With PyTorch, `function` and `arguments` are
+    pickled: the function must be one of a module, and a script must have its
+    `if __name__ == "__main__":`.
+
+    Args:
+        function: What to call. Its result is dropped.
+        devices: Integer, the devices to use on each machine: the first ones that the backend
+            sees, or CPU processes for PyTorch without a GPU.
+        arguments: Its arguments.
+        hosts: `"address:port"` of every machine, in one order on all of them; the ports are
+            free ones. Empty for a single machine. JAX and PyTorch meet at the first.
+        host: Integer, which of `hosts` this machine is, from 0.
+
+    Raises:
+        ValueError: If an argument is not as described above, or there are fewer devices.
+
+    Example:
+    >>> from keras_dla.training import launch
+    >>> launch(print, devices=1, arguments=("trained",))
+    trained
+    """
+    check_positive_integer("devices", devices)
+    hosts = _checked_hosts(hosts)
+    if isinstance(host, bool) or not isinstance(host, int) or not 0 <= host < max(1, len(hosts)):
+        raise ValueError(
+            f"`host` must be an integer from 0 to {max(1, len(hosts)) - 1}, but is {host!r}."
+        )
+    if devices == 1 and len(hosts) <= 1:
+        function(*arguments)
+    else:
+        engine().launch(function, devices, tuple(arguments), hosts, host)
+
+
+def parallel_model(model: keras.Model) -> keras.Model:
+    """Makes a compiled model's `fit()` work on the devices of `launch()`.
+
+    On PyTorch its training step then averages gradients and logs over all processes, and each
+    process drops paths of its own. On JAX and TensorFlow, where the model was made inside
+    `launch()`, and outside of `launch()` there is nothing to do.
+
+    Args:
+        model: A compiled and built model.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: If the model is not compiled.
+
+    Example:
+    >>> import keras
+    >>> from keras_dla.training import parallel_model
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> parallel_model(model) is model
+    True
+    """
+    if not model.compiled:
+        raise ValueError(f"The model {model.name!r} must be compiled, but is not.")
+    return engine().parallel_model(model)
+
+
+def synchronize_batch_norm(model: keras.Model) -> keras.Model:
+    """Makes every BN of a model take its statistics over the batches of all devices.
+
+    Otherwise each device normalises with its own part of the batch, as the frameworks do by
+    default; with few images a device that costs accuracy. With it, training equals that on one
+    device with the whole batch, up to rounding. On JAX it always does, so nothing changes there.
+    Call it before the model trains; a saved model keeps it.
+
+    Args:
+        model: A model, or a layer.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: If a BN cannot be synchronised on this backend: on PyTorch those that are
+            not `keras_dla.layers.BatchNormalization` with both scale and center.
+
+    Example:
+    >>> import keras_dla
+    >>> from keras_dla.training import synchronize_batch_norm
+    >>> model = synchronize_batch_norm(keras_dla.models.ResNet(11, "dla_l", classes=3))
+    >>> model.get_layer("stem_bn1").get_config()["synchronized"]
+    True
+    """
+    from keras_dla.training.synchronized import synchronize
+
+    return synchronize(model)
+
+
+def local_batches(dataset: keras.utils.PyDataset) -> keras.utils.PyDataset:
+    """Returns what this process of `launch()` feeds to `fit()` of global batches.
+
+    Args:
+        dataset: Batches of the whole size, the same in every process, such as an
+            `ArrayDataset` with the same seed. Every batch must be divisible by the number of
+            all devices, the last one of an epoch too.
+
+    Returns:
+        A data set with this process's part of each batch; outside of `launch()`, and with one
+        device, `dataset` itself.
+
+    Raises:
+        ValueError: When a batch is read that cannot be divided.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.data import ArrayDataset
+    >>> from keras_dla.training import local_batches
+    >>> dataset = ArrayDataset(np.zeros((4, 8, 8, 3), "uint8"), np.arange(4), batch_size=2)
+    >>> local_batches(dataset) is dataset
+    True
+    """
+    from keras_dla.training.divided_batches import LocalBatches
+
+    part, parts, devices = engine().place()
+    return dataset if devices == 1 else LocalBatches(dataset, part, parts, devices)
+
+
+def is_main_process() -> bool:
+    """Returns whether this process of `launch()` is the one that writes files."""
+    return engine().is_main_process()
+
+
+def engine():
+    """Returns the module of the backend."""
+    backend = keras.backend.backend()
+    if backend not in ("jax", "tensorflow", "torch"):
+        raise ValueError(f"The backend must be tensorflow, jax or torch, but is {backend}.")
+    return importlib.import_module(f"keras_dla.training.devices_{backend}")
+
+
+def check_available(devices: int, available: int, hint: str = "") -> None:
+    """Raises `ValueError` unless a machine has as many devices."""
+    if devices > available:
+        raise ValueError(
+            f"`devices` must be at most {available}, the devices that "
+            f"{keras.backend.backend()} sees here, but is {devices}{hint}."
+        )
+
+
+def _checked_hosts(hosts):
+    hosts = [hosts] if isinstance(hosts, str) else list(hosts)
+    for address in hosts:
+        name, _, port = str(address).rpartition(":")
+        if not name or not port.isdigit():
+            raise ValueError(
+                f"`hosts` must have an 'address:port' for every machine, but has {address!r}."
+            )
+    if len(set(hosts)) < len(hosts):
+        raise ValueError(f"`hosts` must be different from each other, but are {hosts}.")
+    return hosts

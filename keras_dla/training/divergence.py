@@ -1,0 +1,73 @@
+"""Training that has diverged, noticed inside the epoch."""
+
+import math
+
+import keras
+from keras import ops
+
+
+class DivergenceError(RuntimeError):
+    """The loss is not finite, so going on would be of no use."""
+
+
+def check_running_loss(model: keras.Model, epoch: int, step: int) -> None:
+    """Raises `DivergenceError` unless the mean loss of the epoch so far is finite.
+
+    Args:
+        model: The model that `fit()` trains.
+        epoch: Integer from 1 on, for the message.
+        step: Integer, steps of the epoch that are done, for the message.
+    """
+    for metric in model.metrics:
+        if metric.name == "loss":
+            loss = float(ops.convert_to_numpy(metric.result()))
+            if not math.isfinite(loss):
+                raise DivergenceError(
+                    f"The loss is {loss} at step {step} of epoch {epoch}, so training stops here."
+                )
+
+
+class StopAtDivergence(keras.callbacks.Callback):
+    """Ends `fit()` with an error soon after the loss has become infinite or not a number.
+
+    A mean that has met such a loss never recovers within the epoch, so a look at the running
+    mean every so many steps is enough, and the steps between are not held up.
+
+    Args:
+        every: Integer, steps from one look to the next.
+        steps_done: Integer, steps of the first epoch that an earlier process did, for the message.
+
+    Raises:
+        DivergenceError: If the loss is not finite; the message says epoch and step.
+
+    Example:
+    >>> import keras
+    >>> from keras_dla.training import DivergenceError, StopAtDivergence
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", loss="mse")
+    >>> x, y = keras.ops.ones((8, 1)), keras.ops.full((8, 1), float("nan"))
+    >>> try:
+    ...     _ = model.fit(x, y, batch_size=1, verbose=0, callbacks=[StopAtDivergence(every=4)])
+    ... except DivergenceError as error:
+    ...     print(error)
+    The loss is nan at step 4 of epoch 1, so training stops here.
+    """
+
+    def __init__(self, every: int = 50, steps_done: int = 0):
+        super().__init__()
+        self.every = every
+        self.steps_done = steps_done
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Notes the epoch."""
+        self._epoch = epoch + 1
+
+    # Not `on_train_batch_end`, whose logs would make Keras wait for the device at every step.
+    def on_train_batch_begin(self, batch, logs=None):
+        """Looks at the mean over the steps before this one."""
+        if batch and batch % self.every == 0:
+            check_running_loss(self.model, self._epoch, self.steps_done + batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Counts the next epoch from its beginning."""
+        self.steps_done = 0

@@ -1,0 +1,65 @@
+"""Training from wherever a run is to its end."""
+
+from collections.abc import Callable
+
+import keras
+
+from keras_dla.training.checkpoints import Progress
+from keras_dla.training.metric_state import build_metrics
+
+
+def fit_rest(
+    model: keras.Model,
+    batches: Callable[[int], object],
+    progress: Progress,
+    steps_per_epoch: int,
+    epochs: int,
+    **kwargs,
+) -> None:
+    """Trains what is left of a run: the rest of an epoch that is not whole, then whole ones.
+
+    Args:
+        model: A compiled model, new or from `load_last()`.
+        batches: Function of a number of batches; returns the training data from there on,
+            endless, such as `lambda first: EndlessBatches(dataset, first)`.
+        progress: The run's `Progress`, the one that its `EpochCheckpoint` keeps up to date.
+        steps_per_epoch: Integer, steps of a whole epoch.
+        epochs: Integer, epochs of the whole run.
+        **kwargs: Further arguments of `model.fit()`: `callbacks`, with the run's
+            `EpochCheckpoint` among them, `validation_data`, `verbose`.
+
+    Example:
+    >>> import keras, numpy as np, tempfile
+    >>> from keras_dla.data import ArrayDataset
+    >>> from keras_dla.training import EndlessBatches, EpochCheckpoint, Progress, fit_rest
+    >>> data = ArrayDataset(np.zeros((4, 8, 8, 3), "uint8"), np.arange(4), batch_size=2)
+    >>> layers = [keras.layers.Flatten(), keras.layers.Dense(4)]
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> folder, progress = tempfile.TemporaryDirectory(), Progress()
+    >>> saver = EpochCheckpoint(folder.name, progress, monitor=None, every_steps=1)
+    >>> batches = lambda first: EndlessBatches(data, first)
+    >>> fit_rest(model, batches, progress, 2, epochs=3, callbacks=[saver], verbose=0)
+    >>> progress.epochs, progress.steps
+    (3, 0)
+    >>> folder.cleanup()
+    """
+
+    def rest():
+        return batches(progress.epochs * steps_per_epoch + progress.steps)
+
+    def fit(steps, until):
+        model.fit(
+            rest(),
+            steps_per_epoch=steps,
+            initial_epoch=progress.epochs,
+            epochs=until,
+            shuffle=False,
+            **kwargs,
+        )
+
+    if progress.part is not None:
+        build_metrics(model, rest())
+        fit(progress.part.left, until=progress.epochs + 1)
+    # Also with nothing left to do: the callbacks then bring the run's other files up to date.
+    fit(steps_per_epoch, until=epochs)

@@ -1,0 +1,60 @@
+"""The batches of several seeds, one more axis in front."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import keras
+import numpy as np
+
+
+def batches_of(data: Iterable, steps: int | None = None) -> Iterator:
+    """Yields the batches of an epoch as NumPy arrays.
+
+    Args:
+        data: A `keras.utils.PyDataset`, `tf.data.Dataset` or other iterable of batches.
+        steps: Integer, how many batches; by default all that there are.
+    """
+    batches = _entries(data) if isinstance(data, keras.utils.PyDataset) else data
+    for batch in itertools.islice(batches, steps):
+        yield keras.tree.map_structure(np.asarray, tuple(batch))
+
+
+def _entries(dataset):
+    count = dataset.num_batches
+    for index in itertools.count() if count is None else range(count):
+        yield dataset[index]
+
+
+def stacked_batches(datasets: list[Iterable], steps: int | None = None) -> Iterator:
+    """Yields batch after batch with arrays `[datasets, batch, ...]`.
+
+    Args:
+        datasets: Iterables of batches, one a seed.
+        steps: Integer, how many batches; by default all that there are.
+
+    Raises:
+        ValueError: If the data sets differ in their numbers or shapes of batches, or have
+            fewer than `steps` batches.
+    """
+    number = 0
+    for batches in itertools.zip_longest(*(batches_of(data, steps) for data in datasets)):
+        _check_equal(batches, number)
+        yield keras.tree.map_structure(lambda *arrays: np.stack(arrays), *batches)
+        number += 1
+    if steps is not None and number < steps:
+        raise ValueError(
+            f"`data` must have the {steps} batches of `steps_per_epoch`, but has {number}."
+        )
+
+
+def _check_equal(batches, number):
+    if any(batch is None for batch in batches):
+        raise ValueError(
+            f"`data` must have as many batches for every seed, but for one it ends at {number}."
+        )
+    shapes = {str([array.shape for array in keras.tree.flatten(batch)]) for batch in batches}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"`data` must have batches of one shape for all seeds, but batch {number} has "
+            f"{' and '.join(sorted(shapes))}."
+        )

@@ -1,0 +1,177 @@
+"""The state of equal models with one more axis in front, and JAX's steps of all at once."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class SeedStack:
+    """Equal compiled models that train and are tested in one JAX program.
+
+    Keras's step on JAX is a function of the state and the batch, so `jax.vmap` turns the
+    step of the first model into that of all of them. The state holds everything that a step
+    changes: weights, moving statistics, the random numbers' counters and the optimizer.
+
+    Args:
+        models: List of compiled models with the same layers.
+
+    Raises:
+        ValueError: If a model is not compiled or has other variables than the first.
+    """
+
+    def __init__(self, models: list[keras.Model]):
+        _check_alike(models)
+        self.models = models
+        for model in models:
+            model.optimizer.build(model.trainable_variables)
+        self.state = _stacked([_state_of(model) for model in models])
+        self._initial_metrics = None
+
+    def train(self, batches) -> list[dict]:
+        """Takes one step a batch.
+
+        Args:
+            batches: Iterable of batches whose arrays are `[models, batch, ...]`.
+
+        Returns:
+            The logs of the last step, one dictionary a model.
+        """
+        logs, metrics = None, None
+        for batch in batches:
+            if metrics is None:
+                metrics = self._new_metrics(_first(batch))
+            self._wait_for(logs)
+            logs, (*state, metrics) = self._train_step((*self.state, metrics), batch)
+            self.state = tuple(state)
+        return self._by_model(logs)
+
+    def test(self, batches) -> list[dict]:
+        """Tests every model on the same batches.
+
+        Args:
+            batches: Iterable of batches.
+
+        Returns:
+            The logs, one dictionary a model.
+        """
+        logs, metrics = None, None
+        trained, others, _ = self.state
+        for batch in batches:
+            if metrics is None:
+                metrics = self._new_metrics(batch)
+            self._wait_for(logs)
+            # Nothing of a test but its metrics is kept.
+            logs, (_, _, metrics) = self._test_step((trained, others, metrics), batch)
+        return self._by_model(logs)
+
+    def learning_rate(self) -> float:
+        """The rate of the next step, which is that of all models."""
+        optimizer = self.models[0].optimizer
+        values = [value[0] for value in self.state[2]]
+        with keras.StatelessScope(list(zip(optimizer.variables, values, strict=True))):
+            return _shortest(ops.convert_to_numpy(optimizer.learning_rate))
+
+    def arrays(self) -> list[np.ndarray]:
+        """The whole state as NumPy arrays, in an order that equal stacks share."""
+        return [ops.convert_to_numpy(value) for part in self.state for value in part]
+
+    def set_arrays(self, arrays: list[np.ndarray]) -> None:
+        """Brings back what `arrays()` returned."""
+        import jax.numpy as jnp
+
+        arrays = iter(arrays)
+        self.state = tuple([jnp.asarray(next(arrays)) for _ in part] for part in self.state)
+
+    def give_back(self) -> None:
+        """Writes every model's own part of the state into it."""
+        for number, model in enumerate(self.models):
+            for variables, values in zip(_variables(model), self.state, strict=True):
+                for variable, value in zip(variables, values, strict=True):
+                    variable.assign(value[number])
+
+    @functools.cached_property
+    def _train_step(self):
+        import jax
+
+        return jax.jit(jax.vmap(self.models[0].train_step), donate_argnums=0)
+
+    @functools.cached_property
+    def _test_step(self):
+        import jax
+
+        return jax.jit(jax.vmap(self.models[0].test_step, in_axes=(0, None)))
+
+    def _new_metrics(self, batch):
+        """The metrics' variables as they are before the first batch."""
+        if self._initial_metrics is None:
+            self._initial_metrics = _initial_metrics(self.models[0], batch)
+        return _stacked([self._initial_metrics] * len(self.models))
+
+    def _wait_for(self, logs):
+        """Keeps one step under way while the host makes the next batch, and no more."""
+        import jax
+
+        jax.block_until_ready(logs)
+
+    def _by_model(self, logs):
+        if logs is None:
+            raise ValueError("There must be at least one batch, but there is none.")
+        logs = {name: ops.convert_to_numpy(value) for name, value in logs.items()}
+        return [
+            {name: _shortest(value[number]) for name, value in logs.items()}
+            for number in range(len(self.models))
+        ]
+
+
+def _variables(model):
+    return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
+
+
+def _state_of(model):
+    return tuple([variable.value for variable in part] for part in _variables(model))
+
+
+def _stacked(states):
+    import jax
+    import jax.numpy as jnp
+
+    return jax.tree.map(lambda *values: jnp.stack(values), *states)
+
+
+def _first(batch):
+    return keras.tree.map_structure(lambda array: array[0], batch)
+
+
+def _check_alike(models):
+    first, *others = models
+    for model in models:
+        if not model.compiled:
+            raise ValueError(f"The model {model.name!r} must be compiled, but is not.")
+    for model in others:
+        if [(v.shape, v.dtype) for v in model.variables] != [
+            (v.shape, v.dtype) for v in first.variables
+        ]:
+            raise ValueError(
+                f"The models of all seeds must have equal layers, but {model.name!r} has other "
+                f"variables than {first.name!r}."
+            )
+
+
+def _shortest(value):
+    """The number with the fewest digits that is this float32: 0.1, not 0.10000000149."""
+    return float(str(value))
+
+
+def _initial_metrics(model, batch):
+    """Makes the metrics' variables, as Keras does when it sees the first prediction."""
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    inputs = keras.tree.map_structure(lambda a: keras.KerasTensor(a.shape, str(a.dtype)), x)
+    predictions = keras.tree.map_structure(
+        lambda spec: ops.zeros(spec.shape, spec.dtype), model.compute_output_spec(inputs)
+    )
+    model.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=weight)
+    model.compute_metrics(x, y, predictions, weight)
+    model.reset_metrics()
+    return [ops.convert_to_numpy(variable) for variable in model.metrics_variables]

@@ -1,0 +1,140 @@
+"""Training from the command line, on a few random pictures in place of CIFAR."""
+
+import json
+
+import pytest
+
+from keras_dla.cli import main
+from keras_dla.cli.networks import FORMULATIONS
+from keras_dla.cli.train import FIELDS
+from keras_dla.training import experiment as experiments
+from keras_dla.training import experiment_data, experiment_run, read_result
+from tests.training.experiments import arrays, smallest
+
+TRIAL = ("--data", "memory", "--epochs", "2", "--steps-per-epoch", "2", "--batch-size", "4")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Gives every name the same network, as small as can be."""
+    monkeypatch.setattr(experiment_run, "get_model", smallest)
+    monkeypatch.setattr(experiment_data, "load_cifar_arrays", arrays)
+
+
+def train(capsys, *arguments):
+    assert main(["train", *map(str, arguments), *TRIAL]) == 0
+    return capsys.readouterr()
+
+
+def test_one_run(tmp_path, capsys):
+    folder = tmp_path / "run"
+    options = ("--model", "resnet_20", "--dataset", "cifar10", "--seed", "3")
+    printed = train(capsys, *options, "--output", folder)
+    result = read_result(folder)
+    assert result.is_finished
+    assert (result.experiment.model, result.experiment.dataset) == ("resnet_20", "cifar10")
+    assert (result.experiment.seed, result.experiment.steps_per_epoch) == (3, 2)
+    row = printed.out.splitlines()[3]
+    assert row.split()[:3] == ["ResNet-20", "cifar10", "official"]
+    assert " batch_size 4, 2 steps an epoch, 2 epochs     1  " in row
+    assert f" {100 * result.accuracy:.2f} " in row
+    assert row.endswith(" 91.64 ± 0.18")
+    assert "Epoch 2/2" in printed.err
+    assert "Epoch" not in printed.out
+
+
+def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
+    first = train(capsys, "--output", tmp_path / "run")
+    monkeypatch.setattr(experiment_data, "load_cifar_arrays", None)
+    second = train(capsys, "--output", tmp_path / "run")
+    assert second.out == first.out
+    assert second.err == "Looking for what is done ...\n1 of 1 runs are done.\n"
+
+
+def test_a_file_with_changes(tmp_path, capsys):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"model": "se_20", "dataset": "cifar10", "momentum": 0.5}))
+    train(capsys, path, "--seed", 7, "--output", tmp_path / "run")
+    made = read_result(tmp_path / "run").experiment
+    assert (made.model, made.dataset, made.momentum, made.seed) == ("se_20", "cifar10", 0.5, 7)
+
+
+def test_a_part_of_a_table(tmp_path, capsys):
+    options = ("--table", 1, "--rows", "dla_l_20", "resnet_20", "--dataset", "cifar10")
+    printed = train(capsys, *options, "--seeds", 2, "--output", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "cifar10-dla_l_20-official-0",
+        "cifar10-dla_l_20-official-1",
+        "cifar10-resnet_20-official-0",
+        "cifar10-resnet_20-official-1",
+    ]
+    lines = printed.out.splitlines()[3:5]
+    assert [line.split()[0] for line in lines] == ["ResNet-20", "DLA-L-20"]
+    assert [line.count("±") for line in lines] == [3, 3]
+    assert lines[1].endswith("92.96 ± 0.18")
+
+
+def test_units_are_rows_of_their_own(tmp_path, capsys):
+    options = ("--table", 4, "--rows", "dla_l_110-lstm", "--seeds", 1, "--output", tmp_path)
+    assert "DLA-L-110 (LSTM)" in train(capsys, *options).out
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar100-dla_l_110-lstm-official-0"]
+
+
+def test_a_divergence_does_not_stop_the_others(tmp_path, capsys):
+    options = ("--table", "1", "--rows", "resnet_20", "--dataset", "cifar10", "--seeds", "2")
+    options = (*options, "--learning-rate", "1e38", "--output", str(tmp_path))
+    assert main(["train", *options, "--checkpoint-steps", "1", *TRIAL]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("so training stops here") == 2
+    assert errors.endswith("error: 2 of 2 runs diverged: see above.\n")
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    class Interrupted(experiment_run.EpochCheckpoint):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment_run, "EpochCheckpoint", Interrupted)
+        assert main(["train", *TRIAL, "--output", str(tmp_path / "run")]) == 130
+    assert "Stopped after 1 of 2 epochs; the same command" in capsys.readouterr().err
+    train(capsys, "--output", tmp_path / "run")
+    assert read_result(tmp_path / "run").is_finished
+
+
+def test_every_folder_is_looked_at_before_the_first_run(tmp_path, fails):
+    folder = tmp_path / "cifar10-dla_l_20-official-0"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("chapter 1")
+    options = ("--table", 1, "--rows", "resnet_20", "dla_l_20", "--output", tmp_path)
+    assert "has files in it that are not a run's" in fails("train", *options)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_the_options_are_fields_of_an_experiment():
+    fields = experiments.Experiment.__dataclass_fields__
+    assert set(FIELDS) == set(fields) - {"dataset", "milestones", "backend"}
+    assert tuple(FIELDS["precision"]["choices"]) == experiments.PRECISIONS
+    assert tuple(FIELDS["data"]["choices"]) == experiments.SOURCES
+    assert tuple(FIELDS["formulation"]["choices"]) == FORMULATIONS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--epochs", "0"], "`epochs` must be an integer of at least 1, but is 0."),
+        (["fly.json"], "There is no file fly.json."),
+        (["--rows", "dla_l_20"], "`--rows` must not be given without `--table`."),
+        (["--table", "1", "--seed", "1"], "`--seed` must not be given with `--table`."),
+        (["a.json", "--table", "1"], "FILE must not be given with `--table`."),
+        (["--table", "1", "--rows", "nl_20"], "`--rows` must be of Table 1's resnet_20, se_20, "),
+        (["--table", "1", "--seeds", "0"], "`--seeds` must be at least 1, but is 0."),
+        (["--table", "4", "--dataset", "cifar10"], "Table 4 has no such rows on cifar10."),
+        (["--dataset", "cifar10", "cifar100"], "`--dataset` must be one data set without"),
+        (["--checkpoint-steps", "0"], "`--checkpoint-steps` must be at least 1, but is 0."),
+    ],
+)
+def test_errors(fails, arguments, sentence):
+    assert fails("train", *arguments).startswith(sentence)

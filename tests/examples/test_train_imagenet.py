@@ -1,0 +1,133 @@
+"""The training script, on a few made pictures in ImageNet's format."""
+
+import csv
+import importlib.util
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.training import load_last
+from tests.data.picture_folder import prepare_pictures
+
+SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_imagenet.py"
+ARGUMENTS = ("--image-size", "64", "--batch-size", "2", "--epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    pytest.importorskip("keras_cv")
+    sizes = {"train": 6, "validation": 3}
+    return prepare_pictures(tmp_path_factory.mktemp("tensorflow_datasets"), sizes=sizes)
+
+
+def tiny_model(name, classes, input_shape, drop_path, formulation, classifier_activation):
+    layers = [
+        keras.layers.AveragePooling2D(16),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(drop_path),
+        keras.layers.Dense(classes, activation=classifier_activation, name="attention"),
+    ]
+    return keras.Sequential([keras.Input(input_shape), *layers])
+
+
+@pytest.fixture
+def script(monkeypatch):
+    spec = importlib.util.spec_from_file_location("train_imagenet", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    original = module.get_model
+    monkeypatch.setattr(
+        module,
+        "get_model",
+        lambda name, **kwargs: (tiny_model if name == "tiny" else original)(name, **kwargs),
+    )
+    return module
+
+
+def run(script, data, folder, *arguments):
+    places = ("--data-dir", str(data), "--output", str(folder))
+    script.main([*ARGUMENTS, *places, *arguments])
+    return log_of(folder)
+
+
+def log_of(folder):
+    with (folder / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_a_network_of_the_paper_trains(script, data, tmp_path, capsys):
+    (row,) = run(script, data, tmp_path / "run", "--model", "resnet_50", "--steps-per-epoch", "2")
+    assert np.isfinite(float(row["loss"]))
+    assert np.isfinite(float(row["val_loss"]))
+    assert row["learning_rate"] == "0.1"
+    printed = capsys.readouterr().out
+    assert "resnet_50: 23,528,522 parameters; 0 epochs done" in printed
+    assert f"validation accuracy {float(row['val_accuracy']):.2%}, best" in printed
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert (settings["model"], settings["steps_per_epoch"]) == ("resnet_50", 2)
+
+
+TINY = ("--model", "tiny", "--epochs", "3")
+
+
+@pytest.mark.parametrize("steps", ["2", "4"])
+def test_an_interrupted_run_resumes_to_the_same_end(script, data, tmp_path, monkeypatch, steps):
+    """Also where an epoch is shorter or longer than the 3 batches of the images."""
+    arguments = (*TINY, "--steps-per-epoch", steps, "--attention-weight-decay", "0.1")
+    whole = run(script, data, tmp_path / "whole", *arguments)
+
+    class Interrupted(script.EpochCheckpoint):
+        def on_train_batch_begin(self, batch, logs=None):
+            super().on_train_batch_begin(batch, logs)
+            if self.progress.epochs == 1 and batch == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="after 1 epochs"):
+        patch.setattr(script, "EpochCheckpoint", Interrupted)
+        run(script, data, tmp_path / "run", *arguments)
+    assert run(script, data, tmp_path / "run", *arguments, "--resume") == whole
+    model, _ = load_last(tmp_path / "run")
+    assert model.optimizer.weight_decays["attention"] == 0.1
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_mixed_precision_is_that_of_the_model(script, data, tmp_path, precision):
+    before = keras.config.dtype_policy()
+    try:
+        rows = run(script, data, tmp_path / "run", *TINY, "--mixed-precision", precision)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert np.isfinite(float(rows[-1]["loss"]))
+    model, _ = load_last(tmp_path / "run")
+    assert model.layers[-1].compute_dtype == precision
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--model", "dla_x_50"), "`name` must be one of"),
+        (("--epochs", "0"), "`epochs` must be an integer of at least 1, but is 0"),
+        (("--batch-size", "0"), "`batch_size` must be an integer of at least 1"),
+        (("--batch-size", "7"), "`batch_size` must be at most the number of images"),
+        (("--image-size", "0"), "`image_size` must be an integer of at least 1"),
+        (("--steps-per-epoch", "0"), "`steps_per_epoch` must be an integer of at least 1"),
+        (("--attention-weight-decay", "-1"), "`attention_weight_decay` must be at least 0"),
+        (("--dataset", "food101"), "prepare it with: tfds build food101"),
+        (("--data-dir", "nowhere"), "prepare it with: tfds build imagenet2012"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(script, data, tmp_path, arguments, sentence):
+    with pytest.raises(SystemExit, match=f"train_imagenet.py: .*{sentence}"):
+        run(script, data, tmp_path / "run", *arguments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_defaults_are_the_papers(script):
+    args = script.parse_arguments([])
+    assert (args.model, args.formulation, args.image_size) == ("dla_l_50", "official", 224)
+    assert (args.epochs, args.batch_size, args.dataset) == (100, 256, "imagenet2012")
+    assert args.output == "runs/imagenet2012-dla_l_50-official-0"

@@ -1,0 +1,95 @@
+"""Trains two tiny networks on the devices it is told; a script that the tests start.
+
+    python -m tests.training.parallel FOLDER DEVICES [HOST ADDRESS ADDRESS]
+
+Every process writes its weights, and the main one its losses.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+if os.environ.get("KERAS_BACKEND") == "tensorflow":
+    import tensorflow as tf
+
+    # Two virtual devices; TensorFlow asks for them before it does anything.
+    cpus = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
+
+import keras
+import numpy as np
+
+from keras_dla.data import ArrayDataset
+from keras_dla.models import ResNet
+from keras_dla.training import (
+    SGD,
+    EndlessBatches,
+    is_main_process,
+    launch,
+    local_batches,
+    parallel_model,
+    synchronize_batch_norm,
+)
+
+BATCH, STEPS = 8, 3
+
+
+def dla_network():
+    """Equal to one device only with synchronised BN, on which DLA depends throughout."""
+    arguments = {"classes": 3, "planes": (8,), "input_shape": (8, 8, 3)}
+    model = ResNet((2,), "dla_l", data_format="channels_last", **arguments)
+    return synchronize_batch_norm(model)
+
+
+def network_without_bn():
+    layers = keras.layers
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", data_format="channels_last")(images)
+    x = layers.GlobalAveragePooling2D(data_format="channels_last")(x)
+    return keras.Model(images, layers.Dense(3, activation="softmax")(x))
+
+
+def batches():
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (BATCH * STEPS, 8, 8, 3)).astype("uint8")
+    labels = generator.integers(0, 3, BATCH * STEPS)
+    return EndlessBatches(
+        ArrayDataset(images, labels, batch_size=BATCH, data_format="channels_last")
+    )
+
+
+def initialize(model):
+    """Weights that do not depend on the backend's random numbers or their order."""
+    generator = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(0.1, 0.3, variable.shape))
+
+
+def train(folder):
+    for make in (dla_network, network_without_bn):
+        model = make()
+        initialize(model)
+        model.compile(
+            SGD(0.05, momentum=0.9, weight_decay=1e-3),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
+        model = parallel_model(model)
+        data = local_batches(batches())
+        history = model.fit(data, epochs=2, steps_per_epoch=STEPS, shuffle=False, verbose=0).history
+        values = [*history["loss"], *history["accuracy"]]
+        weights = [
+            keras.ops.convert_to_numpy(variable)
+            for variable in model.variables
+            if variable.name != "seed_generator_state"
+        ]
+        kind = "main" if is_main_process() else f"other-{os.getpid()}"
+        np.savez(Path(folder) / f"{make.__name__}-{kind}.npz", np.array(values), *weights)
+
+
+def main(folder, devices, host=0, *hosts):
+    launch(train, int(devices), (folder,), hosts, int(host))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

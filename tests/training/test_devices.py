@@ -1,0 +1,177 @@
+"""Training on two devices is training on one with the whole batch, on two machines too."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.layers import BatchNormalization
+from keras_dla.training import (
+    is_main_process,
+    launch,
+    local_batches,
+    parallel_model,
+    synchronize_batch_norm,
+)
+from keras_dla.training.divided_batches import LocalBatches
+from tests.training.parallel import batches
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = ("dla_network", "network_without_bn")
+BACKEND = keras.backend.backend()
+
+
+def start(folder, devices, *others):
+    folder.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.parallel", folder, str(devices), *others],
+        cwd=ROOT,
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(processes):
+    try:
+        for process in processes:
+            output, _ = process.communicate(timeout=300)
+            assert process.returncode == 0, output[-3000:]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """The folder of what one device computes."""
+    folder = tmp_path_factory.mktemp("one")
+    wait_for([start(folder, 1)])
+    return folder
+
+
+def arrays(path):
+    with np.load(path) as archive:
+        return [archive[name] for name in archive.files]
+
+
+def assert_equal_runs(folder, one, processes):
+    for network in NETWORKS:
+        expected = arrays(one / f"{network}-main.npz")
+        files = sorted(folder.glob(f"{network}-*.npz"))
+        assert len(files) == processes
+        runs = [arrays(path) for path in files]
+        for run in runs:
+            np.testing.assert_allclose(run[0], expected[0], rtol=1e-5)  # losses, accuracies
+            for found, array in zip(run[1:], expected[1:], strict=True):
+                largest = np.abs(array).max(initial=1e-6)
+                np.testing.assert_allclose(found, array, rtol=0, atol=1e-5 * largest)
+        for found, array in zip(runs[-1], runs[0], strict=True):
+            np.testing.assert_array_equal(found, array)
+
+
+def test_two_devices(one, tmp_path):
+    wait_for([start(tmp_path, 2)])
+    assert_equal_runs(tmp_path, one, processes=2 if BACKEND == "torch" else 1)
+
+
+def test_two_machines(one, tmp_path):
+    with socket.socket() as first, socket.socket() as second:
+        hosts = []
+        for chosen in (first, second):
+            chosen.bind(("127.0.0.1", 0))
+            hosts.append(f"127.0.0.1:{chosen.getsockname()[1]}")
+    wait_for([start(tmp_path, 1, str(host), *hosts) for host in (0, 1)])
+    assert_equal_runs(tmp_path, one, processes=2)
+
+
+def test_one_device_needs_no_engine():
+    called = []
+    launch(lambda *arguments: called.append(arguments), arguments=(1, 2))
+    assert called == [(1, 2)]
+    assert is_main_process()
+    dataset = batches()
+    assert local_batches(dataset) is dataset
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"devices": 0}, "`devices` must be an integer of at least 1, but is 0"),
+        ({"hosts": ["here"]}, "`hosts` must have an 'address:port' for every machine, .*'here'"),
+        ({"hosts": ["a:1", "a:1"]}, "`hosts` must be different from each other"),
+        ({"hosts": ["a:1", "b:1"], "host": 2}, "`host` must be an integer from 0 to 1, but is 2"),
+        ({"host": 1}, "`host` must be an integer from 0 to 0, but is 1"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        launch(print, **arguments)
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch takes CPU processes, as many as one asks")
+def test_too_many_devices_are_refused():
+    with pytest.raises(ValueError, match=rf"`devices` must be at most \d+, .* {BACKEND} sees here"):
+        launch(print, devices=1000)
+
+
+def test_a_model_must_be_compiled():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    with pytest.raises(ValueError, match="must be compiled, but is not"):
+        parallel_model(model)
+
+
+def test_a_process_takes_its_part_of_every_batch():
+    dataset = batches()
+    parts = [LocalBatches(dataset, part, parts=2, devices=4)[1] for part in (0, 1)]
+    for whole, first, second in zip(dataset[1], *parts, strict=True):
+        assert len(first) == len(second) == len(whole) / 2
+        np.testing.assert_array_equal(np.concatenate([first, second]), whole)
+    with pytest.raises(ValueError, match="divisible by the 3 devices, but one has 8 entries"):
+        LocalBatches(dataset, 0, parts=3, devices=3)[0]
+
+
+def test_synchronised_bn_is_saved_and_equals_the_other_on_one_device(tmp_path):
+    layers = [BatchNormalization("channels_last", name=name) for name in ("whole", "own")]
+    x = np.random.default_rng(0).normal(2, 3, (4, 3, 2, 5)).astype("float32")
+    models = [keras.Sequential([keras.Input(x.shape[1:]), layer]) for layer in layers]
+    synchronize_batch_norm(models[0])
+    assert [layer.get_config()["synchronized"] for layer in layers] == [True, False]
+    found, expected = (keras.ops.convert_to_numpy(model(x, training=True)) for model in models)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for mine, theirs in zip(*(layer.get_weights() for layer in layers), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4)
+    models[0].save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].get_config() == layers[0].get_config()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only on PyTorch does Keras's own BN lack it")
+def test_a_bn_that_cannot_be_synchronised_is_refused():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.BatchNormalization(name="theirs")])
+    with pytest.raises(ValueError, match=r"theirs' must be a keras_dla\.layers\.Batch"):
+        synchronize_batch_norm(model)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch draws in several processes")
+def test_processes_draw_other_numbers():
+    import torch
+
+    from keras_dla.training.devices_torch import SEEDS_APART, _draw_other_numbers
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5, seed=3)])
+    before = torch.get_rng_state()
+    seeds = {}
+    for rank in (0, 2):
+        torch.manual_seed(5)
+        _draw_other_numbers(model, rank)
+        (state,) = model.non_trainable_variables
+        seeds[rank] = keras.ops.convert_to_numpy(state).tolist(), torch.initial_seed()
+    torch.set_rng_state(before)
+    assert seeds == {0: ([3, 0], 5), 2: ([3 + 2 * SEEDS_APART, 0], 5 + 2 * SEEDS_APART)}
