@@ -23,6 +23,13 @@ EXTRAS = {
 }
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 OLDEST_KERAS = "keras==3.10.0"
+# What the tests compile on JAX is small and runs once: a quick compilation, and each only once.
+QUICK_JAX = {
+    "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    "JAX_COMPILATION_CACHE_DIR": str(ENVIRONMENTS / "jax_cache"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 def environment(job: str) -> Path:
@@ -67,7 +74,8 @@ def test(backends: list[str], quick: bool, arguments: list[str]) -> None:
         # A process a core: small networks gain nothing from threads.
         parallel = ("--numprocesses", "auto", "--dist", "loadfile")
         pytest = ("-m", "pytest", "--quiet", *parallel, *arguments)
-        call(python, *pytest, KERAS_BACKEND=backend, OMP_NUM_THREADS="1")
+        variables = {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
+        call(python, *pytest, **variables, **(QUICK_JAX if backend == "jax" else {}))
     if not quick:
         oldest_keras(python, backends)
         built_package(python)
