@@ -45,7 +45,7 @@ class PredictionDecoder(keras.layers.Layer):
     >>> boxes = np.array([[[0, 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]]], "float32")
     >>> scores = np.array([[[0.5], [0.75], [0.25]]], "float32")
     >>> found = PredictionDecoder(from_logits=False, max_detections=4)(boxes, scores)
-    >>> found["classes"].tolist(), found["num_detections"].tolist()
+    >>> np.array(found["classes"]).tolist(), np.array(found["num_detections"]).tolist()
     ([[0, 0, -1, -1]], [2])
     """
 

@@ -9,13 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-if os.environ.get("KERAS_BACKEND") == "tensorflow":
-    import tensorflow as tf
-
-    # Two virtual devices; TensorFlow asks for them before it does anything.
-    cpus = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
-    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
-
 import keras
 import numpy as np
 
@@ -87,7 +80,17 @@ def train(folder):
         np.savez(Path(folder) / f"{make.__name__}-{kind}.npz", np.array(values), *weights)
 
 
+def divide_cpu():
+    """Makes two virtual devices of the CPU; TensorFlow asks for them before it does anything."""
+    import tensorflow as tf
+
+    cpus = [tf.config.LogicalDeviceConfiguration() for _ in range(2)]
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
+
+
 def main(folder, devices, host=0, *hosts):
+    if keras.backend.backend() == "tensorflow":
+        divide_cpu()
     launch(train, int(devices), (folder,), hosts, int(host))
 
 

@@ -28,10 +28,11 @@ BACKEND = keras.backend.backend()
 
 def start(folder, devices, *others):
     folder.mkdir(exist_ok=True)
+    flags = [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2"]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.training.parallel", folder, str(devices), *others],
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        env=os.environ | {"XLA_FLAGS": " ".join(flags)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
