@@ -11,7 +11,8 @@ from keras_dla.cli.progress import tell
 ENDINGS = (".png", ".pdf", ".svg")
 TEXT = """\
 FOLDER is a run, or holds runs. Of a run only settings.json and log.csv are read. Runs that are not
-finished are left out. Runs that differ in their seed alone make one row.
+finished are left out, and so is a second run of the same seed: it is no further sample. Runs that
+differ in their seed alone make one row.
 
   keras-dla report runs
   keras-dla report runs/cifar100-* --markdown > results.md
@@ -57,10 +58,20 @@ def _finished(folders):
         if not result.is_finished:
             total = result.experiment.epochs
             tell(f"{folder.name} is left out: {len(result.history)} of {total} epochs are done.")
-    finished = [result for result in results.values() if result.is_finished]
+    finished = _without_repeats({f: result for f, result in results.items() if result.is_finished})
     if not finished:
         raise CommandError("there is no finished run to report.")
     return finished
+
+
+def _without_repeats(results):
+    """Leaves out runs of an experiment that another folder has already, seed and all."""
+    first = {}
+    for folder, result in results.items():
+        earlier = first.setdefault(result.experiment, folder)
+        if earlier != folder:
+            tell(f"{folder.name} is left out: {earlier.name} is the same experiment.")
+    return [results[folder] for folder in first.values()]
 
 
 def _runs_in(folder):

@@ -49,6 +49,14 @@ def test_a_run_given_twice_counts_once(runs, capsys):
     assert "| 2 | 71.00 ± 1.41" in report(capsys, runs, runs / "a", "--markdown").out
 
 
+def test_a_seed_counts_once(runs, capsys):
+    """A deviation over copies would be smaller than it is."""
+    a_run(runs, "d", [0.5, 0.70], model="dla_l_20", seed=0)
+    printed = report(capsys, runs, "--markdown")
+    assert "| 2 | 71.00 ± 1.41" in printed.out
+    assert printed.err == "d is left out: a is the same experiment.\n"
+
+
 def test_unfinished_runs_are_left_out(runs, capsys):
     a_run(runs, "d", [0.1], epochs=2, model="dla_l_20", seed=2)
     printed = report(capsys, runs, "--markdown")
