@@ -7,7 +7,6 @@ from keras_dla.layers.channel_convolution import ChannelConv1D, convolve_channel
 from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
 from keras_dla.layers.drop_path import DropPath
-from keras_dla.layers.elementwise import add_in_place, relu_in_place
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.layer_interaction import LayerInteraction
 from keras_dla.layers.validation import (
@@ -95,13 +94,10 @@ class LayerAttention(LayerInteraction):
         """Returns x + drop path(BN(o)), with a ReLU behind BN in the base version."""
         output = self.norms[index](output)
         if self.rectify:
-            output = relu_in_place(output)
+            output = ops.relu(output)
         if self.drop_path.rate:
             output = self.drop_path(output)
-        # The derivatives of ReLU and of drop path read their values; that of BN does not.
-        if self.rectify or self.drop_path.rate:
-            return x + output
-        return add_in_place(output, x)
+        return x + output
 
     def project(self, y, index: int):
         """Returns the layer's query `[batch, channels]` and key `[batch, 1, channels]`."""

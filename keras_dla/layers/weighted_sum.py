@@ -15,7 +15,7 @@ def weighted_sum(maps: list, weights, data_format: str, rest=None):
         maps: list of n feature maps, `[batch, height, width, channels]` or channels first.
         weights: tensor `[batch, n, channels]` in the maps' dtype.
         data_format: `"channels_last"` or `"channels_first"`.
-        rest: optional map that is added as it is; it may be overwritten.
+        rest: optional map that is added as it is.
     """
     if keras.backend.backend() == "torch":
         from keras_dla.layers import weighted_sum_torch

@@ -14,8 +14,9 @@ class WeightedSum(torch.autograd.Function):
         # Unbound before it is sliced: torch.export cannot write the unbinding of an empty tensor.
         weight, *weights = weights.unbind()
         if ctx.has_rest:
-            total = rest.addcmul_(maps[0], weight)
-            ctx.mark_dirty(rest)
+            # Not in place: the rest is a view of what a convolution returned, and the derivative
+            # of a view that was overwritten copies whole maps three times.
+            total = torch.addcmul(rest, maps[0], weight)
         else:
             total = maps[0] * weight
         for feature_map, weight in zip(maps[1:], weights, strict=True):

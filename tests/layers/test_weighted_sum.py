@@ -50,8 +50,7 @@ class Sum(keras.layers.Layer):
 
     def call(self, x, training=False):
         maps = [feature_map.value * x for feature_map in self.maps]
-        # The sum may overwrite its rest, which a weight would not bear.
-        rest = None if self.rest is None else 1.0 * self.rest.value
+        rest = None if self.rest is None else self.rest.value
         return self.function(maps, self.sum_weights.value, self.data_format, rest)
 
 
