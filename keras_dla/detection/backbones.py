@@ -25,7 +25,8 @@ def feature_extractor(backbone: "str | keras.Model", data_format: str) -> keras.
         A functional `keras.Model`.
 
     Raises:
-        ValueError: if there is no such network or it has no feature levels.
+        ValueError: if there is no such network, or it has no feature levels, or not all between
+            the first and the last.
 
     Example:
     >>> from keras_dla.detection import feature_extractor
@@ -44,7 +45,8 @@ def feature_extractor(backbone: "str | keras.Model", data_format: str) -> keras.
             f"`backbone` must have feature levels (`pyramid_outputs`, or a dictionary 'P2', 'P3', "
             f"... as its output), but {backbone.name!r} has none."
         )
-    levels = {level: levels[level] for level in sorted(levels)}
+    levels = {level: levels[level] for level in sorted(levels, key=_number)}
+    _check_consecutive(levels, backbone.name)
     return LeanModel(backbone.inputs, levels, name=backbone.name)
 
 
@@ -62,9 +64,22 @@ def _is_level(name):
     return isinstance(name, str) and name[:1] == "P" and name[1:].isdigit()
 
 
+def _number(level):
+    return int(level[1:])
+
+
+def _check_consecutive(levels, name):
+    numbers = [_number(level) for level in levels]
+    if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise ValueError(
+            f"`backbone` must have feature levels that follow one another ('P3', 'P4', ...), but "
+            f"{name!r} has {', '.join(levels)}."
+        )
+
+
 def level_strides(extractor: keras.Model) -> list[int]:
     """Returns the strides of a feature extractor's levels, the finest first."""
-    return [2 ** int(level[1:]) for level in extractor.output]
+    return [2 ** _number(level) for level in extractor.output]
 
 
 def freeze(extractor: keras.Model, stages: int) -> None:

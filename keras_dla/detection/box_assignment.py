@@ -15,6 +15,7 @@ def assign_boxes(
     negative: float = 0.5,
     minimum: float = 0.5,
     low_quality: bool = False,
+    usable=None,
 ):
     """Assigns every box an object, the background, or nothing: MMDetection's `MaxIoUAssigner`.
 
@@ -35,6 +36,8 @@ def assign_boxes(
         minimum: number, the best overlap from which an object takes boxes of low quality.
         low_quality: boolean, whether it does. The region proposal network has it, the box head
             does not.
+        usable: optional boolean tensor `[B, N]`, false where a box is ignored, whatever it
+            overlaps; so an object's best overlap is one with the others.
 
     Returns:
         An int32 tensor `[B, N]`: the index of a target, -1 for background, -2 for ignored.
@@ -56,13 +59,17 @@ def assign_boxes(
     boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
     targets = ops.stop_gradient(ops.cast(targets, "float32"))
     valid = ops.cast(valid, "bool")
-    best, match, taken = _go_through(boxes, targets, valid, minimum if low_quality else None)
+    minimum = minimum if low_quality else None
+    best, match, taken = _go_through(boxes, targets, valid, minimum, usable)
     matches = ops.where(best < negative, BACKGROUND, IGNORED)
     matches = ops.where(best >= positive, match, matches)
-    return ops.cast(ops.where(taken >= 0, taken, matches), "int32")
+    matches = ops.where(taken >= 0, taken, matches)
+    if usable is not None:
+        matches = ops.where(usable, matches, IGNORED)
+    return ops.cast(matches, "int32")
 
 
-def _go_through(boxes, targets, valid, minimum):
+def _go_through(boxes, targets, valid, minimum, usable):
     """Returns, all `[B, N]`: a box's largest overlap, with which target, and who took it last."""
     padded, number = targets.shape[1], boxes.shape[-2]
     shape = (ops.shape(targets)[0], number)
@@ -76,7 +83,9 @@ def _go_through(boxes, targets, valid, minimum):
     def overlaps_with(target):
         target = ops.minimum(target, padded - 1)
         overlaps = elementwise_overlap(boxes, ops.take(targets, target, axis=1)[:, None])
-        return ops.where(ops.take(valid, target, axis=1)[:, None], overlaps, 0.0)
+        counts = ops.take(valid, target, axis=1)[:, None]
+        counts = counts if usable is None else counts & usable
+        return ops.where(counts, overlaps, 0.0)
 
     def unfinished(target, *_):
         return target < end

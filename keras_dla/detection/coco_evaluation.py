@@ -6,7 +6,8 @@ import io
 import keras
 import numpy as np
 
-from keras_dla.detection.coco_results import coco_results, import_pycocotools
+from keras_dla.detection.coco_results import import_pycocotools, run_detector, run_lengths
+from keras_dla.detection.validation import check_class_count
 
 # Of pycocotools' axis of areas, in its order.
 AREAS = ("all", "small", "medium", "large")
@@ -30,11 +31,12 @@ def evaluate_coco(model, dataset, by_class: bool = False) -> dict[str, float]:
 
     Returns:
         A dictionary with `"AP"`, `"AP50"`, `"AP75"`, `"AP_S"`, `"AP_M"` and `"AP_L"` of the boxes;
-        and, where detections and objects have masks, the same of those: `"mask_AP"`, ...
+        and, if the detector gives masks and the source has some, the same of those: `"mask_AP"`,
+        ... An object whose segmentation is empty counts as one that no mask matches.
 
     Raises:
         ImportError: if pycocotools is not installed.
-        ValueError: if `model` returns no detections.
+        ValueError: if `model` returns no detections, or has not as many classes as `dataset`.
 
     Example:
 
@@ -43,14 +45,16 @@ def evaluate_coco(model, dataset, by_class: bool = False) -> dict[str, float]:
         print(figures["AP50"])
     """
     import_pycocotools("cocoeval")
-    results, image_ids = coco_results(model, dataset)
+    _check_classes(model, dataset)
+    found = run_detector(model, dataset)
     truth = dataset.source.coco()
     kinds = {"": "bbox"}
-    if _have_masks(results) and _have_masks(truth["annotations"]):
+    if found.has_masks and _has_masks(truth["annotations"]):
+        truth = _with_all_segmentations(truth)
         kinds["mask_"] = "segm"
     figures = {}
     for prefix, kind in kinds.items():
-        precision, category_ids = _precision(truth, results, image_ids, kind)
+        precision, category_ids = _precision(truth, found.results, found.image_ids, kind)
         names = _names(dataset.source, category_ids) if by_class else []
         of_kind = _figures(precision) | _figures_by_class(precision, names)
         figures |= {prefix + name: value for name, value in of_kind.items()}
@@ -68,7 +72,8 @@ class CocoEvaluation(keras.callbacks.Callback):
         every: integer, after how many epochs to evaluate.
 
     Raises:
-        ValueError: if `every` is not at least 1.
+        ValueError: if `every` is not at least 1; before training, if the detector has not as many
+            classes as `dataset`.
 
     Example:
 
@@ -82,14 +87,36 @@ class CocoEvaluation(keras.callbacks.Callback):
         self.dataset = dataset
         self.every = every
 
+    def on_train_begin(self, logs=None):
+        _check_classes(self.model, self.dataset)
+
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self.every == 0 and logs is not None:
             figures = evaluate_coco(self.model, self.dataset)
             logs.update({f"val_{name}": value for name, value in figures.items()})
 
 
-def _have_masks(annotations):
-    return bool(annotations) and all(a.get("segmentation") for a in annotations)
+def _check_classes(model, dataset):
+    check_class_count(getattr(model, "classes", None), "dataset", dataset)
+
+
+def _has_masks(annotations):
+    # Without objects there is nothing to tell, and the figures are those of boxes, -1.
+    return not annotations or any(a.get("segmentation") for a in annotations)
+
+
+def _with_all_segmentations(truth):
+    """Returns the truth with run lengths of nothing where there are none, so that all are read."""
+    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
+    annotations = [
+        a if a.get("segmentation") else {**a, "segmentation": _nothing(*sizes[a["image_id"]])}
+        for a in truth["annotations"]
+    ]
+    return {**truth, "annotations": annotations}
+
+
+def _nothing(height, width):
+    return run_lengths(np.zeros((height, width)))
 
 
 def _precision(truth, results, image_ids, kind):

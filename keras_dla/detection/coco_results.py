@@ -1,5 +1,7 @@
 """What a detector finds in a data set, in the form of COCO's results."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from keras_dla.detection.mask_pasting import paste_mask
@@ -28,23 +30,45 @@ def coco_results(model, dataset) -> tuple[list[dict], list[int]]:
 
     Raises:
         ImportError: if there are masks and pycocotools is not installed.
-        ValueError: if `model` returns no detections.
+        ValueError: if `model` returns no detections, or a class that `dataset` does not have.
 
     Example:
 
         results, image_ids = coco_results(model, dataset)
         pathlib.Path("results.json").write_text(json.dumps(results))
     """
-    results, image_ids = [], []
+    found = run_detector(model, dataset)
+    return found.results, found.image_ids
+
+
+class Found(NamedTuple):
+    """What a detector finds in a data set.
+
+    Args:
+        results: list of dictionaries, see `coco_results`.
+        image_ids: list of the images' ids.
+        has_masks: boolean, whether the detector gives masks, even where it finds nothing.
+    """
+
+    results: list[dict]
+    image_ids: list[int]
+    has_masks: bool
+
+
+def run_detector(model, dataset) -> Found:
+    """Returns what `coco_results` does, and whether the detector gives masks."""
+    results, image_ids, has_masks = [], [], False
     for batch in range(len(dataset)):
         x, _ = dataset[batch]
         detections = model.predict_on_batch(x)
         _check(detections)
+        _check_classes(detections["classes"], len(dataset.source.category_ids))
+        has_masks = "masks" in detections
         for index, record in enumerate(dataset.records(batch)):
             image_ids.append(record["image_id"])
             found = {name: np.asarray(values[index]) for name, values in detections.items()}
             results += _of_image(found, record, dataset.source.category_ids)
-    return results, image_ids
+    return Found(results, image_ids, has_masks)
 
 
 def _check(detections):
@@ -53,6 +77,15 @@ def _check(detections):
         raise ValueError(
             f"`model` must return a dictionary of 'boxes', 'scores' and 'classes' from "
             f"`predict_on_batch`, but returned {given}."
+        )
+
+
+def _check_classes(classes, count):
+    largest = int(np.max(np.asarray(classes), initial=-1))
+    if largest >= count:
+        raise ValueError(
+            f"`dataset` must have as many classes as the detector, but has {count}, and the "
+            f"detector found class {largest}, counted from 0."
         )
 
 

@@ -19,6 +19,7 @@ from keras_dla.detection.region_proposal_network import (
 )
 from keras_dla.detection.region_proposals import region_proposals
 from keras_dla.detection.roi_align import pyramid_roi_align
+from keras_dla.detection.validation import check_positive_number
 from keras_dla.layers.base_config import base_config
 from keras_dla.layers.channels import spatial_axes
 from keras_dla.layers.validation import (
@@ -53,8 +54,9 @@ class FasterRCNN(Detector):
 
     Backbone, feature pyramid, region proposal network, RoIAlign and box head are as in
     MMDetection's `faster_rcnn_r50_fpn_1x`, which the paper uses in Section 4.2, and so are the
-    numbers that no argument changes. With 80 classes, `"resnet_50"` has 41.5M parameters that learn
-    (`frozen_stages=1`), and `"dla_l_50"` 44.2M in all.
+    numbers that no argument changes; only long boxes may be read more coarsely, see
+    `keras_dla.detection.pyramid_roi_align`. With 80 classes, `"resnet_50"` has 41.5M parameters
+    that learn (`frozen_stages=1`), and `"dla_l_50"` 44.2M in all.
 
     Args:
         backbone: a network's name, such as `"dla_l_50"`, or a model with feature levels, see
@@ -82,8 +84,8 @@ class FasterRCNN(Detector):
         inputs: a dictionary of `"images"` `[batch, height, width, 3]` (or channels first),
             normalised, of a size that is known, and `"sizes"` `[batch, 2]`, the height and width of
             each picture inside its padding. In training `fit` adds the targets: `"boxes"`
-            `[batch, G, 4]` as (x1, y1, x2, y2) in pixels and `"classes"` `[batch, G]`, -1 for an
-            entry that is none.
+            `[batch, G, 4]` as (x1, y1, x2, y2) in pixels and `"classes"` `[batch, G]` below
+            `classes`, -1 for an entry that is none.
 
     Returns:
         A dictionary of detections, by descending score: `"boxes"` `[batch, max_detections, 4]`,
@@ -92,7 +94,8 @@ class FasterRCNN(Detector):
 
     Raises:
         ValueError: if an argument is not among those allowed, the backbone has no feature levels,
-            or the size of the images is unknown.
+            or the size of the images is unknown; in training, if a target is missing, has another
+            shape, or a `DetectionDataset` has other than `classes` classes.
 
     Example:
     >>> from keras_dla.data import DetectionDataset, ShapesSource
@@ -131,12 +134,14 @@ class FasterRCNN(Detector):
         counts |= {"proposals": proposals, "samples": samples, "max_detections": max_detections}
         for name, value in counts.items():
             check_positive_integer(name, value)
+        check_positive_number("anchor_scale", anchor_scale)
+        check_positive_number("finest_scale", finest_scale)
         check_rate("score_threshold", score_threshold)
         check_rate("iou_threshold", iou_threshold)
         data_format = standardize_data_format(data_format)
         extractor = feature_extractor(backbone, data_format)
         freeze(extractor, frozen_stages)
-        super().__init__(self.LOSSES, **kwargs)
+        super().__init__(self.LOSSES, classes, **kwargs)
         self.backbone = extractor
         self.data_format = data_format
         self.settings = {
@@ -195,6 +200,7 @@ class FasterRCNN(Detector):
             np.concatenate(anchors),
             inputs["boxes"],
             is_object,
+            inputs["sizes"],
             self.seed_generator,
         )
         sample = self._sample(boxes, valid, inputs["boxes"], is_object)

@@ -46,6 +46,7 @@ class MaskRCNN(FasterRCNN):
     """
 
     LOSSES = (*FasterRCNN.LOSSES, "mask_loss")
+    TARGETS = (*FasterRCNN.TARGETS, "masks")
 
     def _build_parts(self, classes, channels, head_units):
         super()._build_parts(classes, channels, head_units)

@@ -11,6 +11,8 @@ from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.convolution import Conv2D
 from keras_dla.layers.validation import standardize_data_format
 
+# MMDetection pads a picture to multiples of this.
+DIVISOR = 32
 # An anchor's box is a target from this overlap on, and background below that.
 POSITIVE, NEGATIVE = 0.7, 0.3
 SAMPLES, POSITIVE_FRACTION = 256, 0.5
@@ -96,8 +98,8 @@ class RegionProposalNetwork(keras.layers.Layer):
         }
 
 
-def region_proposal_losses(logits, deltas, anchors, boxes, valid, seed) -> tuple:
-    """The losses of the RPN on a sample of the anchors.
+def region_proposal_losses(logits, deltas, anchors, boxes, valid, sizes, seed) -> tuple:
+    """The losses of the RPN on a sample of the anchors that are in the picture.
 
     Args:
         logits: `[batch, N]`.
@@ -105,12 +107,15 @@ def region_proposal_losses(logits, deltas, anchors, boxes, valid, seed) -> tuple
         anchors: `[N, 4]`.
         boxes: `[batch, G, 4]`, the objects' boxes.
         valid: boolean `[batch, G]`, which of them are there.
+        sizes: `[batch, 2]`, height and width of the pictures inside their padding.
         seed: `keras.random.SeedGenerator`, for the sample.
 
     Returns:
         The cross-entropy and the L1 loss, both the mean over the sample (256 anchors an image).
     """
-    matches = assign_boxes(anchors, boxes, valid, POSITIVE, NEGATIVE, NEGATIVE, low_quality=True)
+    usable = in_picture(anchors, sizes)
+    thresholds = POSITIVE, NEGATIVE, NEGATIVE
+    matches = assign_boxes(anchors, boxes, valid, *thresholds, low_quality=True, usable=usable)
     positive, negative = sample_mask(matches, SAMPLES, POSITIVE_FRACTION, seed)
     positive, negative = ops.cast(positive, "float32"), ops.cast(negative, "float32")
     sampled = positive + negative
@@ -119,3 +124,23 @@ def region_proposal_losses(logits, deltas, anchors, boxes, valid, seed) -> tuple
     targets = encode_boxes(anchors, gather_targets(boxes, matches), DEVIATIONS)
     box_loss = ops.sum(positive * absolute_error(targets, deltas)) / count
     return class_loss, box_loss
+
+
+def in_picture(anchors, sizes):
+    """Returns which anchors have their cell in the picture, padded to multiples of 32 pixels.
+
+    What lies beyond is there only because a larger picture is in the batch: MMDetection's
+    `valid_flags`.
+
+    Args:
+        anchors: `[N, 4]`, each around the upper left corner of its cell.
+        sizes: `[batch, 2]`, height and width of the pictures.
+
+    Returns:
+        A boolean tensor `[batch, N]`.
+    """
+    anchors = ops.cast(anchors, "float32")
+    # Corners of cells are whole pixels.
+    corners = ops.round((anchors[:, :2] + anchors[:, 2:]) / 2)
+    ends = ops.ceil(ops.cast(sizes, "float32") / DIVISOR) * DIVISOR
+    return (corners[:, 1] < ends[:, :1]) & (corners[:, 0] < ends[:, 1:])

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_dla.detection.backbones import feature_extractor
 from keras_dla.detection.boxes import clip_boxes
+from keras_dla.detection.detector import ChecksClassCount
 from keras_dla.detection.prediction_decoder import PredictionDecoder
 from keras_dla.layers.validation import check_positive_integer
 
@@ -24,7 +25,7 @@ IGNORED, BACKGROUND = -2, -1
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class RetinaNet(keras.Model):
+class RetinaNet(ChecksClassCount, keras.Model):
     """RetinaNet: a dense detector of one stage, trained with the focal loss.
 
     The network (pyramid P3 to P7, heads, nine anchors a place), its assignment of objects to

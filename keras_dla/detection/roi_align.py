@@ -2,11 +2,17 @@
 
 from keras import ops
 
+from keras_dla.detection.validation import check_positive_number
+from keras_dla.layers.channels import spatial_axes
 from keras_dla.layers.validation import (
     check_feature_map,
     check_positive_integer,
     standardize_data_format,
 )
+
+# Rows and columns that a box reads, enough for sides of 30 cells: from 28 cells on, a square box
+# reads the next level of a pyramid.
+WINDOW = 32
 
 
 def roi_align(
@@ -15,7 +21,7 @@ def roi_align(
     stride: float,
     output_size: int,
     indices=None,
-    window: int = 32,
+    window: int = WINDOW,
     data_format: str | None = None,
 ):
     """Resamples the part of a feature map that lies in each box to `output_size` x `output_size`.
@@ -72,7 +78,8 @@ def roi_align(
         indices = _batch_numbers(boxes)
     cells = _rows_of_cells([features], data_format)
     begin = ops.cast(indices, "int32") * (height * width)
-    crops = _crop(cells, begin, (height, width), boxes / stride - 0.5, output_size, window)
+    windows = window, window
+    crops = _crop(cells, begin, (height, width), boxes / stride - 0.5, output_size, windows)
     return _in_format(crops, data_format)
 
 
@@ -82,7 +89,7 @@ def pyramid_roi_align(
     strides: list | tuple,
     output_size: int,
     finest_scale: float = 56,
-    window: int = 32,
+    window: int | None = None,
     data_format: str | None = None,
 ):
     """Does `roi_align` on that level of a feature pyramid whose cells suit the box's size.
@@ -93,13 +100,20 @@ def pyramid_roi_align(
     MMDetection's scale of 56 pixels and its strides 4, 8, 16, 32. All levels' cells lie in one
     table, from which every box reads once, whatever its level.
 
+    By default the window is 32, or more along a side of which the last level has over 30 cells, so
+    that every box is exact there; and never more than reads the finest level whole. One departure
+    from MMDetection remains: a long box of a finer level with a side of over 30 cells, for instance
+    one twice as long as wide and over 21 cells in (geometric) mean size, has every second row read
+    along this side, or fewer, and what lies between interpolated.
+
     Args:
         maps: list of `[batch, height, width, channels]` or channels first, finest first.
         boxes: `[batch, number, 4]`, corners (x1, y1, x2, y2) in pixels.
         strides: list of the maps' pixels a cell.
         output_size: integer.
         finest_scale: number, half the size in pixels from which on a box is of the second level.
-        window: integer of at least 2, how many rows and columns of the map a box reads.
+        window: integer of at least 2, how many rows and columns of the map a box reads; by default
+            as said above, or 32 where the size of a map is unknown.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Returns:
@@ -127,7 +141,9 @@ def pyramid_roi_align(
     maps = [ops.convert_to_tensor(level) for level in maps]
     for level in maps:
         check_feature_map("maps", level.shape)
-    boxes = _checked_boxes(boxes, output_size, window)
+    check_positive_number("finest_scale", finest_scale)
+    boxes = _checked_boxes(boxes, output_size, WINDOW if window is None else window)
+    windows = _covering_windows(maps, data_format) if window is None else (window, window)
     heights, widths = zip(*(_size(level, data_format) for level in maps), strict=True)
     begins = [0]
     for height, width in zip(heights, widths, strict=True):
@@ -138,7 +154,7 @@ def pyramid_roi_align(
     scales = ops.take(ops.convert_to_tensor([1.0 / s for s in strides], "float32"), levels, axis=0)
     cells = _rows_of_cells(maps, data_format)
     positions = boxes * scales[..., None] - 0.5
-    return _in_format(_crop(cells, begin, sizes, positions, output_size, window), data_format)
+    return _in_format(_crop(cells, begin, sizes, positions, output_size, windows), data_format)
 
 
 def box_levels(boxes, levels: int, finest_scale: float = 56):
@@ -164,6 +180,18 @@ def _checked_boxes(boxes, output_size, window):
             f"`boxes` must have the shape (batch, number, 4), but has {tuple(boxes.shape)}."
         )
     return ops.stop_gradient(ops.cast(boxes, "float32"))
+
+
+def _covering_windows(maps, data_format):
+    """Returns how many rows and columns to read, so that a box of the last level reads them all."""
+    sides = [[level.shape[axis] for level in maps] for axis in spatial_axes(data_format)]
+    return tuple(_covering_window(*lengths) for lengths in sides)
+
+
+def _covering_window(*lengths):
+    if None in lengths:
+        return WINDOW
+    return min(max(lengths) + 2, max(WINDOW, lengths[-1] + 2))
 
 
 def _size(features, data_format):
@@ -198,7 +226,7 @@ def _in_format(crops, data_format):
     return crops if data_format == "channels_last" else ops.transpose(crops, (0, 1, 4, 2, 3))
 
 
-def _crop(cells, begin, sizes, positions, output_size, window):
+def _crop(cells, begin, sizes, positions, output_size, windows):
     """Reads every box's window of cells and contracts its rows, then its columns.
 
     Args:
@@ -206,11 +234,13 @@ def _crop(cells, begin, sizes, positions, output_size, window):
         begin: `[batch, number]` or `[batch, 1]`, where the map of each box begins in `cells`.
         sizes: height and width of the maps, integers or `[batch, number]`.
         positions: `[batch, number, 4]`, corners in cells, 0 being the centre of the first cell.
+        windows: how many rows and how many columns of its map a box reads.
     """
+    height, width = windows
     sizes = [ops.expand_dims(ops.convert_to_tensor(size, "int32"), -1) for size in sizes]
     left, top, right, bottom = (positions[..., n : n + 1] for n in range(4))
-    rows, row_weights = _axis_weights(top, bottom, sizes[0], output_size, window)
-    columns, column_weights = _axis_weights(left, right, sizes[1], output_size, window)
+    rows, row_weights = _axis_weights(top, bottom, sizes[0], output_size, height)
+    columns, column_weights = _axis_weights(left, right, sizes[1], output_size, width)
     rows = rows * sizes[1] + begin[..., None]
     places = rows[..., :, None] + columns[..., None, :]
     row_weights = ops.cast(row_weights, cells.dtype)
@@ -218,9 +248,9 @@ def _crop(cells, begin, sizes, positions, output_size, window):
     # The weights have no gradient, so no backend has to keep what is read here.
     batch, number = ops.shape(positions)[:2]
     channels = cells.shape[-1]
-    read = ops.reshape(ops.take(cells, places, axis=0), (batch, number, window, window * channels))
+    read = ops.reshape(ops.take(cells, places, axis=0), (batch, number, height, width * channels))
     contracted = ops.reshape(
-        ops.matmul(row_weights, read), (batch, number, output_size, window, channels)
+        ops.matmul(row_weights, read), (batch, number, output_size, width, channels)
     )
     crops = ops.matmul(column_weights[:, :, None], contracted)
     # PyTorch multiplies float64 in float32 here.

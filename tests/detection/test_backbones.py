@@ -42,6 +42,26 @@ def test_any_functional_model_with_levels():
     assert level_strides(extractor) == [8, 16]
 
 
+def levels(**strides):
+    x = keras.Input((1024, 1024, 3))
+    outputs = {name: keras.layers.AveragePooling2D(stride)(x) for name, stride in strides.items()}
+    return keras.Model(x, outputs, name="levels")
+
+
+def test_levels_are_sorted_by_number():
+    extractor = feature_extractor(levels(P10=1024, P9=512), "channels_last")
+    assert level_strides(extractor) == [512, 1024]
+
+
+def test_a_missing_level_is_one_sentence():
+    with pytest.raises(ValueError) as caught:
+        feature_extractor(levels(P3=8, P5=32), "channels_last")
+    assert str(caught.value) == (
+        "`backbone` must have feature levels that follow one another ('P3', 'P4', ...), but "
+        "'levels' has P3, P5."
+    )
+
+
 @pytest.mark.parametrize(("stages", "frozen"), [(0, 0), (1, 1), (3, 3)])
 def test_freezing(stages, frozen):
     extractor = feature_extractor(small_backbone(None), "channels_last")

@@ -104,6 +104,24 @@ def test_no_objects_and_no_boxes(rules):
     assert without(boxes[:, :0], targets, ~nothing).shape == (2, 0)
 
 
+@pytest.mark.parametrize("rules", RULES)
+def test_boxes_that_are_not_usable_are_as_if_they_were_not_there(rules):
+    rng = np.random.default_rng(4)
+    boxes = random_boxes(rng, (100,))
+    targets = boxes[rng.choice(100, (2, 8))] + rng.normal(0, 1, (2, 8, 4)).astype("float32")
+    valid, usable = rng.uniform(size=(2, 8)) < 0.8, rng.uniform(size=(2, 100)) < 0.5
+
+    def assign(targets, valid, usable):
+        return assign_boxes(boxes, targets, valid, *RULES[rules], usable=usable)
+
+    matches = compiled(assign)(targets, valid, usable)
+    assert (matches[~usable] == -2).all()
+    for image in range(2):
+        expected = assigned(boxes[usable[image]], targets[image], valid[image], *RULES[rules])
+        np.testing.assert_array_equal(matches[image][usable[image]], expected)
+        assert (expected >= 0).any()
+
+
 class Assignment(keras.layers.Layer):
     """Boxes that take part in a loss, and their assignment, which does not."""
 

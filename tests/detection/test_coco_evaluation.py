@@ -151,6 +151,33 @@ def test_masks_differ_from_their_boxes():
     assert figures["mask_AP"] == pytest.approx(0.2)
 
 
+def test_no_masks_found_are_zeros():
+    """A detector of masks has their figures in every epoch, also where it finds nothing yet."""
+    data = told(with_masks(SOURCE), SCALE, 5, full(PERFECT))
+    data.batches[0][0]["detections"]["classes"][:] = -1
+    figures = evaluate_coco(Told(), data, by_class=True)
+    masks = {name: value for name, value in figures.items() if name.startswith("mask_")}
+    assert masks.pop("mask_AP_L") == -1
+    assert len(masks) == 9 and set(masks.values()) == {0}
+    assert {f"mask_{name}" for name in figures if not name.startswith("mask_")} >= set(masks)
+
+
+def test_an_object_without_its_mask_is_one_that_no_mask_matches():
+    source = with_masks(SOURCE)
+    source.annotations[0]["segmentation"] = []
+    figures = evaluate_coco(Told(), told(source, SCALE, 5, full(PERFECT)), by_class=True)
+    assert figures["AP of disc"] == figures["mask_AP of disc"] == pytest.approx(1)
+    assert figures["AP of square"] == pytest.approx(1)
+    assert figures["mask_AP of square"] == 0
+    assert source.annotations[0]["segmentation"] == []
+
+
+def test_masks_of_pictures_without_objects_tell_nothing():
+    source = Source(IMAGES, [])
+    figures = evaluate_coco(Told(), told(source, SCALE, 5, full(PERFECT)))
+    assert len(figures) == 12 and set(figures.values()) == {-1}
+
+
 def test_masks_without_objects_masks_are_no_figures():
     assert "mask_AP" not in evaluate_coco(Told(), told(SOURCE, SCALE, 5, full(PERFECT)))
 
@@ -231,6 +258,35 @@ def test_callback_writes_into_the_logs():
     assert history["val_AP50"] == pytest.approx([1, 1])
     assert history["val_AP_L"] == [-1, -1]
     assert len(history["loss"]) == 5
+
+
+class OfThree(Told):
+    classes = 3
+
+
+def test_another_number_of_classes_is_one_sentence():
+    data = told(SOURCE, SCALE, 5, PERFECT)
+    sentence = "`dataset` must have as many classes as the detector, 3, but has 2."
+    with pytest.raises(ValueError) as caught:
+        evaluate_coco(OfThree(), data)
+    assert str(caught.value) == sentence
+    callback, model = CocoEvaluation(data), Trained()
+    model.classes = 3
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError) as caught:
+        model.fit(np.ones((2, 1)), np.ones((2, 1)), callbacks=[callback], verbose=0)
+    assert str(caught.value) == sentence
+
+
+def test_a_class_that_the_source_does_not_have_is_one_sentence():
+    """Of a detector that does not say how many classes it has."""
+    data = told(SOURCE, SCALE, 5, [[(2, 0.9, (4, 4, 24, 24))], []])
+    with pytest.raises(ValueError) as caught:
+        evaluate_coco(Told(), data)
+    assert str(caught.value) == (
+        "`dataset` must have as many classes as the detector, but has 2, and the detector found "
+        "class 2, counted from 0."
+    )
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, None])

@@ -149,20 +149,140 @@ def test_pictures_without_objects(kind):
     assert losses["box_loss"] == losses["proposal_box_loss"] == 0
 
 
-@both
-def test_mixed_precision(kind):
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    # Mask R-CNN has all parts of Faster R-CNN.
+    [
+        ("faster_rcnn", "mixed_bfloat16"),
+        ("mask_rcnn", "mixed_bfloat16"),
+        ("mask_rcnn", "mixed_float16"),
+    ],
+)
+def test_mixed_precision(kind, policy):
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
+    keras.config.set_dtype_policy(policy)
     try:
         model = build(kind)
     finally:
         keras.config.set_dtype_policy(before)
     compiled(model)
+    scales = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scales == (policy == "mixed_float16")
     x, y = pictures(kind)[0]
-    assert np.isfinite(model.train_on_batch(x, y)).all()
+    kernel = model.box_head.logits.kernel
+    before = ops.convert_to_numpy(kernel)
+    # Keras leaves out a step whose scaled gradients overflow, and halves the scale.
+    for _ in range(3):
+        assert np.isfinite(model.train_on_batch(x, y)).all()
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert not np.array_equal(ops.convert_to_numpy(kernel), before)
     found = model.predict_on_batch(x)
     assert found["boxes"].dtype == found["scores"].dtype == np.float32
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+
+
+def test_batches_of_one_shape_are_one_program(monkeypatch):
+    """The first batch compiles the step, and no later one goes through its Python again. PyTorch,
+    which does not compile, does so at every batch.
+    """
+    steps, after = [], []
+    step = FasterRCNN.train_step
+
+    def counted(*args):
+        steps.append("step")
+        return step(*args)
+
+    monkeypatch.setattr(FasterRCNN, "train_step", counted)
+    model = compiled(build("faster_rcnn"))
+    count = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: after.append(len(steps))
+    )
+    dataset = shapes(size=3, batch_size=1)
+    model.fit(dataset, epochs=2, shuffle=False, callbacks=[count], verbose=0)
+    # TensorFlow goes through a function that makes variables once more at first.
+    assert after[0] <= (2 if keras.backend.backend() == "tensorflow" else 1)
+    each = 1 if keras.backend.backend() == "torch" else 0
+    assert after == [after[0] + each * batch for batch in range(6)]
+
+
+def without(y, *names):
+    return {name: value for name, value in y.items() if name not in names}
+
+
+# A detector, what is done to a batch for it, and the sentence.
+BAD_BATCHES = {
+    "no masks": (
+        "mask_rcnn",
+        lambda x, y: (x, without(y, "masks")),
+        "`y` must be a dictionary of 'boxes', 'classes', 'masks' (`DetectionDataset` makes masks "
+        "with `mask_size`), but has 'boxes', 'classes'.",
+    ),
+    "no classes": (
+        "faster_rcnn",
+        lambda x, y: (x, without(y, "classes")),
+        "`y` must be a dictionary of 'boxes', 'classes', but has 'boxes'.",
+    ),
+    "no targets": (
+        "faster_rcnn",
+        lambda x, y: (x, None),
+        "`y` must be a dictionary of 'boxes', 'classes', but is None.",
+    ),
+    "no sizes": (
+        "faster_rcnn",
+        lambda x, y: (without(x, "sizes"), y),
+        "`x` must be a dictionary of 'images', 'sizes', but has 'images'.",
+    ),
+    "boxes of three numbers": (
+        "faster_rcnn",
+        lambda x, y: (x, {**y, "boxes": y["boxes"][..., :3]}),
+        "`y['boxes']` must have the shape (batch, objects, 4), but has (4, 4, 3).",
+    ),
+    "classes with an axis more": (
+        "faster_rcnn",
+        lambda x, y: (x, {**y, "classes": y["classes"][..., None]}),
+        "`y['classes']` must have the shape (batch, objects), but has (4, 4, 1).",
+    ),
+    "masks that are not square": (
+        "mask_rcnn",
+        lambda x, y: (x, {**y, "masks": y["masks"][..., :5]}),
+        "`y['masks']` must have the shape (batch, objects, side, side), but has (4, 4, 28, 5).",
+    ),
+    "fewer boxes than classes": (
+        "faster_rcnn",
+        lambda x, y: (x, {**y, "boxes": y["boxes"][:, :3]}),
+        "`y` must have equally many objects in every entry, but has {'boxes': (4, 3, 4), "
+        "'classes': (4, 4)}.",
+    ),
+}
+
+
+@pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch"])
+@pytest.mark.parametrize("fault", BAD_BATCHES)
+def test_bad_batches(fault, method):
+    kind, change, sentence = BAD_BATCHES[fault]
+    model = compiled(build(kind))
+    x, y = change(*pictures(kind)[0])
+    with pytest.raises(ValueError) as caught:
+        getattr(model, method)(x, y)
+    assert str(caught.value) == sentence
+
+
+def test_another_number_of_classes_is_one_sentence():
+    """A third class would be learned as background, without a word."""
+    model = compiled(build("faster_rcnn", classes=2))
+    dataset = shapes()
+    calls = {
+        "x": [lambda: model.fit(dataset), lambda: model.evaluate(dataset)],
+        "validation_data": [lambda: model.fit(None, validation_data=dataset)],
+        "dataset": [lambda: evaluate_coco(model, dataset)],
+    }
+    for name, of_name in calls.items():
+        for call in of_name:
+            with pytest.raises(ValueError) as caught:
+                call()
+            assert str(caught.value) == (
+                f"`{name}` must have as many classes as the detector, 2, but has 3."
+            )
 
 
 @pytest.mark.parametrize(
@@ -172,6 +292,10 @@ def test_mixed_precision(kind):
         ({"proposals": 1.5}, "`proposals` must be an integer of at least 1, but is 1.5."),
         ({"iou_threshold": 2}, "`iou_threshold` must be at least 0 and less than 1, but is 2."),
         ({"frozen_stages": 7}, "`frozen_stages` must be one of 0, 1, 2, 3, but is 7."),
+        ({"anchor_scale": -1}, "`anchor_scale` must be a positive number, but is -1."),
+        ({"anchor_scale": "8"}, "`anchor_scale` must be a positive number, but is '8'."),
+        ({"finest_scale": 0}, "`finest_scale` must be a positive number, but is 0."),
+        ({"finest_scale": math.inf}, "`finest_scale` must be a positive number, but is inf."),
         ({"data_format": "nchw"}, "`data_format` must be one of"),
     ],
 )

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_dla.detection.roi_align import box_levels, pyramid_roi_align, roi_align
+from keras_dla.detection.roi_align import (
+    _covering_window,
+    box_levels,
+    pyramid_roi_align,
+    roi_align,
+)
 from tests.gradients import gradients
 
 FORMATS = ["channels_last", "channels_first"]
@@ -356,6 +361,33 @@ def test_pyramid_gradients(data_format):
     assert_close(to_channels_last(gradient, data_format), expected)
 
 
+@pytest.mark.parametrize("upright", [False, True])
+def test_large_boxes_of_the_last_level_are_exact(upright):
+    """A picture of 800 x 1344 has 25 x 42 cells there, more than a window of 32."""
+    strides, sizes = (4, 8, 16, 32), [(200, 336), (100, 168), (50, 84), (25, 42)]
+    boxes = np.array(
+        [[(0, 0, 1344, 800), (-20, 300, 1350, 520), (100.5, 9, 1310, 790), (700, 2, 1040, 340)]],
+        "float32",
+    )
+    if upright:
+        sizes, boxes = [size[::-1] for size in sizes], boxes[..., [1, 0, 3, 2]]
+    levels = [level_of(box, 56, 4) for box in boxes[0]]
+    assert levels == [3, 3, 3, 2]
+    maps = [random_features(1, *size, 2) for size in sizes]
+    crops = crop(maps, boxes, strides, 7, align=pyramid_roi_align)
+    for box, level, found in zip(boxes[0], levels, ops.convert_to_numpy(crops)[0], strict=True):
+        weights = box_weights(box, strides[level], sizes[level], 7, window=100)
+        assert_close(found, np.einsum("ijyx,yxc->ijc", weights, maps[level][0]))
+
+
+@pytest.mark.parametrize(
+    ("lengths", "window"),
+    [((336, 168, 84, 42), 44), ((200, 100, 50, 25), 32), ((16, 8, 4, 2), 18), ((9, None), 32)],
+)
+def test_windows(lengths, window):
+    assert _covering_window(*lengths) == window
+
+
 def test_levels():
     sides = np.array([0, 3, 55, 111.9, 112.1, 223.9, 224.1, 447.9, 448.1, 2000], "float32")
     boxes = np.stack([sides * 0, sides * 0, sides * 2, sides / 2], -1)[None]
@@ -433,3 +465,5 @@ def test_bad_arguments():
         pyramid_roi_align([features], boxes, (4, 8), 7)
     with pytest.raises(ValueError, match=r"^`strides` must have one entry for each of the 0 "):
         pyramid_roi_align([], boxes, (), 7)
+    with pytest.raises(ValueError, match=r"^`finest_scale` must be a positive number, but is 0\."):
+        pyramid_roi_align([features], boxes, (4,), 7, finest_scale=0)
