@@ -1,13 +1,20 @@
 """Trains a detector with a backbone of the paper (Section 4.2) and evaluates it as COCO does.
 
-    KERAS_BACKEND=torch python examples/train_detector.py                  made-up shapes, minutes
+    KERAS_BACKEND=torch python examples/train_detector.py
     KERAS_BACKEND=jax python examples/train_detector.py --detector mask_rcnn
     KERAS_BACKEND=jax python examples/train_detector.py --backbone dla_l_50 --side 800 \\
         --data coco --annotations train.json --images train2017 \\
         --val-annotations val.json --val-images val2017
+    KERAS_BACKEND=jax python examples/train_detector.py --backbone dla_l_50 --side 600 \\
+        --data voc/2007 --data-dir tensorflow_datasets
 
-The run's folder gets a log (`log.csv`), the best model (`best.keras`), the state to go on from
-(`last.keras`, with `--resume`), the table of the evaluation and pictures of detections.
+The first is Faster R-CNN on made-up shapes: no download, 12 epochs of 2000 pictures, more than
+20 minutes on two CPU cores. What such runs reach is in docs/results.md.
+
+The run's folder gets a log (`log.csv`), the best model by AP50 on the validation pictures
+(`best.keras`), the state to go on from (`last.keras`, with `--resume`), the table of the evaluation
+and pictures of detections. Both are of the last epoch's model on the validation pictures, or, with
+`--test-annotations` and `--test-images`, of the best model on those, which chose nothing.
 """
 
 import argparse
@@ -25,6 +32,8 @@ from keras_dla.data import (
     CocoSource,
     DetectionDataset,
     ShapesSource,
+    TfdsSource,
+    common_padded_shape,
 )
 from keras_dla.detection import (
     CocoEvaluation,
@@ -39,6 +48,9 @@ from keras_dla.models import ResNet
 from keras_dla.training import DETECTION, EpochCheckpoint, Progress, load_last, open_run
 
 VALIDATION_PICTURES = 200
+PREPARED = ("coco/2017", "voc/2007", "voc/2012")
+FILES = ("annotations", "images", "val_annotations", "val_images")
+TEST_FILES = ("test_annotations", "test_images")
 
 
 def parse_arguments(argv):
@@ -48,11 +60,19 @@ def parse_arguments(argv):
     add = parser.add_argument
     add("--detector", choices=("faster_rcnn", "mask_rcnn", "retinanet"), default="faster_rcnn")
     add("--backbone", default="small", help="such as dla_l_50, se_50, resnet_101; small: see below")
-    add("--data", choices=("shapes", "coco"), default="shapes", help="made on the fly, or files")
+    add(
+        "--data",
+        choices=("shapes", "coco", *PREPARED),
+        default="shapes",
+        help="made on the fly, files in COCO's format, or prepared by tensorflow-datasets",
+    )
+    add("--data-dir", help="where it prepared them; default tensorflow-datasets' own folder")
     add("--annotations", help="COCO-format JSON of the training images")
     add("--images", help="folder of the training images")
-    add("--val-annotations")
+    add("--val-annotations", help="the same of the images that choose the best model")
     add("--val-images")
+    add("--test-annotations", help="the same of images for the final table alone")
+    add("--test-images")
     add("--side", type=int, default=128, help="shorter side of the images; 800 in the paper")
     add("--longer-side", type=int, help="default: five thirds of the shorter side")
     add("--pictures", type=int, default=2000, help="number of made-up pictures an epoch")
@@ -66,68 +86,97 @@ def parse_arguments(argv):
     add("--output", help="folder of the run; default runs/DETECTOR-BACKBONE-DATA")
     add("--resume", action="store_true", help="go on with the run in the folder")
     args = parser.parse_args(argv)
-    args.output = args.output or f"runs/{args.detector}-{args.backbone}-{args.data}"
+    folder = f"runs/{args.detector}-{args.backbone}-{args.data.replace('/', '-')}"
+    args.output = args.output or folder
     args.longer_side = args.longer_side or args.side * 5 // 3
-    if args.data == "coco":
-        for name in ("annotations", "images", "val_annotations", "val_images"):
-            if getattr(args, name) is None:
-                parser.error(f"--data coco needs --{name.replace('_', '-')}")
+    check_data(parser, args)
     return args
 
 
+def check_data(parser, args):
+    for name in (*FILES, *TEST_FILES):
+        given = getattr(args, name) is not None
+        if given and args.data != "coco":
+            parser.error(f"{option(name)} goes with --data coco, not --data {args.data}")
+        if not given and args.data == "coco" and name in FILES:
+            parser.error(f"--data coco needs {option(name)}")
+    if (args.test_annotations is None) != (args.test_images is None):
+        parser.error("--test-annotations and --test-images must be given together")
+    if args.data_dir is not None and args.data not in PREPARED:
+        parser.error(f"--data-dir goes with --data {', '.join(PREPARED)}, not {args.data}")
+    if args.detector == "mask_rcnn" and args.data in PREPARED:
+        parser.error(f"--detector mask_rcnn needs masks, which --data {args.data} lacks")
+
+
+def option(name):
+    return f"--{name.replace('_', '-')}"
+
+
 def sources(args):
-    """Training and validation pictures."""
-    if args.data == "coco":
-        masks = args.detector == "mask_rcnn"
-        return (
-            CocoSource(args.annotations, args.images, masks=masks),
-            CocoSource(args.val_annotations, args.val_images, masks=masks),
-        )
-    return (
-        ShapesSource(args.pictures, args.side, seed=args.seed),
-        ShapesSource(VALIDATION_PICTURES, args.side, seed=args.seed + 1),
-    )
+    """Training and validation pictures, and test pictures where they are given."""
+    if args.data == "shapes":
+        return [
+            ShapesSource(args.pictures, args.side, seed=args.seed),
+            ShapesSource(VALIDATION_PICTURES, args.side, seed=args.seed + 1),
+        ]
+    if args.data in PREPARED:
+        return [TfdsSource(args.data, split, args.data_dir) for split in ("train", "validation")]
+    files = [(args.annotations, args.images), (args.val_annotations, args.val_images)]
+    if args.test_annotations is not None:
+        files.append((args.test_annotations, args.test_images))
+    masks = args.detector == "mask_rcnn"
+    return [CocoSource(*pair, masks=masks) for pair in files]
 
 
-def datasets(args, done):
-    train, val = sources(args)
+def datasets(args):
+    """A data set of each source; the first is shuffled and mirrored."""
+    train, *others = sources(args)
+    check_classes(train, others)
+    sides = {"shorter_side": args.side, "longer_side": args.longer_side}
     options = {
         "batch_size": args.batch_size,
-        "shorter_side": args.side,
-        "longer_side": args.longer_side,
-        "padded_shape": padded_shape(args, train),
+        **sides,
+        # One shape for all batches, so that XLA compiles one program.
+        "padded_shape": common_padded_shape(train, *others, **sides),
         "mask_size": 112 if args.detector == "mask_rcnn" else None,
+        "data_format": data_format(args),
         "workers": 2,
     }
-    return (
-        DetectionDataset(train, seed=args.seed, initial_epoch=done, **options),
-        DetectionDataset(val, flip=0.0, shuffle=False, **options),
-    )
+    return [
+        DetectionDataset(train, seed=args.seed, **options),
+        *(DetectionDataset(other, flip=0.0, shuffle=False, **options) for other in others),
+    ]
 
 
-def padded_shape(args, source):
-    """One shape for all batches, so that XLA compiles one program."""
-    if args.data == "shapes":
-        height = width = args.side
-    else:
-        height = width = args.longer_side
-        shapes = {source[index]["image"].shape[:2] for index in range(min(8, len(source)))}
-        if len(shapes) == 1:
-            high, wide = shapes.pop()
-            scale = min(args.side / min(high, wide), args.longer_side / max(high, wide))
-            height, width = round(high * scale), round(wide * scale)
-    return -(-height // 32) * 32, -(-width // 32) * 32
+def check_classes(train, others):
+    for other in others:
+        if other.class_names != train.class_names:
+            raise ValueError(
+                "all annotations must have the classes of the training images, "
+                f"{train.class_names}, but some have {other.class_names}."
+            )
 
 
-def small_backbone():
+def data_format(args):
+    """The order of the images' axes: RetinaNet knows one only, the others follow Keras."""
+    is_retinanet = args.detector == "retinanet"
+    return RetinaNet.data_format if is_retinanet else keras.config.image_data_format()
+
+
+def small_backbone(args):
     """A DLA network of four short and narrow stages, for training without a graphics card."""
     return ResNet(
-        (1, 2, 2, 1), "dla_l", stem="imagenet", planes=(16, 32, 64, 64), include_top=False
+        (1, 2, 2, 1),
+        "dla_l",
+        stem="imagenet",
+        planes=(16, 32, 64, 64),
+        include_top=False,
+        data_format=data_format(args),
     )
 
 
 def new_model(args, classes, shape, steps_per_epoch):
-    backbone = small_backbone() if args.backbone == "small" else args.backbone
+    backbone = small_backbone(args) if args.backbone == "small" else args.backbone
     if args.detector == "retinanet":
         model = RetinaNet(backbone, classes, image_shape=shape)
     else:
@@ -153,22 +202,21 @@ def prepare(args):
     keras.utils.set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
-    train, val = datasets(args, done=0)
+    train, val, *test = datasets(args)
     classes = len(train.source.class_names)
     model = new_model(args, classes, train.padded_shape, len(train))
     settings = {name: value for name, value in vars(args).items() if name != "resume"}
     settings["backend"] = keras.backend.backend()
     folder = open_run(args.output, settings, resume=args.resume)
     model, progress = load_last(folder) or (model, Progress())
-    if progress.epochs:
-        train, val = datasets(args, done=progress.epochs)
-    return model, progress, train, val, folder
+    train.epoch = progress.epochs
+    return model, progress, train, val, *test, folder
 
 
 def main(argv=None):
     args = parse_arguments(argv)
     try:
-        model, progress, train, val, folder = prepare(args)
+        model, progress, train, val, *test, folder = prepare(args)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"train_detector.py: {error}")
     try:
@@ -184,20 +232,24 @@ def main(argv=None):
         )
     except KeyboardInterrupt:
         sys.exit(f"\nStopped after {progress.epochs} epochs; --resume goes on.")
-    report(model, val, folder)
+    if test:
+        report(keras.saving.load_model(folder / "best.keras"), *test, folder)
+    else:
+        report(model, val, folder)
 
 
-def report(model, val, folder):
-    figures = evaluate_coco(model, val, by_class=True)
-    table = f"{coco_table(figures)}\n{coco_table_by_class(figures, val.source.class_names)}"
+def report(model, dataset, folder):
+    names = dataset.source.class_names
+    figures = evaluate_coco(model, dataset, by_class=True)
+    table = f"{coco_table(figures)}\n{coco_table_by_class(figures, names)}"
     print(table)
     Path(folder, "coco.txt").write_text(table + "\n", encoding="utf-8")
-    x, y = val[0]
+    x, y = dataset[0]
     path = Path(folder, "detections.png")
-    axes = (0, 1, 2, 3) if keras.config.image_data_format() == "channels_last" else (0, 2, 3, 1)
+    axes = (0, 1, 2, 3) if dataset.data_format == "channels_last" else (0, 2, 3, 1)
     pictures = np.clip(x["images"].transpose(axes) * IMAGENET_STD + IMAGENET_MEAN, 0, 1)
     found = model.predict_on_batch(x)
-    plot_detections(pictures, found, val.source.class_names, path=path, targets=y, sizes=x["sizes"])
+    plot_detections(pictures, found, names, path=path, targets=y, sizes=x["sizes"])
     print(f"pictures of detections: {path}")
 
 

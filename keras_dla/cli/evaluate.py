@@ -10,20 +10,21 @@ from keras_dla.cli.normalization import add_normalization_options, statistics
 from keras_dla.cli.outputs import add_force_option, check_output
 from keras_dla.cli.progress import tell
 
-# MMDetection's sides of an image, for detectors that read any size.
-SHORTER_SIDE, LONGER_SIDE = 800, 1333
 TEXT = """\
 AP is the mean over the overlaps 0.5, 0.55, ..., 0.95; AP50 and AP75 are at one overlap; AP_S,
 AP_M and AP_L count objects of less than 32x32 pixels, up to 96x96, and larger. A dash stands
 where there are no such objects.
 
-Images are resized as in training: their shorter side to --shorter-side, less where the longer one
-would exceed --longer-side. A detector of one size pads its images to that. They are normalised by
-ImageNet's mean and deviation unless --normalize, or --mean and --std, say otherwise. The classes
-are the file's categories by ascending id, as they were in training.
+Images are resized: their shorter side to --shorter-side, less where the longer one would exceed
+--longer-side. Both must be as in training, or the figures are too low. A Faster or Mask R-CNN
+reads any size and does not know that of its training, so --shorter-side is required; a RetinaNet
+pads its images to its one size, which they fill as far as they can if no side is given. Images
+are normalised by ImageNet's mean and deviation unless --normalize, or --mean and --std, say
+otherwise. The classes are the file's categories by ascending id, as they were in training.
 
   keras-dla evaluate retinanet.keras --annotations test.json --images images --by-class
-  keras-dla evaluate mask_rcnn.keras --annotations instances_val2017.json --images val2017 --masks
+  keras-dla evaluate mask_rcnn.keras --annotations instances_val2017.json --images val2017 --masks \
+      --shorter-side 800
 """
 
 
@@ -41,13 +42,13 @@ def add_parser(commands) -> None:
         "--shorter-side",
         type=int,
         metavar="PIXELS",
-        help=f"default: the detector's, else {SHORTER_SIDE}",
+        help="as in training; required unless the detector reads images of one size",
     )
     parser.add_argument(
         "--longer-side",
         type=int,
         metavar="PIXELS",
-        help=f"default: the detector's, else {LONGER_SIDE}",
+        help="as in training (default: five thirds of --shorter-side, if that is given)",
     )
     parser.add_argument("--by-class", action="store_true", help="print a line for every class")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
@@ -66,7 +67,8 @@ def run(arguments) -> None:
 
     model = load_network(arguments.file)
     dataset = _dataset(arguments, model, source)
-    tell(f"Running {model.name} on {len(source)} images ...")
+    height, width = dataset.padded_shape
+    tell(f"Running {model.name} on {len(source)} images, padded to {height} x {width} ...")
     figures = evaluate_coco(_Telling(model, len(dataset)), dataset, by_class=True)
     print(coco_table(figures))
     if arguments.by_class:
@@ -76,23 +78,21 @@ def run(arguments) -> None:
 
 
 def _dataset(arguments, model, source):
-    from keras_dla.data import DetectionDataset
+    from keras_dla.data import DetectionDataset, common_padded_shape
 
     if not hasattr(model, "data_format"):
         raise CommandError(f"{arguments.file} must be a detector, but is {model.name}.")
     if not any((arguments.normalize, arguments.mean, arguments.std)):
         arguments.normalize = "imagenet"
     mean, std = statistics(arguments, channels=3)
-    padded = getattr(model, "image_shape", None)
-    shorter, longer = arguments.shorter_side, arguments.longer_side
-    shorter = min(padded or (SHORTER_SIDE,)) if shorter is None else shorter
-    longer = max(padded or (LONGER_SIDE, shorter)) if longer is None else longer
+    image_shape = getattr(model, "image_shape", None)
+    sides = _sides(arguments, model, image_shape)
     return DetectionDataset(
         source,
         arguments.batch_size,
-        shorter_side=shorter,
-        longer_side=longer,
-        padded_shape=padded,
+        **sides,
+        # One shape: JAX compiles one program, and TensorFlow knows the size.
+        padded_shape=image_shape or common_padded_shape(source, **sides),
         flip=0,
         shuffle=False,
         mean=mean,
@@ -101,11 +101,31 @@ def _dataset(arguments, model, source):
     )
 
 
+def _sides(arguments, model, image_shape):
+    shorter, longer = arguments.shorter_side, arguments.longer_side
+    if shorter is not None:
+        default = shorter * 5 // 3  # MMDetection's 800 and 1333
+    elif image_shape is not None:
+        shorter, default = min(image_shape), max(image_shape)
+    else:
+        raise CommandError(
+            "`--shorter-side` must say to how many pixels images were resized in training, "
+            f"because {model.name} reads any size."
+        )
+    if image_shape is not None and shorter > max(image_shape):
+        raise CommandError(
+            f"`--shorter-side` must be at most {max(image_shape)}, because {model.name} reads "
+            f"images of {image_shape[0]} x {image_shape[1]}, but is {shorter}."
+        )
+    return {"shorter_side": shorter, "longer_side": default if longer is None else longer}
+
+
 class _Telling:
     """A detector that tells how far it is, ten times in all."""
 
     def __init__(self, model, batches):
         self.model, self.batches, self.done = model, batches, 0
+        self.classes = getattr(model, "classes", None)
 
     def predict_on_batch(self, x):
         detections = self.model.predict_on_batch(x)

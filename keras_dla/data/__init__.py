@@ -15,7 +15,7 @@ from keras_dla.data.blood_cells import (
 from keras_dla.data.cifar import cifar_dataset, cifar_steps_per_epoch
 from keras_dla.data.cifar_arrays import load_cifar_arrays
 from keras_dla.data.coco_source import CocoSource
-from keras_dla.data.detection_dataset import DetectionDataset
+from keras_dla.data.detection_dataset import DetectionDataset, common_padded_shape
 from keras_dla.data.imagenet import imagenet_classes, imagenet_dataset, imagenet_steps_per_epoch
 from keras_dla.data.in_memory import ArrayDataset
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -39,6 +39,7 @@ __all__ = [
     "TfdsSource",
     "cifar_dataset",
     "cifar_steps_per_epoch",
+    "common_padded_shape",
     "imagenet_classes",
     "imagenet_dataset",
     "imagenet_steps_per_epoch",

@@ -32,6 +32,7 @@ def read_coco(path: str | os.PathLike, masks: bool) -> dict:
         images = _check_images(content["images"])
         for number, annotation in enumerate(content["annotations"]):
             _check_annotation(number, annotation, category_ids, images, masks)
+        _check_boxes(content["annotations"], images)
     except ValueError as error:
         raise ValueError(
             f"`annotations` must be a file in COCO's format, but {str(path)!r} has {error}."
@@ -133,6 +134,29 @@ def _check_annotation(number, annotation, category_ids, images, masks):
             check_segmentation(annotation.get("segmentation"), image["height"], image["width"])
         except ValueError as error:
             raise ValueError(f"an annotation (number {number}) with {error}") from error
+
+
+def _check_boxes(annotations, images):
+    """Refuses corners where COCO has extents: the boxes would be too large without a word."""
+    corners = [
+        number
+        for number, annotation in enumerate(annotations)
+        if _is_corners(annotation["bbox"], images[annotation["image_id"]])
+    ]
+    if 2 * len(corners) > len(annotations):
+        raise ValueError(
+            f"boxes that look like [x1, y1, x2, y2] instead of [x, y, width, height]: so read, "
+            f"{len(corners)} of {len(annotations)} leave their image, and as corners they fit "
+            f"(number {corners[0]}: {annotations[corners[0]]['bbox']!r})"
+        )
+
+
+def _is_corners(box, image):
+    x, y, right, bottom = box
+    height, width = image["height"], image["width"]
+    # Boxes of honest files leave their image too, by a rounded pixel.
+    leaves = x + right > width + 1 or y + bottom > height + 1
+    return leaves and 0 <= x <= right <= width and 0 <= y <= bottom <= height
 
 
 def _is_number(value):

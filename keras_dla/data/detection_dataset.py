@@ -43,9 +43,10 @@ class DetectionDataset(keras.utils.PyDataset):
         shorter_side: int, the limit of a picture's shorter side.
         longer_side: int, the limit of a picture's longer side.
         padded_shape: pair of int (height, width), multiples of 32, to which every batch is
-            padded; a picture that would exceed it becomes smaller. `None` for the least such
-            shape that holds the batch, which is then different from batch to batch: JAX, and
-            TensorFlow with XLA, compile a program for each.
+            padded; a picture that would exceed it becomes smaller. `common_padded_shape` finds
+            the least that holds all. `None` for the least shape that holds the batch,
+            which is then different from batch to batch: JAX compiles a program for each, and
+            TensorFlow no longer knows the size, which `FasterRCNN` and `MaskRCNN` need.
         flip: float, the probability that a picture is mirrored. Set it to 0 for validation.
         shuffle: bool, whether every epoch has its own order. Set it to `False` for validation.
         seed: int, at least 0.
@@ -218,6 +219,44 @@ class DetectionDataset(keras.utils.PyDataset):
         return stacked
 
 
+def common_padded_shape(source, *others, shorter_side: int, longer_side: int) -> tuple[int, int]:
+    """The least padded shape that holds every picture of one or more sources.
+
+    With it as `padded_shape` of a `DetectionDataset`, all batches have one shape, and pictures are
+    as large as without it but for rounding. Upright and lying ones together need about a square.
+
+    Args:
+        source: sequence of examples, as for `DetectionDataset`. Its pictures are not read if
+            it has a method `info`, as `CocoSource` has.
+        *others: further ones.
+        shorter_side: int, the limit of a picture's shorter side, as for `DetectionDataset`.
+        longer_side: int, the limit of a picture's longer side.
+
+    Returns:
+        The height and width, multiples of 32.
+
+    Raises:
+        ValueError: If an argument is not as described above.
+
+    Example:
+    >>> from keras_dla.data import ShapesSource, common_padded_shape
+    >>> lying, upright = ShapesSource(2, image_size=(64, 96)), ShapesSource(2, image_size=(96, 64))
+    >>> common_padded_shape(lying, shorter_side=100, longer_side=166)
+    (128, 160)
+    >>> common_padded_shape(lying, upright, shorter_side=100, longer_side=166)
+    (160, 160)
+    """
+    check_count("shorter_side", shorter_side, minimum=1)
+    check_count("longer_side", longer_side, minimum=shorter_side)
+    shapes = set()
+    for each in (source, *others):
+        _check_source(each)
+        for picture in range(len(each)):
+            info = _info(each, picture)
+            shapes.add((info["height"], info["width"]))
+    return padded_shape_of(resized_shape(*shape, shorter_side, longer_side) for shape in shapes)
+
+
 class _Ahead:
     """Calls a function, and meanwhile in threads for the places that will be asked for next.
 
@@ -279,9 +318,10 @@ def _checked_shape(shape, shorter_side):
             "`padded_shape` must be a pair (height, width) of multiples of 32, or None. "
             f"Received: {shape!r}"
         )
-    if min(sides) < shorter_side:
+    # One side may be less: long pictures reach `longer_side` before `shorter_side`.
+    if max(sides) < shorter_side:
         raise ValueError(
-            f"`padded_shape` must be at least `shorter_side` in height and width, {shorter_side}. "
+            f"`padded_shape` must be at least `shorter_side` in height or width, {shorter_side}. "
             f"Received: {shape!r}"
         )
     return tuple(sides)

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from keras_dla.cli import main
+from keras_dla.detection import FasterRCNN
+from keras_dla.models import ResNet
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed.")
 image_module = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads pictures")
@@ -128,13 +130,48 @@ def test_errors(fails, folder, tmp_path, nonsense):
         "`--force` replaces it."
     )
     assert fails(*command(folder, "fly.keras")).startswith("there is no file ")
-    sentence = fails(*command(folder, "bright.keras", "--batch-size", "0"))
+    sentence = fails(*command(folder, "fixed.keras", "--batch-size", "0"))
     assert sentence.startswith("`batch_size` must be an integer of at least 1")
     wrong = command(folder, "bright.keras", "--annotations", folder / "nothing.json")
     assert "nothing.json" in fails(*wrong)
     wrong = command(folder, "bright.keras", "--images", folder / "fly")
     assert fails(*wrong).startswith("`images` must be the path of a folder")
     assert "damaged or no .keras file" in fails(*command(folder, nonsense("bad.keras")))
+
+
+def test_sides_that_must_be_told(fails, folder):
+    assert fails(*command(folder, "bright.keras")) == (
+        "`--shorter-side` must say to how many pixels images were resized in training, because "
+        "bright reads any size."
+    )
+    sentence = fails(*command(folder, "bright.keras", "--shorter-side", "0"))
+    assert sentence.startswith("`shorter_side` must be an integer of at least 1")
+    assert fails(*command(folder, "fixed.keras", "--shorter-side", "129")) == (
+        "`--shorter-side` must be at most 128, because fixed reads images of 64 x 128, but is 129."
+    )
+
+
+def test_pictures_of_two_shapes(capsys, tmp_path):
+    """TensorFlow forgets the size of images that change it, and JAX compiles anew."""
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
+    for index, (height, width) in enumerate([(32, 60), (60, 32)]):
+        name = f"{index}.png"
+        image_module.new("RGB", (width, height)).save(tmp_path / name)
+        content["images"].append({"id": index, "file_name": name, "height": height, "width": width})
+        box = {"image_id": index, "category_id": 1, "bbox": [2, 2, 20, 20]}
+        content["annotations"].append(box)
+    (tmp_path / "objects.json").write_text(json.dumps(content))
+    backbone = ResNet((1, 1), "dla_l", stem="imagenet", planes=(8, 8), include_top=False)
+    options = {"channels": 4, "head_units": 4, "proposals": 8, "max_detections": 4}
+    FasterRCNN(backbone, 1, **options, name="small").save(tmp_path / "small.keras")
+    capsys.readouterr()
+    files = ["--annotations", str(tmp_path / "objects.json"), "--images", str(tmp_path)]
+    sizes = ["--shorter-side", "48", "--batch-size", "1"]
+    assert main(["evaluate", str(tmp_path / "small.keras"), *files, *sizes]) == 0
+    printed = capsys.readouterr()
+    # 48 x 90 would exceed five thirds of 48.
+    assert "Running small on 2 images, padded to 96 x 96 ..." in printed.err.splitlines()
+    assert "boxes" in printed.out
 
 
 def test_a_network_that_is_no_detector(fails, folder, files):

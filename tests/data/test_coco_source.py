@@ -125,6 +125,30 @@ def test_a_file_that_is_not_coco_is_refused(tmp_path, path, value, message):
     assert str(annotations) in str(error.value)
 
 
+def boxes_content(*boxes):
+    """Boxes in the picture of 8 x 8."""
+    annotations = [{"image_id": 5, "category_id": 4, "bbox": list(box)} for box in boxes]
+    return content() | {"annotations": annotations}
+
+
+def test_corners_in_place_of_extents_are_refused(tmp_path):
+    annotations, images = write(tmp_path, boxes_content((1, 1, 3, 3), (4, 4, 8, 8), (2, 5, 6, 8)))
+    with pytest.raises(ValueError, match=r"2 of 3 leave their image.*number 1: \[4, 4, 8, 8\]\)"):
+        CocoSource(annotations, images)
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [(1, 1, 3, 3), (4, 4, 8, 8)],  # half of them
+        [(4, 4, 5, 5), (4.2, 0, 4.8, 8)],  # beyond the border by no more than a pixel
+        [(6, 6, 4, 4), (7, 1, 5, 4)],  # no corners
+    ],
+)
+def test_boxes_that_leave_their_image_may_be_extents(tmp_path, boxes):
+    assert len(CocoSource(*write(tmp_path, boxes_content(*boxes)))) == 3
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

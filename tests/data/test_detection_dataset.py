@@ -8,6 +8,7 @@ from keras_dla.data import (
     CocoSource,
     DetectionDataset,
     ShapesSource,
+    common_padded_shape,
 )
 from tests.data.coco_folder import content, write
 from tests.data.shared import shared_path
@@ -258,6 +259,30 @@ def test_pictures_of_different_size_share_a_batch(tmp_path):
     assert x["images"].shape == (3, 64, 96, 3)
 
 
+def test_long_pictures_fill_their_common_shape():
+    # As KITTI's 375 x 1242: the longer side ends before the shorter one is `shorter_side`.
+    source = ShapesSource(2, (50, 160), shape_sizes=(16, 32))
+    sides = {"shorter_side": 96, "longer_side": 160}
+    shape = common_padded_shape(source, **sides)
+    assert shape == (64, 160)
+    x, _ = plain(source, 2, padded_shape=shape, **sides)[0]
+    assert x["images"].shape == (2, 64, 160, 3)
+    assert x["sizes"].tolist() == [[50, 160]] * 2
+
+
+def test_the_common_shape_makes_no_picture_smaller(tmp_path):
+    source = CocoSource(*write(tmp_path))  # 16 x 20, 30 x 10 and 8 x 8
+    (tmp_path / "images" / "a.png").unlink()  # only their sizes are asked for
+    sides = {"shorter_side": 64, "longer_side": 100}
+    assert common_padded_shape(source, **sides) == (128, 96)
+    assert common_padded_shape(SOURCE, source, **sides) == (128, 96)
+    assert common_padded_shape([SOURCE[0]], **sides) == (64, 96)  # without `info`
+    with pytest.raises(ValueError, match="`longer_side` must be an integer of at least 64"):
+        common_padded_shape(source, shorter_side=64, longer_side=63)
+    with pytest.raises(ValueError, match="`source` must be a sequence of at least one"):
+        common_padded_shape(source, [], **sides)
+
+
 def test_a_source_of_ones_own_needs_examples_only():
     class Own:
         def __len__(self):
@@ -306,7 +331,7 @@ def test_blood_cells():
         ({"padded_shape": (64,)}, "`padded_shape` must be a pair"),
         ({"padded_shape": 64}, "`padded_shape` must be a pair"),
         ({"padded_shape": (64.0, 64.0)}, "`padded_shape` must be a pair"),
-        ({"padded_shape": (32, 128)}, "`padded_shape` must be at least `shorter_side` .*, 64"),
+        ({"padded_shape": (32, 32)}, "`padded_shape` must be at least `shorter_side` .*, 64"),
         ({"flip": 1.5}, "`flip` must be a probability, from 0 to 1. Received: 1.5"),
         ({"flip": "half"}, "`flip` must be a probability"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
