@@ -16,7 +16,7 @@ PAPER = [
     *(f"Figure {number}" for number in range(1, 5)),
     *(f"Table {number}" for number in range(1, 7)),
 ]
-ROOMS = ("analysis", "data", "interop", "layers", "models", "training")
+ROOMS = ("analysis", "data", "detection", "interop", "layers", "models", "training")
 FOLDERS = ("keras_dla", "tests", "examples", "benchmarks", "docs")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`")
 
