@@ -4,14 +4,23 @@
 
 The run's folder gets a log (`log.csv`), the best model (`best.keras`) and the state to
 go on from (`last.keras`): after Ctrl-C, a kill or a power cut, the same command with
-`--resume` goes on from the last state, to the same end.
+`--resume` goes on from the last state, to the same end. With `--devices 8` eight of them share
+every batch.
 """
 
 import argparse
 import math
 import sys
 
-from keras_dla.training import CIFAR, DivergenceError, Experiment, prepare_experiment
+from keras_dla.training import (
+    CIFAR,
+    DivergenceError,
+    Experiment,
+    is_main_process,
+    launch,
+    prepare_experiment,
+)
+from keras_dla.training.experiment_run import check_devices
 
 
 def parse_arguments(argv):
@@ -31,6 +40,10 @@ def parse_arguments(argv):
     add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
     add("--output", help="folder of the run; default runs/DATASET-MODEL-FORMULATION-SEED")
     add("--resume", action="store_true", help="go on with the run in the folder")
+    add("--devices", type=int, default=1, help="how many on each machine")
+    add("--hosts", nargs="+", default=[], metavar="HOST:PORT", help="all machines, in one order")
+    add("--host", type=int, default=0, help="which of them this is, from 0")
+    add("--sync-batch-norm", action="store_true", help="statistics over all devices' batches")
     return parser.parse_args(argv)
 
 
@@ -44,6 +57,7 @@ def experiment_of(args):
         batch_size=args.batch_size,
         steps_per_epoch=args.steps_per_epoch,
         precision=f"mixed_{args.mixed_precision}" if args.mixed_precision else "float32",
+        sync_batch_norm=args.sync_batch_norm,
         data=args.data,
     )
 
@@ -54,25 +68,36 @@ def prepare(args):
     return prepare_experiment(experiment, folder, args.data_dir, resume=args.resume)
 
 
-def main(argv=None):
-    args = parse_arguments(argv)
-    try:
-        run = prepare(args)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"train_cifar.py: {error}")
-    parameters = sum(math.prod(weight.shape) for weight in run.model.trainable_weights)
-    done = run.progress.epochs
-    print(f"{args.model}: {parameters:,} parameters; {done} epochs done; {run.folder}")
+def train(args):
+    """What every process of `launch()` does."""
+    run = prepare(args)
+    if is_main_process():
+        parameters = sum(math.prod(weight.shape) for weight in run.model.trainable_weights)
+        done = run.progress.epochs
+        print(f"{args.model}: {parameters:,} parameters; {done} epochs done; {run.folder}")
     try:
         result = run.train()
-    except DivergenceError as error:
-        sys.exit(f"train_cifar.py: {error}")
     except KeyboardInterrupt:
-        done = run.progress.epochs
-        sys.exit(f"\nStopped after {done} epochs; the same command with --resume goes on.")
+        raise KeyboardInterrupt(f" after {run.progress.epochs} epochs") from None
+    if is_main_process():
+        report(result)
+
+
+def report(result):
     best = result.best
     print(f"test accuracy {result.accuracy:.2%}", end="")
     print(f", best {best['val_accuracy']:.2%} after epoch {best['epoch']:.0f}")
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    try:
+        check_devices(experiment_of(args), args.devices, args.hosts)
+        launch(train, args.devices, (args,), args.hosts, args.host)
+    except KeyboardInterrupt as stop:
+        sys.exit(f"\nStopped{stop}; the same command with --resume goes on.")
+    except (DivergenceError, ValueError, OSError, ImportError) as error:
+        sys.exit(f"train_cifar.py: {error}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 DATA is where tensorflow-datasets has prepared imagenet2012 (tfds build imagenet2012); the message
 about a missing data set has the command. The run's folder gets a log (`log.csv`), the best model
 (`best.keras`) and the state to go on from (`last.keras`): after Ctrl-C, a kill or a power cut, the
-same command with `--resume` goes on from the last state, to the same end.
+same command with `--resume` goes on from the last state, to the same end. With `--devices 8` eight
+of them share every batch.
 """
 
 import argparse
@@ -21,13 +22,27 @@ from keras_dla.training import (
     IMAGENET,
     DivergenceError,
     EpochCheckpoint,
+    EventFiles,
     Progress,
     StopAtDivergence,
     compile_model,
     fit_rest,
+    is_main_process,
+    launch,
     load_last,
+    local_batches,
     open_run,
+    parallel_model,
+    synchronize_batch_norm,
 )
+from keras_dla.training.devices import check_batch_size
+from keras_dla.training.event_files import has_tensorboard
+from keras_dla.training.room import check_room, check_writable
+from keras_dla.training.runs import holds_run
+from keras_dla.training.versions import note_versions
+
+# Where the run's files lie, and which machines train it, does not make it another run.
+NO_SETTINGS = {"data_dir", "output", "resume", "devices", "hosts", "host"}
 
 
 def parse_arguments(argv):
@@ -48,6 +63,10 @@ def parse_arguments(argv):
     add("--mixed-precision", choices=("float16", "bfloat16"))
     add("--output", help="folder of the run; default runs/DATASET-MODEL-FORMULATION-SEED")
     add("--resume", action="store_true", help="go on with the run in the folder")
+    add("--devices", type=int, default=1, help="how many on each machine")
+    add("--hosts", nargs="+", default=[], metavar="HOST:PORT", help="all machines, in one order")
+    add("--host", type=int, default=0, help="which of them this is, from 0")
+    add("--sync-batch-norm", action="store_true", help="statistics over all devices' batches")
     args = parser.parse_args(argv)
     dataset = args.dataset.replace("/", "_")
     args.output = args.output or f"runs/{dataset}-{args.model}-{args.formulation}-{args.seed}"
@@ -55,8 +74,10 @@ def parse_arguments(argv):
 
 
 def settings(args):
-    """What makes this run this run; where its files lie does not."""
-    names = vars(args).keys() - {"data_dir", "output", "resume"}
+    """What makes this run this run."""
+    # Runs of earlier versions have no such entry.
+    left_out = NO_SETTINGS if args.sync_batch_norm else NO_SETTINGS | {"sync_batch_norm"}
+    names = vars(args).keys() - left_out
     return {"backend": keras.backend.backend(), **{name: vars(args)[name] for name in names}}
 
 
@@ -76,6 +97,8 @@ def new_model(args):
         formulation=args.formulation,
         classifier_activation=None,
     )
+    if args.sync_batch_norm:
+        synchronize_batch_norm(model)
     return compile_model(model, recipe, args.steps_per_epoch)
 
 
@@ -99,38 +122,71 @@ class Images:
         """Endless batches of one size, from number `first` on."""
         epoch, left_out = divmod(first, self.passes)
         train = imagenet_dataset(
-            "train", seed=self.seed, initial_epoch=epoch, drop_remainder=True, **self.common
+            "train",
+            seed=self.seed,
+            initial_epoch=epoch,
+            initial_step=left_out,
+            drop_remainder=True,
+            **self.common,
         )
-        return train.skip(left_out) if left_out else train
+        return local_batches(train)
+
+
+def check_validation(args):
+    """On JAX the last batch of the test, too, has to be divisible; the others then are."""
+    pictures = imagenet_steps_per_epoch("validation", 1, args.data_dir, args.dataset)
+    if keras.backend.backend() == "jax" and pictures % args.devices:
+        raise ValueError(
+            f"`devices` must divide the {pictures} pictures of the validation split on JAX, but "
+            f"is {args.devices}."
+        )
 
 
 def prepare(args):
     """Finds everything that could be wrong before the first step, and before it writes a file."""
+    check_writable(args.output)
+    check_validation(args)
     keras.utils.set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
     images = Images(args)
     if args.steps_per_epoch is None:
         args.steps_per_epoch = images.passes
+    holds_run(args.output, settings(args))
     model = new_model(args)
+    check_room(args.output, model)
     folder = open_run(args.output, settings(args), resume=args.resume)
     model, progress = load_last(folder) or (model, Progress())
-    return model, progress, images, folder
+    return parallel_model(model), progress, images, folder
 
 
-def train(args, model, progress, images, folder):
-    parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
-    print(f"{args.model}: {parameters:,} parameters; {progress.epochs} epochs done; {folder}")
-    saver = EpochCheckpoint(folder, progress, every_seconds=600)
-    fit_rest(
-        model,
-        images.train,
-        progress,
-        args.steps_per_epoch,
-        args.epochs,
-        validation_data=images.validation,
-        callbacks=[saver, StopAtDivergence(steps_done=progress.steps)],
-    )
+def train(args):
+    """What every process of `launch()` does."""
+    model, progress, images, folder = prepare(args)
+    callbacks = [
+        EpochCheckpoint(folder, progress, every_seconds=600),
+        StopAtDivergence(steps_done=progress.steps),
+    ]
+    if is_main_process():
+        parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+        print(f"{args.model}: {parameters:,} parameters; {progress.epochs} epochs done; {folder}")
+        note_versions(folder, progress.epochs)
+        callbacks += [EventFiles(folder, progress)] if has_tensorboard() else []
+    try:
+        fit_rest(
+            model,
+            images.train,
+            progress,
+            args.steps_per_epoch,
+            args.epochs,
+            validation_data=images.validation,
+            callbacks=callbacks,
+            verbose="auto" if is_main_process() else 0,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f" after {progress.epochs} epochs") from None
+    if is_main_process():
+        report(progress)
 
 
 def report(progress):
@@ -143,18 +199,12 @@ def report(progress):
 def main(argv=None):
     args = parse_arguments(argv)
     try:
-        model, progress, images, folder = prepare(args)
-    except (ValueError, OSError, ImportError) as error:
+        check_batch_size(args.batch_size, args.devices, args.hosts)
+        launch(train, args.devices, (args,), args.hosts, args.host)
+    except KeyboardInterrupt as stop:
+        sys.exit(f"\nStopped{stop}; the same command with --resume goes on.")
+    except (DivergenceError, ValueError, OSError, ImportError) as error:
         sys.exit(f"train_imagenet.py: {error}")
-    try:
-        train(args, model, progress, images, folder)
-    except KeyboardInterrupt:
-        sys.exit(
-            f"\nStopped after {progress.epochs} epochs; the same command with --resume goes on."
-        )
-    except (DivergenceError, OSError) as error:
-        sys.exit(f"train_imagenet.py: {error}")
-    report(progress)
 
 
 if __name__ == "__main__":

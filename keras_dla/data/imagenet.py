@@ -27,6 +27,7 @@ def imagenet_dataset(
     drop_remainder: bool = False,
     shuffle_buffer: int = 8192,
     data_format: str | None = None,
+    initial_step: int = 0,
 ):
     """ImageNet through tensorflow-datasets and KerasCV, as batches for `model.fit`.
 
@@ -62,6 +63,8 @@ def imagenet_dataset(
         shuffle_buffer: int, how many picture files are held in memory to shuffle them; ImageNet's
             are about 0.11 MB each.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+        initial_step: int, how many batches of the first epoch are left out. Their pictures are
+            read, but not decoded.
 
     Returns:
         A `tf.data.Dataset` of pairs `(images, labels)`: float32
@@ -87,6 +90,7 @@ def imagenet_dataset(
     seed = check_count("seed", seed, minimum=0)
     initial_epoch = check_count("initial_epoch", initial_epoch, minimum=0)
     shuffle_buffer = check_count("shuffle_buffer", shuffle_buffer, minimum=1)
+    initial_step = check_count("initial_step", initial_step, minimum=0)
     data_format = check_data_format(data_format)
     pictures = PreparedPictures("imagenet_dataset", name, data_dir)
     steps = count_batches(pictures.size(split), batch_size, drop_remainder)
@@ -110,11 +114,13 @@ def imagenet_dataset(
 
         seeds = _two_numbers(tf, tf.random.fold_in(ordering, epoch)) if shuffle else None
         records = pictures.records(split, seeds, shuffle_buffer).enumerate()
+        left_out = tf.where(tf.equal(epoch, initial_epoch), initial_step * batch_size, 0)
+        records = records.skip(tf.cast(left_out, "int64"))
         images = records.map(one, num_parallel_calls=tf.data.AUTOTUNE)
         return images.batch(batch_size, drop_remainder).map(finish, tf.data.AUTOTUNE)
 
     last_epoch = np.iinfo("int64").max if shuffle else initial_epoch + 1
-    cardinality = tf.data.INFINITE_CARDINALITY if shuffle else steps
+    cardinality = tf.data.INFINITE_CARDINALITY if shuffle else max(0, steps - initial_step)
     with tf.device("CPU"):
         epochs = tf.data.Dataset.range(initial_epoch, last_epoch)
         batches = epochs.flat_map(epoch_of_batches).prefetch(tf.data.AUTOTUNE)

@@ -17,6 +17,7 @@ from keras_dla.training.experiment_run import (
     prepare_experiment,
     run_experiment,
 )
+from keras_dla.training.experiment_seeds import run_seeds
 from keras_dla.training.fitting import fit_rest
 from keras_dla.training.metrics import TopKAccuracy
 from keras_dla.training.recipes import CIFAR, DETECTION, IMAGENET, Recipe, compile_model
@@ -59,6 +60,7 @@ __all__ = [
     "read_experiment",
     "read_result",
     "run_experiment",
+    "run_seeds",
     "synchronize_batch_norm",
     "train_seeds",
     "write_experiment",

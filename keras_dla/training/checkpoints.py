@@ -22,6 +22,12 @@ from keras import ops
 
 from keras_dla.files import replacing
 from keras_dla.layers.validation import check_positive_integer
+from keras_dla.training.devices import (
+    from_main_process,
+    is_main_process,
+    of_every_process,
+    process_number,
+)
 from keras_dla.training.divergence import DivergenceError, check_running_loss
 from keras_dla.training.logs import write_log
 from keras_dla.training.metric_state import get_metrics, set_metrics
@@ -64,11 +70,13 @@ class Progress:
             and `seconds`.
         generators: State of the random numbers outside the model.
         part: The `EpochPart` of the epoch that the state lies in, or `None` between epochs.
+        other_generators: `generators` of the processes of `launch()` but the main one.
     """
 
     history: list[dict] = dataclasses.field(default_factory=list)
     generators: list[str] = dataclasses.field(default_factory=list)
     part: EpochPart | None = None
+    other_generators: list[list[str]] = dataclasses.field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -122,6 +130,8 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     A loss that is not finite ends the run with an error before anything is saved, so the
     last good state stays. So does a disk that is full.
+
+    In `launch()` every process needs one, since all keep up with the progress; the main one writes.
 
     Args:
         folder: Folder of the run, as `open_run()` makes it.
@@ -184,7 +194,8 @@ class EpochCheckpoint(keras.callbacks.Callback):
         if self.progress.part is not None:
             return  # the other files were brought up to date before the epoch began
         if not self.progress.epochs:
-            self._check_no_run()
+            if is_main_process():  # for the others, it may have begun to write
+                self._check_no_run()
             return
         self._check_monitor(self.progress.history[-1])
         self._write_others()
@@ -211,7 +222,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         """
         if batch == 0:
             self._first_step = self.progress.steps
-            set_generators(self.progress.generators)
+            set_generators(self._own_generators())
             if self.progress.part is not None:
                 set_metrics(self.model, self.progress.part.metrics)
         elif self._is_due(batch):
@@ -222,14 +233,17 @@ class EpochCheckpoint(keras.callbacks.Callback):
         row = self._row(epoch, logs or {})
         self._check_monitor(row)
         self._check_loss(row)
-        self._save(Progress([*self.progress.history, row], get_generators()))
+        self._save([*self.progress.history, row])
         self._write_others()
 
     def _is_due(self, batch):
         if self.every_steps and (self._first_step + batch) % self.every_steps == 0:
             return True
+        if self.every_seconds is None:
+            return False
         waited = time.perf_counter() - self._saved_at
-        return self.every_seconds is not None and waited >= self.every_seconds
+        # Every process has its part in a state, and another idea of the time.
+        return bool(from_main_process(int(waited >= self.every_seconds)))
 
     def _save_part(self, batch):
         if self.params["steps"] is None:
@@ -243,9 +257,18 @@ class EpochCheckpoint(keras.callbacks.Callback):
             seconds=self._seconds(),
             metrics=get_metrics(self.model),
         )
-        self._save(Progress(self.progress.history, get_generators(), part))
+        self._save(self.progress.history, part)
 
-    def _save(self, progress: Progress):
+    def _save(self, history: list[dict], part: EpochPart | None = None):
+        generators, *others = of_every_process(get_generators())
+        progress = Progress(history, generators, part, others)
+        if is_main_process():
+            self._write(progress)
+        for field in dataclasses.fields(Progress):
+            setattr(self.progress, field.name, getattr(progress, field.name))
+        self._saved_at = time.perf_counter()
+
+    def _write(self, progress: Progress):
         try:
             with replacing(self.folder / LAST) as path:
                 self.model.save(path)
@@ -255,13 +278,17 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 f"{self.folder / LAST} cannot be written ({error.strerror or error}); the state "
                 f"before stays, {_place(self.progress)}."
             ) from error
-        for field in dataclasses.fields(Progress):
-            setattr(self.progress, field.name, getattr(progress, field.name))
-        self._saved_at = time.perf_counter()
 
     def _write_others(self):
-        self._keep_best()
-        write_log(self.folder / LOG, self.progress.history)
+        if is_main_process():
+            self._keep_best()
+            write_log(self.folder / LOG, self.progress.history)
+
+    def _own_generators(self):
+        """Empty for a process that the run did not have before: it keeps its own numbers."""
+        every = [self.progress.generators, *self.progress.other_generators]
+        number = process_number()
+        return every[number] if number < len(every) else []
 
     def _check_place(self, epoch):
         if epoch != self.progress.epochs:
@@ -353,7 +380,10 @@ def _add_record(path: Path, model: keras.Model, progress: Progress) -> None:
 def _progress_of(record: dict) -> Progress:
     part = record.get("part")  # runs of earlier versions have none
     return Progress(
-        record["history"], record["generators"], None if part is None else EpochPart(**part)
+        record["history"],
+        record["generators"],
+        None if part is None else EpochPart(**part),
+        record.get("other_generators", []),
     )
 
 

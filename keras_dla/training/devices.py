@@ -68,8 +68,9 @@ def parallel_model(model: keras.Model) -> keras.Model:
     """Makes a compiled model's `fit()` work on the devices of `launch()`.
 
     On PyTorch its training step then averages gradients and logs over all processes, and each
-    process drops paths of its own. On JAX and TensorFlow, where the model was made inside
-    `launch()`, and outside of `launch()` there is nothing to do.
+    process drops paths of its own. On PyTorch and TensorFlow it averages a BN's moving statistics,
+    so that all devices test with the same. On JAX, where the model was made inside `launch()`, and
+    outside of `launch()` there is nothing to do.
 
     Args:
         model: A compiled and built model.
@@ -123,17 +124,19 @@ def synchronize_batch_norm(model: keras.Model) -> keras.Model:
     return synchronize(model)
 
 
-def local_batches(dataset: keras.utils.PyDataset) -> keras.utils.PyDataset:
+def local_batches(dataset):
     """Returns what this process of `launch()` feeds to `fit()` of global batches.
 
     Args:
-        dataset: Batches of the whole size, the same in every process, such as an
-            `ArrayDataset` with the same seed. Every batch must be divisible by the number of
-            all devices, the last one of an epoch too.
+        dataset: Batches of the whole size, the same in every process: a
+            `keras.utils.PyDataset` such as an `ArrayDataset` with the same seed, or a
+            `tf.data.Dataset`. Every batch must be divisible by the number of all devices, the
+            last one of an epoch too.
 
     Returns:
-        A data set with this process's part of each batch; outside of `launch()`, and with one
-        device, `dataset` itself.
+        A data set of the same kind with this process's part of each batch; outside of `launch()`,
+        and with one device, `dataset` itself. On TensorFlow, whose strategies divide the batches
+        of a `tf.data.Dataset` themselves, it keeps them whole.
 
     Raises:
         ValueError: When a batch is read that cannot be divided.
@@ -146,15 +149,48 @@ def local_batches(dataset: keras.utils.PyDataset) -> keras.utils.PyDataset:
     >>> local_batches(dataset) is dataset
     True
     """
-    from keras_dla.training.divided_batches import LocalBatches
+    from keras_dla.training.divided_batches import Place, local_part
 
-    part, parts, devices = engine().place()
-    return dataset if devices == 1 else LocalBatches(dataset, part, parts, devices)
+    place = Place(*engine().place())
+    return dataset if place.devices == 1 else local_part(dataset, place)
 
 
 def is_main_process() -> bool:
     """Returns whether this process of `launch()` is the one that writes files."""
     return engine().is_main_process()
+
+
+def device_count() -> int:
+    """Returns the number of all devices of `launch()`; 1 outside of it."""
+    return engine().place()[2]
+
+
+def check_batch_size(batch_size: int, devices: int, hosts: Sequence[str] = ()) -> None:
+    """Raises `ValueError` unless the devices of `launch()` can have equal parts of a batch."""
+    check_positive_integer("devices", devices)
+    every = devices * max(1, len(hosts))
+    if batch_size % every:
+        raise ValueError(
+            f"`batch_size` must be divisible by the {every} devices, but is {batch_size}."
+        )
+
+
+def process_number() -> int:
+    """Returns which of the processes of `launch()` this is; the main one is 0."""
+    return engine().place()[0]
+
+
+def from_main_process(number: int) -> int:
+    """Returns the number that the main process calls this with, in every process.
+
+    All processes have to call it, at the same step.
+    """
+    return engine().from_main_process(number)
+
+
+def of_every_process(values: list) -> list[list]:
+    """Returns what each process calls this with, by process; all have to, at the same step."""
+    return engine().of_every_process(values)
 
 
 def engine():
@@ -163,6 +199,21 @@ def engine():
     if backend not in ("jax", "tensorflow", "torch"):
         raise ValueError(f"The backend must be tensorflow, jax or torch, but is {backend}.")
     return importlib.import_module(f"keras_dla.training.devices_{backend}")
+
+
+def moving_statistics(model: keras.Model) -> list[keras.Variable]:
+    """Returns what moves with the images that a device sees, such as the means of a BN.
+
+    PyTorch and TensorFlow let it differ from device to device; the average over all of them, taken
+    after every step, is what every device tests with and the run's folder keeps.
+    """
+    return [
+        variable
+        for layer in model._flatten_layers()
+        if layer.trainable
+        for variable in layer._non_trainable_variables
+        if "float" in variable.dtype
+    ]
 
 
 def check_available(devices: int, available: int, hint: str = "") -> None:

@@ -2,6 +2,8 @@
 
 import jax
 import keras
+import numpy as np
+from jax.experimental import multihost_utils
 
 from keras_dla.training.devices import check_available
 
@@ -41,6 +43,19 @@ def place():
 def is_main_process():
     """See `keras_dla.training.devices.is_main_process`."""
     return jax.process_index() == 0
+
+
+def from_main_process(number):
+    """See `keras_dla.training.devices.from_main_process`."""
+    # Without others it would still wait for the device.
+    if jax.process_count() == 1:
+        return number
+    return int(multihost_utils.broadcast_one_to_all(np.array(number)))
+
+
+def of_every_process(values):
+    """What processes hold of their own is PyTorch's random numbers alone."""
+    return [values]
 
 
 def _first_of_every_process(devices):

@@ -7,7 +7,7 @@ import os
 import keras
 import tensorflow as tf
 
-from keras_dla.training.devices import check_available
+from keras_dla.training.devices import check_available, moving_statistics
 
 
 def launch(function, devices, arguments, hosts, host):
@@ -21,16 +21,36 @@ def launch(function, devices, arguments, hosts, host):
 
 
 def parallel_model(model):
-    """The model is parallel by the strategy that it was made under.
+    """The model is parallel by the strategy that it was made under, but for a BN's statistics.
 
     Keras stumbles over several machines (its issue 20585): it reads the parts of the first batch
     as if they were one tensor, and averages a step's logs along an axis that they lack.
     """
+    if place()[2] > 1:
+        step, statistics = model.train_step, moving_statistics(model)
+        model.train_step = functools.partial(_with_average, step, statistics)
     if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         model._maybe_symbolic_build = functools.partial(_build_from_own_part, model)
         for name in ("train_step", "test_step"):
             setattr(model, name, functools.partial(_with_axis, getattr(model, name)))
     return model
+
+
+def _with_average(step, statistics, data):
+    logs = step(data)
+    if statistics:
+        variables = [variable.value for variable in statistics]
+        own = [tf.convert_to_tensor(variable) for variable in variables]
+        average = functools.partial(_average, variables)
+        tf.distribute.get_replica_context().merge_call(average, args=(own,))
+    return logs
+
+
+def _average(variables, strategy, own):
+    pairs = list(zip(own, variables, strict=True))
+    means = strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.MEAN, pairs)
+    for variable, mean in zip(variables, means, strict=True):
+        strategy.extended.update(variable, lambda copy, value: copy.assign(value), args=(mean,))
 
 
 def _with_axis(step, data):
@@ -58,6 +78,24 @@ def is_main_process():
     """See `keras_dla.training.devices.is_main_process`."""
     resolver = tf.distribute.get_strategy().cluster_resolver
     return resolver is None or not resolver.task_id
+
+
+def from_main_process(number):
+    """See `keras_dla.training.devices.from_main_process`."""
+    strategy = tf.distribute.get_strategy()
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return number
+
+    def own():
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return tf.where(tf.equal(replica, 0), tf.constant(number, "int64"), 0)
+
+    return int(strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(own), axis=None))
+
+
+def of_every_process(values):
+    """What processes hold of their own is PyTorch's random numbers alone."""
+    return [values]
 
 
 def _first_devices(devices):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import pickle
 import tempfile
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import keras
 import torch
 from torch import distributed
 
-from keras_dla.training.devices import check_available
+from keras_dla.training.devices import check_available, moving_statistics
 
 # Far apart, since each draw of random numbers moves the seed on by one.
 SEEDS_APART = 1_000_003
+ERROR = "error"
+SECONDS_TO_STOP = 10.0
 
 
 def launch(function, devices, arguments, hosts, host):
@@ -22,31 +25,54 @@ def launch(function, devices, arguments, hosts, host):
     with tempfile.TemporaryDirectory() as folder:
         meeting = f"tcp://{hosts[0]}" if hosts else (Path(folder) / "meeting").as_uri()
         world = devices * max(1, len(hosts))
-        torch.multiprocessing.spawn(
-            _process, (host * devices, world, meeting, function, arguments), devices
-        )
+        _spawn((folder, host * devices, world, meeting, function, arguments), devices)
 
 
-def _process(number, first, world, meeting, function, arguments):
+def _spawn(arguments, devices):
+    """Waits for the processes; their first error is raised here as what it was there."""
+    context = torch.multiprocessing.spawn(_process, arguments, devices, join=False)
+    try:
+        while not context.join():
+            pass
+    except torch.multiprocessing.ProcessRaisedException as error:
+        raise _first_error(Path(arguments[0])) or error from error
+    finally:
+        # Ctrl-C reaches them too, and each may have something to say about it.
+        for process in context.processes:
+            process.join(SECONDS_TO_STOP)
+            process.kill()
+
+
+def _process(number, folder, first, world, meeting, function, arguments):
     """What each of the processes does; `number` counts those of this machine."""
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(number)
-    distributed.init_process_group(
-        "nccl" if cuda else "gloo", meeting, rank=first + number, world_size=world
-    )
+    backends = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    distributed.init_process_group(backends, meeting, rank=first + number, world_size=world)
     try:
         with keras.device(f"gpu:{number}") if cuda else contextlib.nullcontext():
             function(*arguments)
+    except Exception as error:
+        with contextlib.suppress(Exception):  # one that cannot be pickled stays a traceback
+            (Path(folder) / f"{ERROR}{number}").write_bytes(pickle.dumps(error))
+        raise
     finally:
         distributed.destroy_process_group()
+
+
+def _first_error(folder):
+    """What failed first; that a process is gone is then an error in the others."""
+    paths = sorted(folder.glob(f"{ERROR}*"), key=lambda path: path.stat().st_mtime_ns)
+    return pickle.loads(paths[0].read_bytes()) if paths else None
 
 
 def parallel_model(model):
     """See `keras_dla.training.devices.parallel_model`."""
     if place()[2] > 1:
         parallel = torch.nn.parallel.DistributedDataParallel(model)
-        model.train_step = functools.partial(_train_step, model, parallel)
+        statistics = [variable.value for variable in moving_statistics(model)]
+        model.train_step = functools.partial(_train_step, model, parallel, statistics)
         _draw_other_numbers(model, distributed.get_rank())
     return model
 
@@ -63,10 +89,28 @@ def is_main_process():
     return place()[0] == 0
 
 
-def _train_step(model, parallel, data):
+def from_main_process(number):
+    """See `keras_dla.training.devices.from_main_process`."""
+    if not distributed.is_initialized():
+        return number
+    shared = torch.tensor(number)  # on the CPU, so that nobody waits for a graphics card
+    distributed.broadcast(shared, 0)
+    return int(shared)
+
+
+def of_every_process(values):
+    """See `keras_dla.training.devices.of_every_process`."""
+    gathered = [values] * place()[1]
+    if distributed.is_initialized():
+        distributed.all_gather_object(gathered, values)
+    return gathered
+
+
+def _train_step(model, parallel, statistics, data):
     """Keras's step, with the forward pass through PyTorch's wrapper, which Keras does not know.
 
-    The metrics see the whole batch, so that they are the same in every process.
+    The metrics see the whole batch, so that they are the same in every process; and so are the
+    moving statistics of a BN, which Keras keeps where the wrapper does not look for them.
     """
     x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
     predictions = parallel(x, training=True)
@@ -76,6 +120,7 @@ def _train_step(model, parallel, data):
     weights = model.trainable_weights
     with torch.no_grad():
         model.optimizer.apply([weight.value.grad for weight in weights], weights)
+        _average(statistics)
         _track_loss(model, _of_all(loss.reshape(1)).mean(), len(keras.tree.flatten(x)[0]))
         whole = (
             None if part is None else keras.tree.map_structure(_of_all, part)
@@ -87,6 +132,15 @@ def _train_step(model, parallel, data):
 def _track_loss(model, loss, size):
     tracker = next(metric for metric in model.metrics if metric.name == "loss")
     tracker.update_state(loss, sample_weight=size)
+
+
+def _average(tensors):
+    if tensors:
+        mean = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(mean)
+        parts = (mean / distributed.get_world_size()).split([tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
 
 
 def _of_all(part):

@@ -1,7 +1,51 @@
 """The part of every batch that one process trains on."""
 
+import dataclasses
+
 import keras
-import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a process stands among all devices.
+
+    Args:
+        part: Integer, which part of a batch this process takes.
+        parts: Integer, how many parts there are.
+        devices: Integer, by which every batch must be divisible.
+    """
+
+    part: int
+    parts: int
+    devices: int
+
+    def part_of(self, array):
+        """Returns this process's part of an array or tensor, wherever that lies."""
+        size = self._size(array.shape[0])
+        return array[self.part * size : (self.part + 1) * size]
+
+    def part_of_graph(self, tf, tensor):
+        """The same in a graph of TensorFlow, whose batches may have a size of their own each."""
+        if tensor.shape[0] is not None:
+            return self.part_of(tensor)
+        entries = tf.shape(tensor)[0]
+        check = tf.debugging.assert_equal(
+            entries % self.devices, 0, self._sentence("another number")
+        )
+        with tf.control_dependencies([check]):
+            size = entries // self.parts
+        return tensor[self.part * size : (self.part + 1) * size]
+
+    def _size(self, entries):
+        if entries % self.devices:
+            raise ValueError(self._sentence(entries))
+        return entries // self.parts
+
+    def _sentence(self, found):
+        return (
+            f"Every batch must be divisible by the {self.devices} devices, but one has {found} "
+            "entries: choose another `batch_size`, or `drop_remainder=True`."
+        )
 
 
 class LocalBatches(keras.utils.PyDataset):
@@ -9,15 +53,13 @@ class LocalBatches(keras.utils.PyDataset):
 
     Args:
         dataset: A `keras.utils.PyDataset` of global batches, equal in every process.
-        part: Integer, which part this process takes.
-        parts: Integer, how many parts there are.
-        devices: Integer, by which every batch must be divisible.
+        place: The process's `Place`.
     """
 
-    def __init__(self, dataset: keras.utils.PyDataset, part: int, parts: int, devices: int):
+    def __init__(self, dataset: keras.utils.PyDataset, place: Place):
         super().__init__()
         self.dataset = dataset
-        self.part, self.parts, self.devices = part, parts, devices
+        self.place = place
 
     @property
     def num_batches(self):
@@ -26,7 +68,7 @@ class LocalBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         """Returns this process's part of batch `index`; `ValueError` if it cannot be divided."""
-        return keras.tree.map_structure(self._part, self.dataset[index])
+        return keras.tree.map_structure(self.place.part_of, self.dataset[index])
 
     def on_epoch_begin(self):
         """Passed on to the data set."""
@@ -36,12 +78,24 @@ class LocalBatches(keras.utils.PyDataset):
         """Passed on to the data set."""
         self.dataset.on_epoch_end()
 
-    def _part(self, array):
-        array = np.asarray(array)
-        if len(array) % self.devices:
-            raise ValueError(
-                f"Every batch must be divisible by the {self.devices} devices, but one has "
-                f"{len(array)} entries: choose another `batch_size`, or `drop_remainder=True`."
-            )
-        size = len(array) // self.parts
-        return array[self.part * size : (self.part + 1) * size]
+
+def local_part(dataset, place: Place):
+    """Cuts one process's part out of the batches of a `PyDataset` or a `tf.data.Dataset`."""
+    if isinstance(dataset, keras.utils.PyDataset):
+        return LocalBatches(dataset, place)
+    import tensorflow as tf  # which made the data set
+
+    if keras.backend.backend() == "tensorflow":
+        return _for_strategies(tf, dataset)
+
+    def cut(*batch):
+        return keras.tree.map_structure(lambda part: place.part_of_graph(tf, part), batch)
+
+    return dataset.map(cut)
+
+
+def _for_strategies(tf, dataset):
+    """TensorFlow's strategies divide the batches; left to themselves, at times the files."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)

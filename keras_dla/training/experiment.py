@@ -15,7 +15,7 @@ from keras_dla.training.recipes import CIFAR, Recipe
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
-SOURCES = ("memory", "tfds")
+SOURCES = ("memory", "device", "tfds")
 LAST_SEED = 2**32 - 1
 LARGEST_FILE = 1_000_000  # bytes
 
@@ -38,14 +38,19 @@ class Experiment:
         learning_rate: Positive float, the rate before the first milestone.
         momentum: Float, at least 0 and less than 1.
         weight_decay: Float that is not negative, the L2 penalty.
+        attention_weight_decay: The same for the weights of block attentions and layer
+            interactions; `None` for `weight_decay`.
         drop_path: Float, at least 0 and less than 1.
         milestones: Epochs (from 0) at whose start the rate drops to a tenth; `None` for the
             paper's 100 and 150 of 180, moved in proportion.
         precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`.
+        sync_batch_norm: Boolean, whether BN takes its statistics over the batches of all
+            devices; for one device it is the same.
         steps_per_epoch: Integer, for a trial with fewer steps than a pass over the images takes;
             `None` for the whole pass.
-        data: `"memory"` (arrays) or `"tfds"` (tensorflow-datasets and tf.data); `None` for what
-            suits the backend.
+        data: `"memory"` (arrays), `"device"` (the same on the accelerator, which crops and flips
+            there; for JAX and PyTorch) or `"tfds"` (tensorflow-datasets and tf.data); `None` for
+            `"tfds"` with TensorFlow and `"memory"` otherwise.
         backend: Keras's backend that the run belongs to; `None` for the present one.
 
     Raises:
@@ -70,9 +75,11 @@ class Experiment:
     learning_rate: float = CIFAR.learning_rate
     momentum: float = CIFAR.momentum
     weight_decay: float = CIFAR.weight_decay
+    attention_weight_decay: float | None = None
     drop_path: float = CIFAR.drop_path
     milestones: tuple[int, ...] | None = None
     precision: str = "float32"
+    sync_batch_norm: bool = False
     steps_per_epoch: int | None = None
     data: str | None = None
     backend: str | None = None
@@ -88,6 +95,12 @@ class Experiment:
             _check_text(name, getattr(self, name), or_none=True)
         for name in ("learning_rate", "momentum", "weight_decay", "drop_path"):
             _check_number(name, getattr(self, name))
+        if self.attention_weight_decay is not None:
+            _check_number("attention_weight_decay", self.attention_weight_decay)
+        if not isinstance(self.sync_batch_norm, bool):
+            raise ValueError(
+                f"`sync_batch_norm` must be True or False, but is {self.sync_batch_norm!r}."
+            )
         _check_seed(self.seed)
         check_positive_integer("epochs", self.epochs)
         check_positive_integer("batch_size", self.batch_size)
@@ -113,8 +126,9 @@ class Experiment:
     def recipe(self) -> Recipe:
         """The `Recipe` of the run."""
         scaled = CIFAR.scaled(self.epochs)
-        names = ("batch_size", "learning_rate", "momentum", "weight_decay", "drop_path")
-        changed = {name: getattr(self, name) for name in names}
+        names = ("batch_size", "learning_rate", "momentum", "drop_path")
+        decays = ("weight_decay", "attention_weight_decay")
+        changed = {name: getattr(self, name) for name in (*names, *decays)}
         if self.milestones is not None:
             changed["milestones"] = self.milestones
         return dataclasses.replace(scaled, **changed)
@@ -123,13 +137,18 @@ class Experiment:
         """Returns the same experiment with everything spelled out.
 
         Raises:
-            ValueError: If it belongs to another backend than the present one.
+            ValueError: If it belongs to another backend than the present one, or its data does.
         """
         present = keras.backend.backend()
         if self.backend not in (None, present):
             raise ValueError(
                 f"`backend` must be {present!r}, which Keras runs on here, but is "
                 f"{self.backend!r}: set KERAS_BACKEND={self.backend}."
+            )
+        if (self.data, present) == ("device", "tensorflow"):
+            raise ValueError(
+                "`data` must be 'tfds' or 'memory' with TensorFlow, which would copy the batches "
+                "to the host and back, but is 'device'."
             )
         return dataclasses.replace(
             self,
@@ -222,5 +241,6 @@ def _check_seed(seed):
 
 
 def _check_sequence(name, value):
-    if not isinstance(value, (list, tuple)):
+    whole = isinstance(value, (list, tuple)) and all(isinstance(entry, int) for entry in value)
+    if not whole:
         raise ValueError(f"`{name}` must be a list of integers, but is {value!r}.")

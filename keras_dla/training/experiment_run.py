@@ -8,8 +8,17 @@ from pathlib import Path
 
 import keras
 
+from keras_dla.data import cifar_steps_per_epoch
 from keras_dla.models import get_model
 from keras_dla.training.checkpoints import EpochCheckpoint, Progress, load_last
+from keras_dla.training.devices import (
+    check_batch_size,
+    device_count,
+    is_main_process,
+    local_batches,
+    parallel_model,
+    synchronize_batch_norm,
+)
 from keras_dla.training.divergence import StopAtDivergence
 from keras_dla.training.event_files import EventFiles, has_tensorboard
 from keras_dla.training.experiment import Experiment
@@ -49,7 +58,7 @@ class ExperimentRun:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: int | str = "auto",
     ) -> Result:
-        """Trains to the end.
+        """Trains to the end, in `launch()` on its devices.
 
         Args:
             checkpoint_steps: Integer, steps from one state inside an epoch to the next, or
@@ -72,20 +81,27 @@ class ExperimentRun:
             every_seconds=checkpoint_seconds,
         )
         watch = StopAtDivergence(steps_done=self.progress.steps)
-        events = [EventFiles(self.folder, self.progress)] if has_tensorboard() else []
-        note_versions(self.folder, self.progress.epochs)
-        with _precision(self.experiment):
+        with precision_of(self.experiment):
             fit_rest(
                 self.model,
-                self.data.train,
+                lambda first: local_batches(self.data.train(first)),
                 self.progress,
                 self.experiment.steps_per_epoch,
                 self.experiment.epochs,
                 validation_data=self.data.test,
-                callbacks=[saver, watch, *events, *callbacks],
-                verbose=verbose,
+                callbacks=[saver, watch, *self._records(), *callbacks],
+                verbose=verbose if is_main_process() else 0,
             )
-        return read_result(self.folder)
+        # Not from the folder, in which the main process may not have written the last row yet.
+        history = [{name: float(x) for name, x in row.items()} for row in self.progress.history]
+        return Result(self.experiment, history)
+
+    def _records(self):
+        """What the main process alone writes."""
+        if not is_main_process():
+            return []
+        note_versions(self.folder, self.progress.epochs)
+        return [EventFiles(self.folder, self.progress)] if has_tensorboard() else []
 
 
 def prepare_experiment(
@@ -96,7 +112,8 @@ def prepare_experiment(
 ) -> ExperimentRun:
     """Finds everything that could be wrong with a run, before its first step.
 
-    The folder is made when nothing was found. Keras's random seed is set.
+    The folder is made when nothing was found. Keras's random seed is set. In `launch()`, every
+    process prepares the same experiment.
 
     Args:
         experiment: An `Experiment`.
@@ -109,24 +126,43 @@ def prepare_experiment(
         An `ExperimentRun`.
 
     Raises:
-        ValueError: If there is no such network, the folder holds another experiment, or its
-            last state is damaged.
+        ValueError: If there is no such network, the folder holds another experiment, its last
+            state is damaged, or the devices of `launch()` cannot have equal parts of the batches.
         FileExistsError: If the folder holds a run and `resume` is false, or other files.
         OSError: If the folder cannot be written to, or the disk has no room for the checkpoints.
         ImportError: If a package that the data needs is not installed.
     """
     experiment = experiment.resolved()
     settings = settings_of(experiment)
+    check_devices(experiment, device_count())
     holds_run(folder, settings)
     check_writable(folder)
     keras.utils.set_random_seed(experiment.seed)
-    with _precision(experiment):
-        model = _new_model(experiment)
+    with precision_of(experiment):
+        model = new_model(experiment)
         check_room(folder, model)
         data = open_data(experiment, data_dir)
         folder = open_run(folder, settings, resume=resume)
         model, progress = load_last(folder) or (model, Progress())
-    return ExperimentRun(experiment, model, progress, data, folder)
+    return ExperimentRun(experiment, parallel_model(model), progress, data, folder)
+
+
+def check_devices(experiment: Experiment, devices: int, hosts: Sequence[str] = ()) -> None:
+    """Raises `ValueError` unless all batches can be divided among the devices of `launch()`.
+
+    Args:
+        experiment: An `Experiment`.
+        devices: Integer, the devices of each machine.
+        hosts: The machines, or empty for one.
+    """
+    check_batch_size(experiment.batch_size, devices, hosts)
+    every = devices * max(1, len(hosts))
+    images = cifar_steps_per_epoch("train", batch_size=1)
+    if images % every:  # then the last batch of a pass is not divisible
+        raise ValueError(
+            f"`devices` must divide the {images} training images, whose last batch is divided "
+            f"like the others, but there are {every}."
+        )
 
 
 def run_experiment(
@@ -171,7 +207,8 @@ def run_experiment(
     return prepare_experiment(experiment, folder, data_dir, resume).train(**kwargs)
 
 
-def _new_model(experiment):
+def new_model(experiment):
+    """Returns the experiment's network, new and compiled."""
     channels_last = keras.config.image_data_format() == "channels_last"
     unit = {} if experiment.unit is None else {"unit": experiment.unit}
     model = get_model(
@@ -183,11 +220,13 @@ def _new_model(experiment):
         classifier_activation=None,
         **unit,
     )
+    if experiment.sync_batch_norm:
+        synchronize_batch_norm(model)
     return compile_model(model, experiment.recipe, experiment.steps_per_epoch)
 
 
 @contextlib.contextmanager
-def _precision(experiment):
+def precision_of(experiment):
     """Keras's dtype policy, which a saved model wants again when it is loaded."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(experiment.precision)

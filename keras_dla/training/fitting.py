@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 
 from keras_dla.training.checkpoints import Progress
+from keras_dla.training.devices import from_main_process
 from keras_dla.training.metric_state import build_metrics
 
 
@@ -26,7 +27,11 @@ def fit_rest(
         steps_per_epoch: Integer, steps of a whole epoch.
         epochs: Integer, epochs of the whole run.
         **kwargs: Further arguments of `model.fit()`: `callbacks`, with the run's
-            `EpochCheckpoint` among them, `validation_data`, `verbose`.
+            `EpochCheckpoint` among them (in every process of `launch()`), `validation_data`,
+            `verbose`.
+
+    Raises:
+        ValueError: If the processes of `launch()` do not go on from the same state.
 
     Example:
     >>> import keras, numpy as np, tempfile
@@ -44,22 +49,28 @@ def fit_rest(
     (3, 0)
     >>> folder.cleanup()
     """
+    done, part = progress.epochs, progress.part
+    _check_same_place(done * steps_per_epoch + progress.steps)
 
-    def rest():
-        return batches(progress.epochs * steps_per_epoch + progress.steps)
-
-    def fit(steps, until):
+    def fit(data, steps, until):
         model.fit(
-            rest(),
-            steps_per_epoch=steps,
-            initial_epoch=progress.epochs,
-            epochs=until,
-            shuffle=False,
-            **kwargs,
+            data, steps_per_epoch=steps, initial_epoch=done, epochs=until, shuffle=False, **kwargs
         )
 
-    if progress.part is not None:
-        build_metrics(model, rest())
-        fit(progress.part.left, until=progress.epochs + 1)
+    if part is not None:
+        rest = batches(done * steps_per_epoch + part.steps)
+        build_metrics(model, rest)
+        fit(rest, part.left, until=done + 1)
+        done += 1
     # Also with nothing left to do: the callbacks then bring the run's other files up to date.
-    fit(steps_per_epoch, until=epochs)
+    fit(batches(done * steps_per_epoch), steps_per_epoch, until=epochs)
+
+
+def _check_same_place(steps: int) -> None:
+    """Otherwise the processes would wait for each other for ever, or mix two states."""
+    expected = from_main_process(steps)
+    if steps != expected:
+        raise ValueError(
+            f"The run's folder must be the same for every process, but one has {steps} steps in "
+            f"it where the main process has {expected}."
+        )

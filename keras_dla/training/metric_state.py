@@ -22,10 +22,15 @@ def build_metrics(model: keras.Model, batches) -> None:
     `fit()` would make them too, but with TensorFlow not before the first step.
 
     Args:
-        model: A compiled model with one output.
-        batches: Training data: a `keras.utils.PyDataset` or something to iterate over.
+        model: A compiled model.
+        batches: Training data: a `keras.utils.PyDataset`, a `tf.data.Dataset` or something else
+            to iterate over.
     """
-    is_sequence = isinstance(batches, keras.utils.PyDataset)
-    images, labels = batches[0] if is_sequence else next(iter(batches))
-    predictions = ops.zeros((len(labels), *model.output_shape[1:]))
-    model.compute_metrics(images, ops.convert_to_tensor(labels), predictions)
+    model._symbolic_build(data_batch=_example(batches))
+
+
+def _example(batches):
+    """A batch, or what stands for it where a batch costs a start of the whole pipeline."""
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches[0]
+    return batches.element_spec if hasattr(batches, "element_spec") else next(iter(batches))

@@ -21,12 +21,14 @@ def set_counters(model: keras.Model, values: list[list[int]]) -> None:
 
 
 def get_generators() -> list[str]:
-    """Returns the state of PyTorch's generators as JSON values; none for other backends."""
+    """Returns the state of this process's PyTorch generators as JSON; none for other backends."""
     if keras.backend.backend() != "torch":
         return []
     import torch
 
-    states = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+    # Not those of all cards, each of which would then hold memory for this process.
+    card = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+    states = [torch.get_rng_state(), *card]
     return [state.numpy().tobytes().hex() for state in states]
 
 
@@ -38,8 +40,8 @@ def set_generators(values: list[str]) -> None:
 
     cpu, *cards = (torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8) for text in values)
     torch.set_rng_state(cpu)
-    if len(cards) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(cards)
+    if cards and torch.cuda.is_available():
+        torch.cuda.set_rng_state(cards[0])  # runs of earlier versions have all cards' states
 
 
 def _counters(model):

@@ -83,8 +83,14 @@ def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
 
 
 def settings_of(experiment: Experiment) -> dict:
-    """What makes this run this run: the experiment, with everything spelled out."""
-    return dataclasses.asdict(experiment.resolved())
+    """What makes this run this run: the experiment, with everything spelled out.
+
+    Without `sync_batch_norm` that is what it was before there was such a thing.
+    """
+    settings = dataclasses.asdict(experiment.resolved())
+    if not experiment.sync_batch_norm:
+        del settings["sync_batch_norm"]
+    return settings
 
 
 def _read_log(path: Path) -> list[dict]:

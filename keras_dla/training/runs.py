@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 from keras_dla.files import PARTIAL, replacing
+from keras_dla.training.devices import is_main_process
+from keras_dla.training.run_lock import LOCK, lock_folder
 
 SETTINGS = "settings.json"
 
@@ -14,6 +16,11 @@ def open_run(folder: str | os.PathLike, settings: dict, resume: bool = False) ->
 
     The settings are kept in `settings.json`. Call this before any costly work, so that
     a mistyped folder is refused at once and nothing in it is touched.
+
+    The folder then belongs to this process until it ends, so that a command that is started
+    twice does not write everything twice; a killed process holds nothing back. Of the processes of
+    `launch()` the main one opens the folder, the others get its path unseen: call this in
+    `launch()`, not before it.
 
     Args:
         folder: Path of the run's folder; it is made if need be.
@@ -29,6 +36,7 @@ def open_run(folder: str | os.PathLike, settings: dict, resume: bool = False) ->
         FileExistsError: If the folder holds a run and `resume` is false, or holds files
             that are not a run's.
         ValueError: If the folder holds a run with other settings.
+        BlockingIOError: If another process has opened the folder and still runs.
 
     Example:
     >>> import tempfile
@@ -40,10 +48,16 @@ def open_run(folder: str | os.PathLike, settings: dict, resume: bool = False) ->
     >>> parent.cleanup()
     """
     folder = Path(folder)
-    if not holds_run(folder, settings):
-        _start(folder, settings)
-    elif not resume:
+    if not is_main_process():
+        return folder
+    text = json.dumps(settings, indent=2) + "\n"
+    if holds_run(folder, settings) and not resume:
         raise FileExistsError(f"{folder} already holds a run: resume it, or name another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock_folder(folder)
+    if not holds_run(folder, settings):  # again: another process may have come before the lock
+        with replacing(folder / SETTINGS) as path:
+            path.write_text(text, encoding="utf-8")
     return folder
 
 
@@ -70,25 +84,22 @@ def _is_unused(folder: Path) -> bool:
         return True
     if not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, where a run needs a folder.")
-    return all(entry.name.startswith(PARTIAL) for entry in folder.iterdir())
-
-
-def _start(folder: Path, settings: dict) -> None:
-    text = json.dumps(settings, indent=2) + "\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / SETTINGS) as path:
-        path.write_text(text, encoding="utf-8")
+    # What a process that was killed at its start has left.
+    return all(e.name == LOCK or e.name.startswith(PARTIAL) for e in folder.iterdir())
 
 
 def _stored_settings(folder: Path) -> dict:
     try:
-        return json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        stored = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileExistsError(
             f"{folder} has files in it that are not a run's: name an empty or a new folder."
         ) from None
     except ValueError as error:
         raise ValueError(f"{folder / SETTINGS} is damaged: {error}.") from error
+    if not isinstance(stored, dict):
+        raise ValueError(f"{folder / SETTINGS} is damaged: it holds a {type(stored).__name__}.")
+    return stored
 
 
 def _as_stored(settings: dict) -> dict:

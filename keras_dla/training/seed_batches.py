@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
+from keras import ops
 
 
 def batches_of(data: Iterable, steps: int | None = None) -> Iterator:
-    """Yields the batches of an epoch as NumPy arrays.
+    """Yields the batches of an epoch, on the device where they are, else as NumPy arrays.
 
     Args:
         data: A `keras.utils.PyDataset`, `tf.data.Dataset` or other iterable of batches.
@@ -16,7 +17,11 @@ def batches_of(data: Iterable, steps: int | None = None) -> Iterator:
     """
     batches = _entries(data) if isinstance(data, keras.utils.PyDataset) else data
     for batch in itertools.islice(batches, steps):
-        yield keras.tree.map_structure(np.asarray, tuple(batch))
+        yield keras.tree.map_structure(_array, tuple(batch))
+
+
+def _array(part):
+    return part if ops.is_tensor(part) else np.asarray(part)
 
 
 def _entries(dataset):
@@ -39,12 +44,16 @@ def stacked_batches(datasets: list[Iterable], steps: int | None = None) -> Itera
     number = 0
     for batches in itertools.zip_longest(*(batches_of(data, steps) for data in datasets)):
         _check_equal(batches, number)
-        yield keras.tree.map_structure(lambda *arrays: np.stack(arrays), *batches)
+        yield keras.tree.map_structure(_stacked, *batches)
         number += 1
     if steps is not None and number < steps:
         raise ValueError(
             f"`data` must have the {steps} batches of `steps_per_epoch`, but has {number}."
         )
+
+
+def _stacked(*arrays):
+    return ops.stack(arrays) if ops.is_tensor(arrays[0]) else np.stack(arrays)
 
 
 def _check_equal(batches, number):

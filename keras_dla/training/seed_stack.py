@@ -1,10 +1,13 @@
 """The state of equal models with one more axis in front, and JAX's steps of all at once."""
 
 import functools
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
 from keras import ops
+
+STEPS_BETWEEN_LOOKS = 50
 
 
 class SeedStack:
@@ -29,23 +32,32 @@ class SeedStack:
         self.state = _stacked([_state_of(model) for model in models])
         self._initial_metrics = None
 
-    def train(self, batches) -> list[dict]:
+    def train(
+        self, batches: Iterable, look: Callable[[int, list[dict]], None] | None = None
+    ) -> list[dict]:
         """Takes one step a batch.
 
         Args:
             batches: Iterable of batches whose arrays are `[models, batch, ...]`.
+            look: Function that gets the number of steps done and their logs, one dictionary a
+                model, now and then and after the last step.
 
         Returns:
             The logs of the last step, one dictionary a model.
         """
-        logs, metrics = None, None
-        for batch in batches:
+        logs, metrics, steps = None, None, 0
+        for steps, batch in enumerate(batches, start=1):
             if metrics is None:
                 metrics = self._new_metrics(_first(batch))
             self._wait_for(logs)
             logs, (*state, metrics) = self._train_step((*self.state, metrics), batch)
             self.state = tuple(state)
-        return self._by_model(logs)
+            if look is not None and steps % STEPS_BETWEEN_LOOKS == 0:
+                look(steps, self._by_model(logs))
+        logs = self._by_model(logs)
+        if look is not None:
+            look(steps, logs)
+        return logs
 
     def test(self, batches) -> list[dict]:
         """Tests every model on the same batches.

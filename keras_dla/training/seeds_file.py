@@ -26,19 +26,18 @@ def save_seeds(path: Path, arrays: list[np.ndarray], record: dict) -> None:
         np.savez(partial, **named, **{RECORD: np.array(json.dumps(record))})
 
 
-def load_seeds(path: Path, like: list[np.ndarray], expected: dict) -> tuple[list, dict]:
+def load_seeds(path: Path, like: list[np.ndarray]) -> tuple[list, dict]:
     """Reads what `save_seeds()` wrote. Nothing in the file is executed.
 
     Args:
         path: File to read.
         like: The state of newly made seeds, whose shapes and types the file must have.
-        expected: Entries that the file's record must have.
 
     Returns:
         The arrays and the record.
 
     Raises:
-        ValueError: If the file is damaged or belongs to other seeds or another network.
+        ValueError: If the file is damaged or belongs to another network.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -46,9 +45,6 @@ def load_seeds(path: Path, like: list[np.ndarray], expected: dict) -> tuple[list
             data = [archive[f"array_{n}"] for n in range(len(record["layout"]))]
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} cannot be read, it may be damaged ({error}).") from error
-    for name, value in expected.items():
-        if record.get(name) != value:
-            raise ValueError(f"{path} must have {name} {value}, but has {record.get(name)}.")
     if record["layout"] != _layout(like):
         raise ValueError(f"{path} must hold the state of this network, but holds another's.")
     arrays = [

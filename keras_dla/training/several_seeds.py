@@ -1,17 +1,21 @@
 """Several seeds of one network in one program: the five runs of the paper as one, on JAX."""
 
 import dataclasses
+import functools
 import math
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import keras
 
 from keras_dla.files import replacing
 from keras_dla.layers.validation import check_positive_integer
+from keras_dla.training.compiled_settings import compiled_settings
+from keras_dla.training.divergence import DivergenceError
 from keras_dla.training.logs import write_log
+from keras_dla.training.room import check_writable
+from keras_dla.training.runs import open_run
 from keras_dla.training.seed_batches import batches_of, stacked_batches
 from keras_dla.training.seed_stack import SeedStack
 from keras_dla.training.seeds_file import load_seeds, save_seeds
@@ -44,6 +48,7 @@ def train_seeds(
     validation_data: Iterable | None = None,
     folder: str | os.PathLike | None = None,
     on_epoch: Callable[[list[dict]], None] | None = None,
+    settings: dict | None = None,
 ) -> list[SeedRun]:
     """Trains one network from several seeds at once, with the JAX backend.
 
@@ -53,8 +58,10 @@ def train_seeds(
     `keras.utils.set_random_seed(seed)`, `make_model()` and `fit()` would alone.
 
     With a `folder`, the state of all seeds is kept in it after every epoch, in one file that is
-    replaced in one step, and the same call goes on from there. The folder gets a table
-    (`seed-0.csv`) and at the end a model file (`seed-0.keras`) for every seed.
+    replaced in one step, and the same call goes on from there, or on to more epochs. The folder
+    gets a table (`seed-0.csv`) and at the end a model file (`seed-0.keras`) for every seed. Its
+    `settings.json` has the seeds, the optimizer, the loss and what `settings` adds: a call that
+    differs in one of them is refused.
 
     Args:
         make_model: Function without arguments that returns a new compiled model.
@@ -69,15 +76,19 @@ def train_seeds(
         folder: Folder to keep the state in and to go on from, or `None`.
         on_epoch: Function that gets the newest entries of the histories, one a seed, after
             every epoch; for instance to print them.
+        settings: What else defines the runs and cannot be seen here, to be compared when they go
+            on: a dictionary of JSON values, such as the names of the network and the data set.
 
     Returns:
         A `SeedRun` a seed, in the order of `seeds`.
 
     Raises:
         ValueError: If an argument is not as described above, the models are not compiled or
-            not alike, or the folder holds other seeds or another network.
-        RuntimeError: If the backend is not JAX, or a loss is not finite; the folder then keeps
-            the state of the epoch before.
+            not alike, or the folder holds other seeds, another recipe or another network.
+        OSError: If the folder cannot be written to, holds other files, or another process uses it.
+        RuntimeError: If the backend is not JAX.
+        DivergenceError: If a loss is not finite; the folder then keeps the state of the epoch
+            before.
 
     Example:
     >>> import keras
@@ -101,15 +112,21 @@ def train_seeds(
     if steps_per_epoch is not None:
         check_positive_integer("steps_per_epoch", steps_per_epoch)
     _check_batches("validation_data", validation_data)
+    if folder is not None:
+        check_writable(folder)
     runs = [SeedRun(seed, _new_model(make_model, seed), []) for seed in seeds]
     stack = SeedStack([run.model for run in runs])
-    path = None if folder is None else _opened(folder) / STATE
+    path = None
+    if folder is not None:
+        common = {"seeds": seeds, "steps_per_epoch": steps_per_epoch, **(settings or {})}
+        common |= compiled_settings(runs[0].model)
+        path = open_run(folder, common, resume=True) / STATE
     if path is not None and path.exists():
         _go_on(path, stack, runs)
     for epoch in range(len(runs[0].history), epochs):
         batches = stacked_batches([data(seed, epoch) for seed in seeds], steps_per_epoch)
-        rows = _epoch(stack, epoch, batches, validation_data)
-        _check_losses(seeds, rows)
+        look = functools.partial(_check_losses, seeds, epoch)
+        rows = _epoch(stack, epoch, batches, validation_data, look)
         for run, row in zip(runs, rows, strict=True):
             run.history.append(row)
         if path is not None:
@@ -185,17 +202,11 @@ def _new_model(make_model, seed):
     return make_model()
 
 
-def _opened(folder):
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _epoch(stack, epoch, batches, validation_data):
+def _epoch(stack, epoch, batches, validation_data, look):
     """Trains and tests for an epoch; returns its row of every seed's history."""
     start = time.perf_counter()
     rate = stack.learning_rate()
-    logs = stack.train(batches)
+    logs = stack.train(batches, look)
     tested = [{} for _ in logs]
     if validation_data is not None:
         tested = stack.test(batches_of(validation_data))
@@ -212,24 +223,22 @@ def _epoch(stack, epoch, batches, validation_data):
     ]
 
 
-def _check_losses(seeds, rows):
-    for seed, row in zip(seeds, rows, strict=True):
-        if not math.isfinite(row["loss"]):
-            raise RuntimeError(
-                f"The loss of seed {seed} in epoch {row['epoch']} is {row['loss']}, so training "
-                f"stops here."
+def _check_losses(seeds, epoch, step, logs):
+    for seed, log in zip(seeds, logs, strict=True):
+        if not math.isfinite(log["loss"]):
+            raise DivergenceError(
+                f"The loss of seed {seed} is {log['loss']} at step {step} of epoch {epoch + 1}, so "
+                "training stops here."
             )
 
 
 def _keep(path, stack, runs):
-    record = {"seeds": [run.seed for run in runs], "history": [run.history for run in runs]}
-    save_seeds(path, stack.arrays(), record)
+    save_seeds(path, stack.arrays(), {"history": [run.history for run in runs]})
     _write_logs(path.parent, runs)
 
 
 def _go_on(path, stack, runs):
-    expected = {"seeds": [run.seed for run in runs]}
-    arrays, record = load_seeds(path, stack.arrays(), expected)
+    arrays, record = load_seeds(path, stack.arrays())
     stack.set_arrays(arrays)
     for run, history in zip(runs, record["history"], strict=True):
         run.history.extend(history)

@@ -3,6 +3,10 @@
 import csv
 import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -33,11 +37,16 @@ def tiny_model(name, classes, input_shape, drop_path, formulation, classifier_ac
     return keras.Sequential([keras.Input(input_shape), *layers])
 
 
-@pytest.fixture
-def script(monkeypatch):
+def load_script():
     spec = importlib.util.spec_from_file_location("train_cifar", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def script(monkeypatch):
+    module = load_script()
     monkeypatch.setattr(experiment_data, "load_cifar_arrays", arrays)
     original = experiment_run.get_model
     monkeypatch.setattr(
@@ -72,7 +81,7 @@ def test_a_network_of_the_paper_trains(script, tmp_path, capsys):
 def test_leaves_the_files_of_a_run(script, tmp_path):
     run(script, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    names.discard("tensorboard")  # where that is installed
+    names -= {"tensorboard", "run.lock"}  # where there are such
     assert names == {"settings.json", "versions.json", "log.csv", "last.keras", "best.keras"}
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert settings["model"] == "tiny"
@@ -124,6 +133,7 @@ def test_a_run_is_not_overwritten(script, tmp_path):
         (("--steps-per-epoch", "0"), "`steps_per_epoch` must be an integer of at least 1"),
         (("--seed", "-1"), "`seed` must be an integer from 0 to 4294967295, but is -1"),
         (("--data", "tfds", "--data-dir", "missing"), "missing"),
+        (("--devices", "3"), "`batch_size` must be divisible by the 3 devices, but is 8"),
     ],
 )
 def test_bad_input_is_one_sentence_and_writes_nothing(script, tmp_path, arguments, sentence):
@@ -148,22 +158,73 @@ def test_mixed_precision_is_that_of_the_model(script, tmp_path):
     assert model.layers[-1].variable_dtype == "float32"
 
 
-@pytest.mark.parametrize(
-    ("first", "epoch", "left_out"), [(0, 0, 0), (391, 1, 0), (390, 0, 390), (800, 2, 18)]
-)
-def test_tf_data_starts_where_the_run_stopped(script, monkeypatch, first, epoch, left_out):
-    class Recorded:
-        def __init__(self, *_, initial_epoch=0, **__):
-            self.start = [initial_epoch, 0]
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the others read arrays")
+@pytest.mark.skipif(os.name != "posix", reason="a kill that cannot be caught is POSIX's")
+def test_killed_on_tf_data_and_gone_on_with_is_the_same_bit_for_bit(script, tmp_path, monkeypatch):
+    pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("keras_cv")
+    # An epoch of 3 steps ends within a pass of 2 batches; ImageNet's test has whole passes.
+    data, options = tmp_path / "data", ("--epochs", "2", "--dataset", "cifar10")
+    prepare_cifar(data, *arrays("cifar10"))
+    options = (*options, "--data", "tfds", "--data-dir", str(data))
+    whole = run(script, tmp_path / "whole", *options)
+    code = "from tests.examples.test_train_cifar import kill; import sys; kill(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, tmp_path / "run", *options]
+    killed = subprocess.run(command, cwd=SCRIPT.parents[1], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
+    _, progress = load_last(tmp_path / "run")
+    assert (progress.epochs, progress.steps) == (1, 2)
+    assert run(script, tmp_path / "run", *options, "--resume") == whole
+    states = [load_last(tmp_path / name)[0].get_weights() for name in ("run", "whole")]
+    for array, expected in zip(*states, strict=True):
+        np.testing.assert_array_equal(array, expected)
 
-        def skip(self, count):
-            self.start[1] = count
-            return self
 
-    monkeypatch.setattr(experiment_data, "cifar_dataset", Recorded)
-    experiment = script.experiment_of(script.parse_arguments(["--data", "tfds"]))
-    data = experiment_data.TensorFlowData(experiment.resolved())
-    assert data.train(first).start == [epoch, left_out]
+def prepare_cifar(folder, *splits):
+    tf, tfds = (importlib.import_module(name) for name in ("tensorflow", "tensorflow_datasets"))
+    images, labels = (
+        tfds.features.Image(shape=(32, 32, 3)),
+        tfds.features.ClassLabel(num_classes=10),
+    )
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="cifar10",
+        version="3.0.2",
+        features=tfds.features.FeaturesDict({"image": images, "label": labels}),
+        split_datasets={
+            name: tf.data.Dataset.from_tensor_slices(
+                dict(zip(("image", "label"), split, strict=True))
+            )
+            for name, split in zip(("train", "test"), splits, strict=True)
+        },
+        data_dir=folder,
+        disable_shuffling=True,
+    )
+
+
+def kill(folder, *options):
+    """What the test above starts: a run that is killed before the third step of epoch 2."""
+
+    class Killed(experiment_run.EpochCheckpoint):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **{**options, "every_steps": 1})
+
+        def on_train_batch_begin(self, batch, logs=None):
+            super().on_train_batch_begin(batch, logs)
+            if (self.progress.epochs, batch) == (1, 2):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    experiment_run.EpochCheckpoint = Killed
+    experiment_run.get_model = tiny_model
+    run(load_script(), Path(folder), *options)
+
+
+def test_a_full_disk_is_one_sentence(script, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(experiment_run.EpochCheckpoint, "on_epoch_end", fail)
+    with pytest.raises(SystemExit, match=r"^train_cifar\.py: .*No space left on device$"):
+        run(script, tmp_path / "run")
 
 
 def test_the_defaults_are_the_papers(script):

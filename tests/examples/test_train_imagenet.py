@@ -3,6 +3,8 @@
 import csv
 import importlib.util
 import json
+import shutil
+from collections import namedtuple
 from pathlib import Path
 
 import keras
@@ -69,6 +71,9 @@ def test_a_network_of_the_paper_trains(script, data, tmp_path, capsys):
     assert f"validation accuracy {float(row['val_accuracy']):.2%}, best" in printed
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
     assert (settings["model"], settings["steps_per_epoch"]) == ("resnet_50", 2)
+    assert not settings.keys() & {"devices", "hosts", "host", "sync_batch_norm"}
+    names = {path.name for path in (tmp_path / "run").iterdir()} - {"tensorboard", "run.lock"}
+    assert names == {"settings.json", "versions.json", "log.csv", "last.keras", "best.keras"}
 
 
 TINY = ("--model", "tiny", "--epochs", "3")
@@ -112,6 +117,7 @@ def test_mixed_precision_is_that_of_the_model(script, data, tmp_path, precision)
         (("--model", "dla_x_50"), "`name` must be one of"),
         (("--epochs", "0"), "`epochs` must be an integer of at least 1, but is 0"),
         (("--batch-size", "0"), "`batch_size` must be an integer of at least 1"),
+        (("--devices", "3"), "`batch_size` must be divisible by the 3 devices, but is 2"),
         (("--batch-size", "7"), "`batch_size` must be at most the number of images"),
         (("--image-size", "0"), "`image_size` must be an integer of at least 1"),
         (("--steps-per-epoch", "0"), "`steps_per_epoch` must be an integer of at least 1"),
@@ -124,6 +130,25 @@ def test_bad_input_is_one_sentence_and_writes_nothing(script, data, tmp_path, ar
     with pytest.raises(SystemExit, match=f"train_imagenet.py: .*{sentence}"):
         run(script, data, tmp_path / "run", *arguments)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_starts_only_where_it_can_end(script, data, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(SystemExit, match=r"run cannot be written to \(Not a directory\)"):
+        run(script, data, tmp_path / "file" / "run", *TINY)
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(2e9, 2e9, 10))
+    with pytest.raises(SystemExit, match=r"run needs [\d.]+ MB for checkpoints, but its disk has"):
+        run(script, data, tmp_path / "run", *TINY)
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_that_are_left_out_are_not_decoded(script, data):
+    """The first batches are those that the rest of the epoch does not have."""
+    images = script.Images(script.parse_arguments([*ARGUMENTS, "--data-dir", str(data)]))
+    whole, rest = (list(images.train(first).take(4)) for first in (0, 2))
+    for batch, expected in zip(rest, whole[2:], strict=False):
+        np.testing.assert_array_equal(batch[0], expected[0])
 
 
 def test_the_defaults_are_the_papers(script):

@@ -1,6 +1,6 @@
-"""Trains two tiny networks on the devices it is told; a script that the tests start.
+"""Trains tiny networks on the devices it is told; a script that the tests start.
 
-    python -m tests.training.parallel FOLDER DEVICES [HOST ADDRESS ADDRESS]
+    python -m tests.training.parallel train|resume FOLDER DEVICES [HOST ADDRESS ADDRESS]
 
 Every process writes its weights, and the main one its losses.
 """
@@ -17,12 +17,20 @@ from keras_dla.models import ResNet
 from keras_dla.training import (
     SGD,
     EndlessBatches,
+    EpochCheckpoint,
+    Progress,
+    fit_rest,
     is_main_process,
     launch,
+    load_last,
     local_batches,
+    open_run,
     parallel_model,
     synchronize_batch_norm,
 )
+from keras_dla.training.devices import from_main_process, process_number
+from tests.training import tiny
+from tests.training.experiments import Act
 
 BATCH, STEPS = 8, 3
 
@@ -80,6 +88,50 @@ def train(folder):
         np.savez(Path(folder) / f"{make.__name__}-{kind}.npz", np.array(values), *weights)
 
 
+class StopError(Exception):
+    pass
+
+
+def stop():
+    raise StopError
+
+
+def resume(folder):
+    """A run in one go, and one that stops inside an epoch and goes on, each process at its step."""
+    whole, stopped = Path(folder) / "whole", Path(folder) / "stopped"
+    run_tiny(whole)
+    try:
+        run_tiny(stopped, Act(1, 2, stop))
+    except StopError:
+        from_main_process(0)  # which has written the last state by then
+    model = run_tiny(stopped)
+    statistics = [
+        keras.ops.convert_to_numpy(variable)
+        for variable in model.non_trainable_variables
+        if variable.name.startswith("moving")
+    ]
+    np.savez(Path(folder) / f"statistics-{process_number()}.npz", *statistics)
+    from_main_process(0)  # the first that fails ends the others
+    stop()
+
+
+def run_tiny(folder, *callbacks):
+    """Has a BN that is not synchronised, and random numbers with a seed and without."""
+    open_run(folder, {}, resume=True)
+    model, progress = load_last(folder) or (tiny.new_model(epochs=2), Progress())
+    fit_rest(
+        parallel_model(model),
+        lambda first: local_batches(tiny.Batches(first)),
+        progress,
+        steps_per_epoch=tiny.BATCHES,
+        epochs=2,
+        validation_data=tiny.VALIDATION,
+        callbacks=[EpochCheckpoint(folder, progress, every_steps=1, every_seconds=60), *callbacks],
+        verbose=0,
+    )
+    return model
+
+
 def divide_cpu():
     """Makes two virtual devices of the CPU; TensorFlow asks for them before it does anything."""
     import tensorflow as tf
@@ -88,10 +140,13 @@ def divide_cpu():
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
 
 
-def main(folder, devices, host=0, *hosts):
+def main(job, folder, devices, host=0, *hosts):
     if keras.backend.backend() == "tensorflow":
         divide_cpu()
-    launch(train, int(devices), (folder,), hosts, int(host))
+    try:
+        launch({"train": train, "resume": resume}[job], int(devices), (folder,), hosts, int(host))
+    except StopError:
+        print("stopped")
 
 
 if __name__ == "__main__":

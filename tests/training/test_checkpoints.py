@@ -63,7 +63,7 @@ def whole(tmp_path_factory):
 
 def test_a_whole_run_leaves_these_files(whole):
     names = {path.name for path in whole.iterdir()}
-    assert names == {"settings.json", "last.keras", "best.keras", "log.csv"}
+    assert names == {"settings.json", "run.lock", "last.keras", "best.keras", "log.csv"}
 
 
 def test_log_has_a_row_an_epoch(whole):

@@ -10,27 +10,31 @@ import keras
 import numpy as np
 import pytest
 
+from keras_dla.data import DeviceArrayDataset
 from keras_dla.layers import BatchNormalization
 from keras_dla.training import (
     is_main_process,
     launch,
+    load_last,
     local_batches,
     parallel_model,
     synchronize_batch_norm,
 )
-from keras_dla.training.divided_batches import LocalBatches
+from keras_dla.training.divided_batches import LocalBatches, Place, local_part
 from tests.training.parallel import batches
+from tests.training.test_checkpoints import assert_same_run
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = ("dla_network", "network_without_bn")
 BACKEND = keras.backend.backend()
+INDIVISIBLE = "divisible by the 3 devices, but one has"
 
 
-def start(folder, devices, *others):
+def start(folder, devices, *others, job="train"):
     folder.mkdir(exist_ok=True)
     flags = [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2"]
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.parallel", folder, str(devices), *others],
+        [sys.executable, "-m", "tests.training.parallel", job, folder, str(devices), *others],
         cwd=ROOT,
         env=os.environ | {"XLA_FLAGS": " ".join(flags)},
         stdout=subprocess.PIPE,
@@ -40,10 +44,12 @@ def start(folder, devices, *others):
 
 
 def wait_for(processes):
+    """Returns what the last one printed."""
     try:
         for process in processes:
-            output, _ = process.communicate(timeout=300)
+            output, _ = process.communicate(timeout=1200)  # on a machine that is busy
             assert process.returncode == 0, output[-3000:]
+        return output
     finally:
         for process in processes:
             process.kill()
@@ -92,6 +98,20 @@ def test_two_machines(one, tmp_path):
     assert_equal_runs(tmp_path, one, processes=2)
 
 
+def test_a_run_goes_on_bit_for_bit(tmp_path):
+    """The random numbers of each process included, and the statistics of a BN of their own."""
+    printed = wait_for([start(tmp_path, 2, job="resume")])
+    assert printed.endswith("stopped\n")  # an error in a process is that error where it began
+    assert load_last(tmp_path / "stopped")[1].epochs == 2
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+    first, *others = (arrays(path) for path in sorted(tmp_path.glob("statistics-*.npz")))
+    assert len(first) == 2
+    assert len(others) == (BACKEND == "torch")
+    for other in others:
+        for found, expected in zip(other, first, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_one_device_needs_no_engine():
     called = []
     launch(lambda *arguments: called.append(arguments), arguments=(1, 2))
@@ -130,12 +150,41 @@ def test_a_model_must_be_compiled():
 
 def test_a_process_takes_its_part_of_every_batch():
     dataset = batches()
-    parts = [LocalBatches(dataset, part, parts=2, devices=4)[1] for part in (0, 1)]
-    for whole, first, second in zip(dataset[1], *parts, strict=True):
-        assert len(first) == len(second) == len(whole) / 2
-        np.testing.assert_array_equal(np.concatenate([first, second]), whole)
-    with pytest.raises(ValueError, match="divisible by the 3 devices, but one has 8 entries"):
-        LocalBatches(dataset, 0, parts=3, devices=3)[0]
+    parts = [LocalBatches(dataset, Place(part, parts=2, devices=4))[1] for part in (0, 1)]
+    assert_halves(parts, dataset[1])
+    with pytest.raises(ValueError, match=f"{INDIVISIBLE} 8 entries"):
+        LocalBatches(dataset, Place(0, parts=3, devices=3))[0]
+
+
+def test_tensors_on_the_device_stay_there():
+    images, labels = np.zeros((8, 8, 8, 3), "uint8"), np.arange(8)
+    dataset = DeviceArrayDataset(images, labels, batch_size=8)
+    parts = [LocalBatches(dataset, Place(part, parts=2, devices=2))[0] for part in (0, 1)]
+    assert {type(array) for part in parts for array in part} == {type(dataset[0][0])}
+    assert_halves(parts, dataset[0])
+
+
+def assert_halves(parts, whole):
+    for array, *halves in zip(whole, *parts, strict=True):
+        halves, array = ([np.asarray(x) for x in halves], np.asarray(array))
+        assert [len(half) for half in halves] == [len(array) / 2] * 2
+        np.testing.assert_array_equal(np.concatenate(halves), array)
+
+
+@pytest.mark.parametrize("drop_remainder", [True, False])
+def test_tf_data_is_divided_too(drop_remainder):
+    tf = pytest.importorskip("tensorflow")
+    arrays = np.arange(12 * 5).reshape(12, 5), np.arange(12)
+    dataset = tf.data.Dataset.from_tensor_slices(arrays).batch(8, drop_remainder)
+    parts = [list(local_part(dataset, Place(part, parts=2, devices=4))) for part in (0, 1)]
+    if BACKEND == "tensorflow":  # whose strategies do it
+        np.testing.assert_array_equal(parts[0][0][1], np.arange(8))
+        return
+    for halves, batch in zip(zip(*parts, strict=True), dataset, strict=True):
+        assert_halves(halves, batch)
+    error = ValueError if drop_remainder else tf.errors.InvalidArgumentError
+    with pytest.raises(error, match=INDIVISIBLE):
+        list(local_part(dataset, Place(0, parts=3, devices=3)))
 
 
 def test_synchronised_bn_is_saved_and_equals_the_other_on_one_device(tmp_path):

@@ -5,7 +5,15 @@ import keras
 import pytest
 
 from keras_dla.data import cifar_steps_per_epoch
-from keras_dla.training import CIFAR, Experiment, read_experiment, write_experiment
+from keras_dla.training import (
+    CIFAR,
+    Experiment,
+    is_finished,
+    open_run,
+    read_experiment,
+    write_experiment,
+)
+from keras_dla.training.results import settings_of
 
 OTHER_BACKEND = "jax" if keras.backend.backend() != "jax" else "torch"
 
@@ -21,13 +29,14 @@ def test_resolved_leaves_nothing_open_but_the_unit():
     assert resolved.backend == keras.backend.backend()
     assert resolved.data == ("tfds" if resolved.backend == "tensorflow" else "memory")
     assert [name for name, value in dataclasses.asdict(resolved).items() if value is None] == [
-        "unit"
-    ]
+        "unit", "attention_weight_decay",
+    ]  # fmt: skip
     assert resolved.resolved() == resolved
 
 
 def test_what_is_given_reaches_the_recipe():
     fields = {"learning_rate": 0.5, "momentum": 0.1, "weight_decay": 0, "drop_path": 0.3}
+    fields["attention_weight_decay"] = 0.01
     recipe = Experiment(epochs=9, batch_size=7, milestones=[2, 3], **fields).recipe
     assert {name: getattr(recipe, name) for name in fields} == fields
     assert (recipe.epochs, recipe.batch_size, recipe.milestones) == (9, 7, (2, 3))
@@ -43,6 +52,21 @@ def test_names_tell_runs_apart():
 def test_another_backends_run_is_refused():
     with pytest.raises(ValueError, match=f"but is '{OTHER_BACKEND}': set KERAS_BACKEND="):
         Experiment(backend=OTHER_BACKEND).resolved()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the others have a store")
+def test_tensorflow_keeps_no_images_on_the_device():
+    with pytest.raises(ValueError, match="`data` must be 'tfds' or 'memory' with TensorFlow"):
+        Experiment(data="device").resolved()
+
+
+def test_settings_of_before_a_field_was_there_are_the_same_run(tmp_path):
+    experiment = Experiment("mrla_l_20", data="memory")
+    settings = settings_of(experiment)
+    del settings["attention_weight_decay"]
+    open_run(tmp_path, settings)
+    assert read_experiment(tmp_path / "settings.json") == experiment.resolved()
+    assert not is_finished(experiment, tmp_path)  # which refuses other experiments
 
 
 def test_written_and_read(tmp_path):
@@ -61,7 +85,7 @@ def test_written_and_read(tmp_path):
         ({"dataset": ["cifar10"]}, "`dataset` must be a string"),
         ({"formulation": "own"}, "`formulation` must be one of"),
         ({"precision": "float16"}, "`precision` must be one of 'float32', 'mixed_float16'"),
-        ({"data": "disk"}, "`data` must be one of 'memory', 'tfds', None, but is 'disk'"),
+        ({"data": "disk"}, "`data` must be one of 'memory', 'device', 'tfds', None, but is 'disk'"),
         ({"unit": 1}, "`unit` must be a string or None, but is 1"),
         ({"seed": -1}, "`seed` must be an integer from 0 to 4294967295, but is -1"),
         ({"seed": True}, "`seed` must be an integer"),
@@ -73,6 +97,9 @@ def test_written_and_read(tmp_path):
         ({"learning_rate": 0}, "`learning_rate` must be positive, but is 0"),
         ({"momentum": 1}, "`momentum` must be at least 0 and less than 1, but is 1"),
         ({"milestones": 3}, "`milestones` must be a list of integers, but is 3"),
+        ({"milestones": ["3"]}, r"`milestones` must be a list of integers, but is \['3'\]"),
+        ({"attention_weight_decay": "1"}, "`attention_weight_decay` must be a finite number"),
+        ({"attention_weight_decay": -1}, "`attention_weight_decay` must be at least 0, but is -1"),
         ({"milestones": [3, 2]}, "`milestones` must be in rising order"),
     ],
 )

@@ -67,7 +67,7 @@ def test_the_folder_says_everything(whole):
     assert versions["keras"] == keras.__version__
     assert {keras.backend.backend(), "keras_dla", "python", "numpy"} <= versions.keys()
     assert {path.name for path in whole.iterdir()} - {"tensorboard"} == {
-        "settings.json", "versions.json", "log.csv", "last.keras", "best.keras",
+        "settings.json", "versions.json", "run.lock", "log.csv", "last.keras", "best.keras",
     }  # fmt: skip
     names = {"epoch", "learning_rate", "loss", "accuracy", "val_accuracy", "val_loss"}
     assert names <= read_result(whole).history[0].keys()

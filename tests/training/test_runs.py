@@ -1,10 +1,39 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
-from keras_dla.training import open_run
+from keras_dla.training import open_run, run_lock, runs
 
 SETTINGS = {"model": "dla_l_20", "milestones": (100, 150), "seed": 0}
+
+
+# Without the package, which would take seconds to import.
+HOLD = """
+import pathlib, runpy, sys, time
+runpy.run_path(sys.argv[1])["lock_folder"](pathlib.Path(sys.argv[2]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(run_lock.fcntl is None, reason="needs the locks of POSIX")
+def test_a_process_has_the_folder_for_itself_until_it_is_killed(tmp_path):
+    command = [sys.executable, "-c", HOLD, run_lock.__file__, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(BlockingIOError, match=r"is in use by another process: wait for its "):
+            open_run(tmp_path, SETTINGS)
+        assert not (tmp_path / "settings.json").exists()
+        process.kill()
+    assert open_run(tmp_path, SETTINGS) == open_run(tmp_path, SETTINGS, resume=True)
+
+
+def test_of_many_processes_the_main_one_opens_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "is_main_process", lambda: False)
+    assert open_run(tmp_path / "run", SETTINGS) == tmp_path / "run"
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_new_folder_gets_the_settings(tmp_path):
@@ -20,7 +49,7 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path):
 def test_what_a_killed_start_leaves_is_no_run(tmp_path):
     (tmp_path / ".partial-settings.json").write_text('{"mod')
     open_run(tmp_path, SETTINGS)
-    assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
+    assert {path.name for path in tmp_path.iterdir()} - {"run.lock"} == {"settings.json"}
 
 
 def test_the_same_run_is_resumed_if_asked_for(tmp_path):
@@ -61,8 +90,9 @@ def test_a_file_is_refused(tmp_path):
         open_run(path, SETTINGS)
 
 
-def test_damaged_settings_are_named(tmp_path):
-    (tmp_path / "settings.json").write_text('{"model": ')
+@pytest.mark.parametrize("text", ['{"model": ', "[1]"])
+def test_damaged_settings_are_named(tmp_path, text):
+    (tmp_path / "settings.json").write_text(text)
     with pytest.raises(ValueError, match=r"settings\.json is damaged"):
         open_run(tmp_path, SETTINGS, resume=True)
 

@@ -9,7 +9,14 @@ import pytest
 
 from keras_dla.data import ArrayDataset
 from keras_dla.models import ResNet
-from keras_dla.training import CIFAR, compile_model, evaluate_seeds, train_seeds
+from keras_dla.training import (
+    CIFAR,
+    DivergenceError,
+    compile_model,
+    evaluate_seeds,
+    seed_stack,
+    train_seeds,
+)
 
 on_jax = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="only JAX turns one run's program into that of many"
@@ -94,11 +101,11 @@ def assert_close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * largest)
 
 
-def make_small():
+def make_small(units=5, optimizer="adam"):
     layers = keras.layers
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(5), layers.Dropout(0.3)])
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(units), layers.Dropout(0.3)])
     model.add(layers.Dense(3))
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 
 
@@ -108,8 +115,8 @@ def small_data(seed, epoch):
         yield generator.normal(size=(8, 4)).astype("float32"), generator.integers(0, 3, 8)
 
 
-def train_small(epochs, folder=None, data=small_data, **arguments):
-    return train_seeds(make_small, [1, 2], data, epochs, 3, folder=folder, **arguments)
+def train_small(epochs, folder=None, data=small_data, make=make_small, seeds=(1, 2), **arguments):
+    return train_seeds(make, seeds, data, epochs, 3, folder=folder, **arguments)
 
 
 @on_jax
@@ -132,7 +139,12 @@ def without_seconds(rows):
 def test_the_folder_has_a_model_and_a_table_for_every_seed(tmp_path):
     rows = []
     runs = train_small(2, tmp_path, on_epoch=rows.extend)
-    files = {"seeds.npz", *(f"seed-{seed}.{end}" for seed in (1, 2) for end in ("csv", "keras"))}
+    files = {
+        "settings.json",
+        "run.lock",
+        "seeds.npz",
+        *(f"seed-{seed}.{end}" for seed in (1, 2) for end in ("csv", "keras")),
+    }
     assert {path.name for path in tmp_path.iterdir()} == files
     assert rows == [run.history[epoch] for epoch in range(2) for run in runs]
     for run in runs:
@@ -147,22 +159,34 @@ def test_the_folder_has_a_model_and_a_table_for_every_seed(tmp_path):
 @on_jax
 def test_a_folder_of_others_is_refused(tmp_path):
     train_small(1, tmp_path)
-    with pytest.raises(ValueError, match=r"must have seeds \[1, 3\], but has \[1, 2\]"):
-        train_seeds(make_small, [1, 3], small_data, 2, 3, folder=tmp_path)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 9, 0.5)
+    for sentence, changed in {
+        r"seeds is \[1, 2\] there and \[1, 3\] here": {"seeds": (1, 3)},
+        "images is None there and 'cats' here": {"settings": {"images": "cats"}},
+        r"learning_rate is 0\.001\d* there and None here; .*decay_rate is None there and 0\.5": {
+            "make": lambda: make_small(optimizer=keras.optimizers.Adam(schedule))
+        },
+    }.items():
+        with pytest.raises(ValueError, match=f"holds another experiment: .*{sentence}"):
+            train_small(2, tmp_path, **changed)
     with pytest.raises(ValueError, match="must hold the state of this network"):
-        train_seeds(make_network, [1, 2], network_data, 2, folder=tmp_path)
+        train_small(2, tmp_path, make=lambda: make_small(units=6))
     (tmp_path / "seeds.npz").write_bytes(b"not an archive")
     with pytest.raises(ValueError, match=r"seeds\.npz cannot be read, it may be damaged"):
+        train_small(2, tmp_path)
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(FileExistsError, match="has files in it that are not a run's"):
         train_small(2, tmp_path)
 
 
 @on_jax
-def test_a_loss_that_is_not_finite_stops_before_anything_is_kept(tmp_path):
+def test_a_loss_that_is_not_finite_stops_before_anything_is_kept(tmp_path, monkeypatch):
     def diverging(seed, epoch):
         for x, y in small_data(seed, epoch):
             yield (x * np.nan if (seed, epoch) == (2, 1) else x), y
 
-    with pytest.raises(RuntimeError, match="The loss of seed 2 in epoch 2 is nan"):
+    monkeypatch.setattr(seed_stack, "STEPS_BETWEEN_LOOKS", 2)
+    with pytest.raises(DivergenceError, match=r"^The loss of seed 2 is nan at step 2 of epoch 2, "):
         train_small(3, tmp_path, data=diverging)
     assert len(train_small(2, tmp_path)[1].history) == 2  # from the epoch before
 
