@@ -29,7 +29,8 @@ def plot_depths(
 
     Args:
         accuracies: for each data set, for each interaction, for each depth the accuracies of
-            the runs, in percent.
+            the runs, in percent. A unit other than the interaction's own stands behind it, as
+            in `"dla_l-lstm"`.
         path: optional, a file to write; its ending names the format (`.png`, `.pdf`, `.svg`).
             It is written as a whole or not at all.
         title: optional, a line above the panels.
@@ -63,7 +64,7 @@ def plot_depths(
 def _draw_panel(axis, dataset, curves, published):
     ticks = sorted({depth for points in curves.values() for depth in points})
     for interaction, points in curves.items():
-        name = LABELS.get(interaction, interaction)
+        name = _label(interaction)
         depths = sorted(points)
         means = [statistics.mean(points[depth]) for depth in depths]
         bars = [_deviation(points[depth]) for depth in depths]
@@ -76,11 +77,18 @@ def _draw_panel(axis, dataset, curves, published):
 
 
 def _draw_published(axis, dataset, interaction, depths, color):
-    printed = {depth: published_accuracy(f"{interaction}_{depth}", dataset) for depth in depths}
+    name, _, unit = interaction.partition("-")
+    printed = {d: published_accuracy(f"{name}_{d}", dataset, unit or None) for d in depths}
     known = {depth: float(value.mean) for depth, value in printed.items() if value}
     if known:
-        name = f"{LABELS.get(interaction, interaction)}, published"
-        axis.plot(list(known), list(known.values()), ":", marker="x", color=color, label=name)
+        label = f"{_label(interaction)}, published"
+        axis.plot(list(known), list(known.values()), ":", marker="x", color=color, label=label)
+
+
+def _label(interaction) -> str:
+    name, _, unit = interaction.partition("-")
+    label = LABELS.get(name, name)
+    return f"{label} ({unit.upper()})" if unit else label
 
 
 def _deviation(values) -> float:

@@ -85,6 +85,8 @@ def _recipe(experiment) -> str:
     changed = [f"{name} {value}" for name, value in ours.items() if value != paper[name]]
     if experiment.precision != "float32":
         changed.append(experiment.precision)
+    if experiment.sync_batch_norm:
+        changed.append("synchronised BN")
     whole_pass = cifar_steps_per_epoch("train", experiment.batch_size)
     if experiment.steps_per_epoch not in (None, whole_pass):
         changed.append(f"{experiment.steps_per_epoch} steps an epoch")

@@ -1,18 +1,22 @@
 """`keras-dla report`: finished runs as a table, and as the paper's Figure 4."""
 
+import dataclasses
 from pathlib import Path
 
 from keras_dla.cli.accuracy_table import accuracy_table
 from keras_dla.cli.commands import new_command
-from keras_dla.cli.errors import CommandError
+from keras_dla.cli.errors import CommandError, as_sentence
 from keras_dla.cli.outputs import add_force_option, check_output
 from keras_dla.cli.progress import tell
 
 ENDINGS = (".png", ".pdf", ".svg")
+# What runs of one figure may differ in: it shows the first three, and takes means over the seeds.
+MAY_DIFFER = ("dataset", "model", "unit", "seed")
 TEXT = """\
 FOLDER is a run, or holds runs. Of a run only settings.json and log.csv are read. Runs that are not
-finished are left out, and so is a second run of the same seed: it is no further sample. Runs that
-differ in their seed alone make one row.
+finished are left out, and so are folders of other programs, damaged ones, and a second run of the
+same seed: it is no further sample. Runs that differ in their seed alone make one row; the figure
+takes runs that differ in network, data set and seed alone.
 
   keras-dla report runs
   keras-dla report runs/cifar100-* --markdown > results.md
@@ -50,10 +54,7 @@ def run(arguments) -> None:
 
 
 def _finished(folders):
-    from keras_dla.training import read_result
-
-    found = [path for folder in folders for path in _runs_in(folder)]
-    results = {folder.resolve(): read_result(folder) for folder in found}
+    results = _readable([path.resolve() for folder in folders for path in _runs_in(folder)])
     for folder, result in results.items():
         if not result.is_finished:
             total = result.experiment.epochs
@@ -62,6 +63,19 @@ def _finished(folders):
     if not finished:
         raise CommandError("there is no finished run to report.")
     return finished
+
+
+def _readable(folders):
+    """Leaves out what this program did not write, or what is damaged."""
+    from keras_dla.training import read_result
+
+    results = {}
+    for folder in dict.fromkeys(folders):
+        try:
+            results[folder] = read_result(folder)
+        except (ValueError, OSError) as error:
+            tell(f"{folder.name} is left out: {as_sentence(error)}")
+    return results
 
 
 def _without_repeats(results):
@@ -85,23 +99,24 @@ def _runs_in(folder):
 
 
 def _curves(results):
-    """Returns the accuracies in percent by data set, interaction and depth."""
+    """Returns the accuracies in percent by data set, interaction (and unit) and depth."""
     _check_comparable(results)
     curves = {}
     for result in results:
         experiment = result.experiment
         interaction, _, depth = experiment.model.rpartition("_")
-        points = curves.setdefault(experiment.dataset, {}).setdefault(interaction, {})
+        name = interaction if experiment.unit is None else f"{interaction}-{experiment.unit}"
+        points = curves.setdefault(experiment.dataset, {}).setdefault(name, {})
         points.setdefault(int(depth), []).append(100 * result.accuracy)
     return curves
 
 
 def _check_comparable(results):
-    """Raises `CommandError` where one point would mix unlike runs."""
-    for name in ("unit", "formulation", "backend", "epochs", "steps_per_epoch", "precision"):
-        values = {getattr(result.experiment, name) for result in results}
-        if len(values) > 1:
+    """Raises `CommandError` where the figure would set unlike runs side by side."""
+    for field in dataclasses.fields(results[0].experiment):
+        values = {getattr(result.experiment, field.name) for result in results}
+        if field.name not in MAY_DIFFER and len(values) > 1:
             listed = ", ".join(sorted(map(str, values)))
             raise CommandError(
-                f"`--figure` must be given runs of one {name}, but these have {listed}."
+                f"`--figure` must be given runs of one {field.name}, but these have {listed}."
             )

@@ -38,6 +38,14 @@ def test_published_points_are_the_papers():
     assert dotted[0].get_xydata().tolist() == [[20.0, 67.30]]
 
 
+def test_a_unit_has_its_own_published_point():
+    (axis,) = plot_depths({"cifar100": {"dla_l-lstm": {20: [70.0], 110: [75.0]}}}).axes
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert sorted(names) == ["DLA-L (LSTM)", "DLA-L (LSTM), published"]
+    (dotted,) = (line for line in axis.lines if line.get_linestyle() == ":")
+    assert dotted.get_xydata().tolist() == [[110.0, 75.32]]
+
+
 @pytest.mark.parametrize("empty", [{}, {"cifar10": {}}, {"cifar10": {"dla_l": {}}}])
 def test_nothing_to_draw_is_an_error(empty):
     with pytest.raises(ValueError, match="`accuracies` must have at least one depth"):

@@ -57,6 +57,17 @@ def test_a_seed_counts_once(runs, capsys):
     assert printed.err == "d is left out: a is the same experiment.\n"
 
 
+def test_other_programs_and_damaged_folders_are_left_out(runs, capsys):
+    a_run(runs, "detector", [0.1], detector="mask_rcnn")
+    (runs / "f").mkdir()
+    (runs / "f" / "settings.json").write_text('{"model": "dla')
+    printed = report(capsys, runs, "--markdown")
+    assert "| 2 | 71.00" in printed.out
+    first, second = printed.err.splitlines()
+    assert first.startswith("detector is left out: ") and "but has 'detector'." in first
+    assert second.startswith("f is left out: ") and "must be the JSON file of an" in second
+
+
 def test_unfinished_runs_are_left_out(runs, capsys):
     a_run(runs, "d", [0.1], epochs=2, model="dla_l_20", seed=2)
     printed = report(capsys, runs, "--markdown")
@@ -82,6 +93,7 @@ def test_the_figure(runs, capsys, monkeypatch):
     monkeypatch.setattr(
         module, "plot_depths", lambda curves, path: (drawn.append(curves), draw(curves, path))
     )
+    a_run(runs, "d", [0.6, 0.73], model="dla_l_20", unit="lstm", seed=0)
     printed = report(capsys, runs, "--figure", runs / "f.svg")
     assert printed.err == f"wrote {runs / 'f.svg'}\n"
     assert b"<svg" in (runs / "f.svg").read_bytes()
@@ -91,6 +103,7 @@ def test_the_figure(runs, capsys, monkeypatch):
         20: [70.0, 72.0],
         56: [76.0],
     }
+    assert list(drawn[0]["cifar100"]) == ["dla_l", "dla_l-lstm"]
 
 
 def test_errors(fails, runs, tmp_path):
@@ -98,10 +111,10 @@ def test_errors(fails, runs, tmp_path):
     sentence = fails("report", tmp_path / "empty")
     assert sentence.startswith("there is no run in ")
     assert fails("report", runs, "--figure", "f.txt").startswith("`--figure` must end in .png")
-    a_run(runs, "e", [0.5, 0.6], model="dla_l_20", formulation="paper")
+    a_run(runs, "e", [0.5, 0.6], model="dla_l_20", learning_rate=0.2)
     sentence = fails("report", runs, "--figure", tmp_path / "f.png")
-    assert sentence == (
-        "`--figure` must be given runs of one formulation, but these have official, paper."
+    assert (
+        sentence == "`--figure` must be given runs of one learning_rate, but these have 0.1, 0.2."
     )
 
 
