@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import pickle
 import tempfile
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from keras_dla.training.devices import check_available, moving_statistics
 
 # Far apart, since each draw of random numbers moves the seed on by one.
 SEEDS_APART = 1_000_003
-ERROR = "error"
 SECONDS_TO_STOP = 10.0
 
 
@@ -25,17 +23,19 @@ def launch(function, devices, arguments, hosts, host):
     with tempfile.TemporaryDirectory() as folder:
         meeting = f"tcp://{hosts[0]}" if hosts else (Path(folder) / "meeting").as_uri()
         world = devices * max(1, len(hosts))
-        _spawn((folder, host * devices, world, meeting, function, arguments), devices)
+        _spawn((host * devices, world, meeting, function, arguments), devices)
 
 
 def _spawn(arguments, devices):
     """Waits for the processes; their first error is raised here as what it was there."""
-    context = torch.multiprocessing.spawn(_process, arguments, devices, join=False)
+    errors = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    context = torch.multiprocessing.spawn(_process, (errors, *arguments), devices, join=False)
     try:
         while not context.join():
             pass
     except torch.multiprocessing.ProcessRaisedException as error:
-        raise _first_error(Path(arguments[0])) or error from error
+        # Of several the first: that a process is gone is then an error in the others.
+        raise (error if errors.empty() else errors.get()) from error
     finally:
         # Ctrl-C reaches them too, and each may have something to say about it.
         for process in context.processes:
@@ -43,7 +43,7 @@ def _spawn(arguments, devices):
             process.kill()
 
 
-def _process(number, folder, first, world, meeting, function, arguments):
+def _process(number, errors, first, world, meeting, function, arguments):
     """What each of the processes does; `number` counts those of this machine."""
     cuda = torch.cuda.is_available()
     if cuda:
@@ -54,17 +54,11 @@ def _process(number, folder, first, world, meeting, function, arguments):
         with keras.device(f"gpu:{number}") if cuda else contextlib.nullcontext():
             function(*arguments)
     except Exception as error:
-        with contextlib.suppress(Exception):  # one that cannot be pickled stays a traceback
-            (Path(folder) / f"{ERROR}{number}").write_bytes(pickle.dumps(error))
+        with contextlib.suppress(Exception):  # one that cannot be sent stays a traceback
+            errors.put(error)
         raise
     finally:
         distributed.destroy_process_group()
-
-
-def _first_error(folder):
-    """What failed first; that a process is gone is then an error in the others."""
-    paths = sorted(folder.glob(f"{ERROR}*"), key=lambda path: path.stat().st_mtime_ns)
-    return pickle.loads(paths[0].read_bytes()) if paths else None
 
 
 def parallel_model(model):
