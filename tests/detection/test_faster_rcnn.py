@@ -34,19 +34,21 @@ def trainable(model):
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-@pytest.mark.parametrize(
-    ("kind", "backbone", "frozen", "printed"),
-    [
-        ("faster_rcnn", "resnet_50", 1, 41.5),
-        ("faster_rcnn", "resnet_101", 1, 60.5),
-        ("mask_rcnn", "resnet_50", 1, 44.2),
-        ("mask_rcnn", "resnet_101", 1, 63.2),
-        ("faster_rcnn", "dla_l_50", 0, 44.2),
-        ("faster_rcnn", "dla_l_101", 0, 63.4),
-        ("mask_rcnn", "dla_l_50", 0, 46.9),
-        ("mask_rcnn", "dla_l_101", 0, 66.1),
-    ],
-)
+TABLE_3 = [
+    ("faster_rcnn", "resnet_50", 1, 41.5),
+    ("mask_rcnn", "dla_l_50", 0, 46.9),
+    ("faster_rcnn", "resnet_101", 1, 60.5),
+    ("mask_rcnn", "resnet_50", 1, 44.2),
+    ("mask_rcnn", "resnet_101", 1, 63.2),
+    ("faster_rcnn", "dla_l_50", 0, 44.2),
+    ("faster_rcnn", "dla_l_101", 0, 63.4),
+    ("mask_rcnn", "dla_l_101", 0, 66.1),
+]
+# Most of these large networks are built on one backend: their weights are the same on all.
+COUNTED = TABLE_3 if keras.backend.backend() == "torch" else TABLE_3[:2]
+
+
+@pytest.mark.parametrize(("kind", "backbone", "frozen", "printed"), COUNTED)
 def test_parameters_of_table_3(kind, backbone, frozen, printed):
     """MMDetection does not count what it freezes; the authors' rows count everything."""
     model = DETECTORS[kind](backbone, classes=80, frozen_stages=frozen)
@@ -149,16 +151,9 @@ def test_pictures_without_objects(kind):
     assert losses["box_loss"] == losses["proposal_box_loss"] == 0
 
 
-@pytest.mark.parametrize(
-    ("kind", "policy"),
-    # Mask R-CNN has all parts of Faster R-CNN.
-    [
-        ("faster_rcnn", "mixed_bfloat16"),
-        ("mask_rcnn", "mixed_bfloat16"),
-        ("mask_rcnn", "mixed_float16"),
-    ],
-)
-def test_mixed_precision(kind, policy):
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(policy):
+    kind = "mask_rcnn"  # which has all parts of Faster R-CNN
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
