@@ -2,21 +2,16 @@
 
 from pathlib import Path
 
-import keras
 import pytest
 
 from keras_dla.analysis import paper_table
 from keras_dla.analysis.paper_tables import TITLES, table_markdown, table_text
+from tests.large_networks import counted_here
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
 
-# Tables 1 and 2 are seventy networks, most of them large; `test_complexity.py` counts small ones
-# of every kind on every backend.
-NUMBERS = TITLES if keras.backend.backend() == "torch" else (4, 6)
-
-
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", counted_here(sorted(TITLES, reverse=True), 1))
 def test_the_page_of_the_docs(number):
     table = paper_table(number)
     assert table_markdown(number, table) in PAGE.read_text()

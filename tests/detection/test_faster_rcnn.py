@@ -9,6 +9,7 @@ from keras_dla.detection import FasterRCNN, MaskRCNN, evaluate_coco
 from keras_dla.training import SGD
 from tests.detection.networks import SMALL, fill, shapes, small_backbone
 from tests.golden import DATA
+from tests.large_networks import counted_here
 
 DETECTORS = {"faster_rcnn": FasterRCNN, "mask_rcnn": MaskRCNN}
 both = pytest.mark.parametrize("kind", DETECTORS)
@@ -44,18 +45,18 @@ TABLE_3 = [
     ("faster_rcnn", "dla_l_101", 0, 63.4),
     ("mask_rcnn", "dla_l_101", 0, 66.1),
 ]
-# Most of these large networks are built on one backend: their weights are the same on all.
-COUNTED = TABLE_3 if keras.backend.backend() == "torch" else TABLE_3[:2]
 
 
-@pytest.mark.parametrize(("kind", "backbone", "frozen", "printed"), COUNTED)
+@pytest.mark.parametrize(("kind", "backbone", "frozen", "printed"), counted_here(TABLE_3, 2))
 def test_parameters_of_table_3(kind, backbone, frozen, printed):
     """MMDetection does not count what it freezes; the authors' rows count everything."""
     model = DETECTORS[kind](backbone, classes=80, frozen_stages=frozen)
     assert round(trainable(model) / 1e6, 1) == printed
 
 
-@pytest.mark.parametrize("name", ["se", "eca", "gc", "nl", "ba", "rla_g", "mrla_l"])
+@pytest.mark.parametrize(
+    "name", counted_here(["rla_g", "ba", "mrla_l", "se", "eca", "gc", "nl"], 3)
+)
 def test_other_backbones_by_name(name):
     model = FasterRCNN(f"{name}_50", **{**SMALL, "channels": 8})
     assert model.strides == [4, 8, 16, 32]
