@@ -5,13 +5,8 @@ from keras import ops
 
 from keras_dla.layers.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
+from keras_dla.layers.softmax import softmax
 from keras_dla.layers.weighted_sum import weighted_sum
-
-
-def softmax_over_layers(logits):
-    """Softmax over axis 1. Keras's own warns where there is only one layer yet."""
-    exponentials = ops.exp(logits - ops.max(logits, axis=1, keepdims=True))
-    return exponentials / ops.sum(exponentials, axis=1, keepdims=True)
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -62,7 +57,7 @@ class BaseLayerAttention(LayerAttention):
         values = [*memory["values"][:index], value] if index else [value]
         query, key = self.project(y, index)
         keys = ops.concatenate([memory["keys"], key], axis=1) if index else key
-        scores = softmax_over_layers(self.logits(query, keys))
+        scores = softmax(self.logits(query, keys), axis=1)
         report(self, index, scores=scores)
         weights = self.by_channel(scores) * memory.get("scales", 1)
         output = weighted_sum(values, ops.cast(weights, self.compute_dtype), self.data_format)

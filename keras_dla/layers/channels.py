@@ -21,6 +21,24 @@ def global_average_pool(x, data_format: str):
     return ops.mean(x, axis=spatial_axes(data_format))
 
 
+def global_max_pool(x, data_format: str):
+    """The largest entry of every channel: `[batch, channels]` from a batch of feature maps."""
+    batch, channels = ops.shape(x)[0], x.shape[channel_axis(data_format)]
+    shape = (batch, -1, channels) if data_format == "channels_last" else (batch, channels, -1)
+    axis = 1 if data_format == "channels_last" else 2
+    return ops.squeeze(largest(ops.reshape(x, shape), axis), axis)
+
+
+def largest(x, axis: int):
+    """The first of the largest entries along `axis`, which is kept; the gradient goes to it alone.
+
+    The gradient of `ops.max` on JAX compares the maximum with entries that XLA may have computed a
+    second time with another rounding: where none is equal any more, it is 0 / 0.
+    """
+    places = ops.argmax(x, axis=axis, keepdims=True)
+    return ops.take_along_axis(x, ops.stop_gradient(places), axis=axis)
+
+
 def per_channel(vector, data_format: str):
     """Shapes `[..., channels]` so that it multiplies a batch of feature maps channel by channel."""
     axis = -2 if data_format == "channels_last" else -1

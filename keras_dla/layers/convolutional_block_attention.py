@@ -8,7 +8,8 @@ from keras_dla.layers.block_attention import BlockAttention
 from keras_dla.layers.channels import (
     channel_axis,
     global_average_pool,
-    spatial_axes,
+    global_max_pool,
+    largest,
 )
 from keras_dla.layers.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
@@ -88,8 +89,7 @@ class ConvolutionalBlockAttention(BlockAttention):
 
     def _channel_gate(self, x):
         average = global_average_pool(x, self.data_format)
-        maximum = ops.max(x, axis=spatial_axes(self.data_format))
-        maximum = ops.cast(maximum, self.variable_dtype)
+        maximum = ops.cast(global_max_pool(x, self.data_format), self.variable_dtype)
         gate = ops.sigmoid(self._perceptron(average) + self._perceptron(maximum))
         return self.per_channel(gate)
 
@@ -99,7 +99,7 @@ class ConvolutionalBlockAttention(BlockAttention):
 
     def _spatial_gate(self, x, training):
         axis = channel_axis(self.data_format)
-        maximum = ops.cast(ops.max(x, axis=axis, keepdims=True), self.variable_dtype)
+        maximum = ops.cast(largest(x, axis), self.variable_dtype)
         average = ops.mean(ops.cast(x, self.variable_dtype), axis=axis, keepdims=True)
         logits = self.convolution(ops.concatenate([maximum, average], axis=axis))
         gate = ops.sigmoid(self.norm(logits, training=training))

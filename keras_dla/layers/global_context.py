@@ -9,15 +9,10 @@ from keras_dla.layers.block_attention import BlockAttention, BlockPlace
 from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.softmax import softmax
 from keras_dla.layers.validation import check_channels, check_positive_integer, check_reduction
 
 LAYOUTS = {"channels_last": "bhwc", "channels_first": "bchw"}
-
-
-def softmax_over_positions(scores):
-    """Softmax over height and width. Keras's own needs to know their size on TensorFlow."""
-    exponentials = ops.exp(scores - ops.max(scores, axis=(1, 2), keepdims=True))
-    return exponentials / ops.sum(exponentials, axis=(1, 2), keepdims=True)
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -105,7 +100,7 @@ class GlobalContext(BlockAttention):
         layout = LAYOUTS[self.data_format]
         kernel = ops.cast(self.score_kernel, self.compute_dtype)
         scores = ops.cast(ops.einsum(f"{layout},c->bhw", x, kernel), self.variable_dtype)
-        weights = softmax_over_positions(scores + self.score_bias)
+        weights = softmax(scores + self.score_bias, axis=(1, 2))
         # The sum takes the map as it is: a wider copy would be kept for the backward pass.
         weights = ops.cast(weights, self.compute_dtype)
         context = ops.einsum(f"{layout},bhw->bc", x, weights)

@@ -1,0 +1,15 @@
+"""Softmax over axes of unknown length."""
+
+from keras import ops
+
+
+def softmax(logits, axis: int | tuple[int, int]):
+    """Softmax over one axis or several.
+
+    Keras's own warns where the axis has one entry, and needs to know its length on TensorFlow.
+    """
+    # The largest logit cancels, so it has no gradient. Left to automatic differentiation it has
+    # one, 0 / 0 where XLA computes the logits a second time with another rounding.
+    largest = ops.stop_gradient(ops.max(logits, axis=axis, keepdims=True))
+    exponentials = ops.exp(logits - largest)
+    return exponentials / ops.sum(exponentials, axis=axis, keepdims=True)
