@@ -1,11 +1,12 @@
-"""Times Faster R-CNN on the backend that is set, and the parts around its networks.
+"""Times Faster R-CNN on the backend that is set, and its parts.
 
     KERAS_BACKEND=torch python benchmarks/detectors.py
     KERAS_BACKEND=jax python benchmarks/detectors.py --backbone dla_l_50 --batch-size 2
 
-Prints images a second in training and in inference, and what share of the time the parts take that
-are not backbone, pyramid or heads. These parts run alone, on maps and boxes of the same size, after
-each measured step of the whole; RoIAlign forward and backward.
+Prints images a second in training and in inference, and what share of the time every part takes:
+the networks (backbone, pyramid, proposal network, box head), then what is between them. The parts
+run alone, on maps and boxes of the same size, after each measured step of the whole; in training
+forward and backward. Their shares need not add up to the whole, which runs as one program.
 """
 
 import argparse
@@ -39,9 +40,53 @@ def batch_of(arguments):
     return DetectionDataset(source, arguments.batch_size, **shape)[0]
 
 
+def networks_of(model, images, maps, arguments) -> dict:
+    """Returns for each network its training step and its inference."""
+    features = [ops.convert_to_numpy(level) for level in model.backbone(images).values()]
+    size, channels = POOLED_SIZE, model.settings["channels"]
+    numbers = {"train": model.settings["samples"], "infer": model.settings["proposals"]}
+    crops = {
+        kind: np.ones((arguments.batch_size, number, size, size, channels), "float32")
+        for kind, number in numbers.items()
+    }
+    cases = {
+        "backbone": (model.backbone, images, images),
+        "pyramid": (model.pyramid, features, features),
+        "proposal network": (model.proposal_network, maps, maps),
+        "box head": (model.box_head, crops["train"], crops["infer"]),
+    }
+    steps = {name: network_steps(*case) for name, case in cases.items()}
+    return {
+        kind: {name: pair[number] for name, pair in steps.items()}
+        for number, kind in enumerate(numbers)
+    }
+
+
+def network_steps(network, train_inputs, infer_inputs):
+    """A step by the mean squares of the outputs, and a prediction."""
+    inputs = keras.tree.map_structure(common_input, train_inputs, infer_inputs)
+    outputs = keras.tree.flatten(network(inputs))
+    model = keras.Model(inputs, outputs)
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    losses = [lambda _, output: ops.mean(ops.square(output))] * len(outputs)
+    model.compile(keras.optimizers.SGD(1e-6), losses, jit_compile=jit)
+    nothing = [np.zeros((len(keras.tree.flatten(train_inputs)[0]), 1), "float32")] * len(outputs)
+    return (
+        lambda: model.train_on_batch(train_inputs, nothing),
+        lambda: model.predict_on_batch(infer_inputs),
+    )
+
+
+def common_input(first, second):
+    """An input for both arrays."""
+    sides = zip(first.shape[1:], second.shape[1:], strict=True)
+    return keras.Input([m if m == n else None for m, n in sides])
+
+
 def parts_of(model, x, y, arguments) -> dict:
     """Returns for each part a function without arguments, in training and in inference."""
     maps = [ops.convert_to_numpy(level) for level in model._maps(x["images"], False)]
+    networks = networks_of(model, x["images"], maps, arguments)
     anchors = model._anchors(maps)
     total = sum(map(len, anchors))
     rng = np.random.default_rng(0)
@@ -63,7 +108,9 @@ def parts_of(model, x, y, arguments) -> dict:
 
     def proposal_losses(first, targets):
         is_object = targets["classes"] >= 0
-        losses = region_proposal_losses(*first, every, targets["boxes"], is_object, seed=0)
+        losses = region_proposal_losses(
+            *first, every, targets["boxes"], is_object, targets["sizes"], seed=0
+        )
         return ops.stack(losses)
 
     def sample(first, targets):
@@ -83,15 +130,17 @@ def parts_of(model, x, y, arguments) -> dict:
         (0.1 * rng.normal(size=(arguments.batch_size, count, classes, 4))).astype("float32"),
     ]
     outputs, sizes = [logits, deltas], x["sizes"]
-    y = {name: y[name] for name in ("boxes", "classes")}
+    y = {"boxes": y["boxes"], "classes": y["classes"], "sizes": sizes}
     return {
         "train": {
+            **networks["train"],
             "proposals": steps(propose(2 * count), outputs, sizes)[0],
             "proposal losses": steps(proposal_losses, outputs, y)[1],
             "sampling": steps(sample, [proposals], y)[0],
             "RoIAlign": steps(crop, maps[:-1], proposals[:, :samples])[1],
         },
         "infer": {
+            **networks["infer"],
             "proposals": steps(propose(count), outputs, sizes)[0],
             "RoIAlign": steps(crop, maps[:-1], proposals)[0],
             "detections": steps(decode, heads, sizes)[0],

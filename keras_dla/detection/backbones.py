@@ -47,7 +47,7 @@ def feature_extractor(backbone: "str | keras.Model", data_format: str) -> keras.
         )
     levels = {level: levels[level] for level in sorted(levels, key=_number)}
     _check_consecutive(levels, backbone.name)
-    return LeanModel(backbone.inputs, levels, name=backbone.name)
+    return LeanModel(backbone.input, levels, name=backbone.name)
 
 
 def _by_name(name, data_format):
@@ -95,7 +95,7 @@ def freeze(extractor: keras.Model, stages: int) -> None:
     if stages == 0:
         return
     last = list(extractor.output.values())[stages - 1]
-    for layer in keras.Model(extractor.inputs, last).layers:
+    for layer in keras.Model(extractor.input, last).layers:
         # A layer that is loaded frozen has parts that are not, and Keras passes on a change only.
         layer.trainable = True
         layer.trainable = False

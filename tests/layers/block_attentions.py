@@ -152,18 +152,6 @@ def copy_by_config(layer):
     return copied
 
 
-def assert_every_weight_learns(name, size=8, without_gradient=()):
-    """Every weight of a small network has a gradient, but those that cannot."""
-    shape = (size, size, 3)
-    model = ResNet(20, name, classes=3, classifier_activation=None, input_shape=shape)
-    randomize(model)
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(4, *shape)).astype("float32")
-    _, _, grads = gradients(model, images, rng.normal(size=(4, 3)).astype("float32"))
-    for weight in model.trainable_variables:
-        assert np.any(grads[id(weight)]) or is_one_of(weight, without_gradient), weight.path
-
-
 def assert_cifar_count(name, depth, added, count):
     assert trainable(ResNet(depth, name)) == CIFAR[depth] + added == count
 

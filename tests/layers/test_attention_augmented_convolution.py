@@ -10,7 +10,6 @@ from tests import golden
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
 from tests.layers.stages import randomize
-from tests.layers.test_serialization import round_trip
 
 # Two heads with two value and three key channels, and eight channels of the convolution.
 SMALL = {"filters": 12, "heads": 2, "kappa": 0.5, "upsilon": 0.34, "min_key_channels": 2}
@@ -220,16 +219,10 @@ def test_training_compiled():
     assert losses[-1] < losses[0]
 
 
-def test_saved_and_loaded(tmp_path):
+def test_copied_by_its_configuration():
     layer = small("channels_first", strides=2, downsampling=2, max_size=9, dtype="mixed_bfloat16")
     copied = block_attentions.copy_by_config(layer)
     assert (copied.filters, copied.strides, copied.downsampling) == (12, 2, 2)
-    loaded = round_trip(ResNet(20, "aa", classes=5), tmp_path, (2, 9, 8, 3))
-    assert loaded.get_layer("stage3_block1_attention").max_size == 8
-
-
-def test_every_weight_of_a_network_learns():
-    block_attentions.assert_every_weight_learns("aa")
 
 
 def added(planes, heads, values, size):

@@ -4,12 +4,10 @@ from keras import ops
 
 from keras_dla.layers import NonLocal
 from keras_dla.layers.block_attention import BlockPlace
-from keras_dla.models import ResNet
 from tests import golden
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of, short_name
 from tests.layers.stages import channels_first
-from tests.layers.test_serialization import round_trip
 from tests.parameters import trainable
 
 SHAPE = (2, 8, 5, 4)
@@ -146,16 +144,10 @@ def test_unknown_batch_and_image_size(data_format):
     block_attentions.assert_keeps_any_shape(layer, [SHAPE, (1, 8, 9, 2)], 1e-5)
 
 
-def test_saved_and_loaded(tmp_path):
+def test_copied_by_its_configuration():
     layer = NonLocal(1, 3, "channels_first", dtype="mixed_bfloat16", name="mine")
     copied = block_attentions.copy_by_config(layer)
     assert (copied.blocks, copied.pool_size, copied.data_format) == (1, 3, "channels_first")
-    loaded = round_trip(ResNet(20, "nl", classes=5), tmp_path, (2, 17, 16, 3))
-    assert loaded.get_layer("stage3_block2_attention").pool_size == 2
-
-
-def test_every_weight_of_a_network_learns():
-    block_attentions.assert_every_weight_learns("nl", size=16, without_gradient=WITHOUT_GRADIENT)
 
 
 def blocks_with(layer, depths):

@@ -14,10 +14,13 @@ from tests.gradients import gradients
 from tests.layers.stages import randomize
 
 NAMES = [None, *INTERACTIONS]
+# One block a stage shows them whole; the non-local ones stand in a second block.
+WITHIN_A_BLOCK = {None, "se", "eca", "cbam", "aa", "gc", "ba"}
 
 
 def network(name, **kwargs):
-    return ResNet(20, name, classes=3, data_format="channels_last", **kwargs)
+    depth = 11 if name in WITHIN_A_BLOCK else 20
+    return ResNet(depth, name, classes=3, data_format="channels_last", **kwargs)
 
 
 def images(*shape):

@@ -54,7 +54,7 @@ def test_feature_levels_of_a_cifar_network():
     channels = {name: map_.shape[-1] for name, map_ in model.pyramid_outputs.items()}
     assert channels == {"P0": 64, "P1": 128, "P2": 256}
     assert not hasattr(ResNet(11), "pyramid_outputs")
-    pyramid = keras.Model(model.inputs, model.pyramid_outputs)
+    pyramid = keras.Model(model.input, model.pyramid_outputs)
     maps = pyramid(np.ones((1, 9, 8, 3), "float32"))
     sizes = {name: tuple(map_.shape[1:3]) for name, map_ in maps.items()}
     assert sizes == {"P0": (9, 8), "P1": (5, 4), "P2": (3, 2)}
