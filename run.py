@@ -72,7 +72,7 @@ def test(backends: list[str], quick: bool, arguments: list[str]) -> None:
     call(python, "-m", "ruff", "format", "--check", ".")
     for backend in backends:
         # A process a core: small networks gain nothing from threads.
-        parallel = ("--numprocesses", "auto", "--dist", "loadfile")
+        parallel = ("--numprocesses", "auto", "--dist", "loadfile", "--durations", "40")
         pytest = ("-m", "pytest", "--quiet", *parallel, *arguments)
         variables = {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
         call(python, *pytest, **variables, **(QUICK_JAX if backend == "jax" else {}))

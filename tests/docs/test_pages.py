@@ -12,9 +12,11 @@ import keras
 import pytest
 
 from keras_dla.cli.program import make_parser
-from tests.docs.pages import FENCE, PAGES, ROOT, TUTORIAL, blocks, commands, name_of
+from tests.docs.pages import DOCS, FENCE, PAGES, ROOT, TUTORIAL, blocks, commands, name_of
 
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
+# JAX compiles for minutes what these train in seconds; examples and detectors have tests there.
+SLOW_TO_COMPILE = {DOCS / "how-to" / "detect.md", TUTORIAL}
 WITH_COMMANDS = [page for page in PAGES if commands(page)]
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -24,11 +26,17 @@ TOOLS = ("python", "pip", "mkdocs", "keras-dla")
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
 def test_python_runs(page, tmp_path, monkeypatch):
     """The blocks of a page share their names, as if they were typed one after the other."""
+    skip_where_slow(page)
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
     for code in blocks(page, "python"):
         exec(compile(code, name_of(page), "exec"), names)
     keras.backend.clear_session()
+
+
+def skip_where_slow(page):
+    if page in SLOW_TO_COMPILE and keras.backend.backend() == "jax":
+        pytest.skip("compiles for minutes; TensorFlow and PyTorch run it")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -89,6 +97,7 @@ def check_options(source, arguments):
 
 def test_the_tutorial_runs(tmp_path):
     """As a script in a folder of its own, as its reader runs it."""
+    skip_where_slow(TUTORIAL)
     pytest.importorskip("matplotlib", reason="the tutorial draws, which needs matplotlib")
     whole = keras.backend.backend() == "torch"  # the others compile: an epoch will do there
     source = TUTORIAL.read_text("utf-8")
