@@ -1,6 +1,12 @@
 """Which of the large networks a backend builds."""
 
 import keras
+import pytest
+
+counted_on_pytorch = pytest.mark.skipif(
+    keras.backend.backend() != "torch",
+    reason="PyTorch counts the networks for ImageNet; every backend counts those for CIFAR",
+)
 
 
 def counted_here(cases: list, elsewhere: int) -> list:

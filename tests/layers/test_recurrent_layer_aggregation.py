@@ -12,6 +12,7 @@ from keras_dla.layers import RecurrentLayerAggregation
 from keras_dla.models import ResNet, resnet
 from tests import golden
 from tests.gradients import gradients
+from tests.large_networks import counted_on_pytorch
 from tests.layers.stages import channels_first, from_channels_first, randomize
 from tests.layers.test_formats_and_dtypes import name_of, wide_floats
 
@@ -171,9 +172,9 @@ def network(depth=20, data_format="channels_last", seed=0, **kwargs):
 
 
 def test_images_of_any_size():
-    model = network()
+    model = network(11)
     for size in ((9, 7), (8, 8)):
-        fixed = network(input_shape=(*size, 3), seed=None)
+        fixed = network(11, input_shape=(*size, 3), seed=None)
         fixed.set_weights(model.get_weights())
         images = maps(2, *size, 3)
         golden.assert_close(model(images), ops.convert_to_numpy(fixed(images)), 1e-5)
@@ -234,8 +235,8 @@ def test_dtype_policies(policy):
         assert name_of(kernel) == keras.DTypePolicy(policy).variable_dtype
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_a_network_in_half_precision(policy):
+def test_a_network_in_half_precision():
+    policy = "mixed_float16"
     reference = network(11)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -251,15 +252,6 @@ def test_a_network_in_half_precision(policy):
     half = keras.DTypePolicy(policy).compute_dtype
     assert {tensor.dtype for tensor in spec.output} == {half}
     assert model.get_layer("head_bn").compute_dtype == half
-
-
-def test_every_weight_is_reached():
-    model = network(classifier_activation=None)
-    rng = np.random.default_rng(3)
-    images = rng.normal(size=(3, 8, 8, 3)).astype("float32")
-    cotangent = rng.normal(size=(3, 3)).astype("float32")
-    _, _, grads = gradients(model, images, cotangent)
-    assert [w.path for w in model.trainable_variables if not np.abs(grads[id(w)]).any()] == []
 
 
 @pytest.mark.parametrize(
@@ -306,6 +298,7 @@ def added(depths, planes, classes, hidden=32):
     return inputs + gathering + recurrence + norms + hidden * classes
 
 
+@counted_on_pytorch
 @pytest.mark.parametrize(("depth", "millions"), [(50, "25.9"), (101, "45.0")])
 def test_parameters_of_imagenet_networks(depth, millions):
     depths = resnet.IMAGENET_DEPTHS[depth]
