@@ -74,11 +74,14 @@ def test(backends: list[str], quick: bool, arguments: list[str]) -> None:
         # A process a core: small networks gain nothing from threads.
         parallel = ("--numprocesses", "auto", "--dist", "loadfile", "--durations", "40")
         pytest = ("-m", "pytest", "--quiet", *parallel, *arguments)
-        variables = {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
-        call(python, *pytest, **variables, **(QUICK_JAX if backend == "jax" else {}))
+        call(python, *pytest, **variables_of(backend), OMP_NUM_THREADS="1")
     if not quick:
         oldest_keras(python, backends)
         built_package(python)
+
+
+def variables_of(backend: str) -> dict[str, str]:
+    return {"KERAS_BACKEND": backend, **(QUICK_JAX if backend == "jax" else {})}
 
 
 def oldest_keras(python: Path, backends: list[str]) -> None:
@@ -89,7 +92,7 @@ def oldest_keras(python: Path, backends: list[str]) -> None:
         call(*pip, OLDEST_KERAS)
     for backend in backends:
         smoke = ("-m", "pytest", "--quiet", "tests/test_smoke.py")
-        call(python, *smoke, KERAS_BACKEND=backend, PYTHONPATH=str(overlay))
+        call(python, *smoke, **variables_of(backend), PYTHONPATH=str(overlay))
 
 
 def built_package(python: Path) -> None:

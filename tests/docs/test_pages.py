@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,7 @@ from keras_dla.cli.program import make_parser
 from tests.docs.pages import DOCS, FENCE, PAGES, ROOT, TUTORIAL, blocks, commands, name_of
 
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
-# JAX compiles for minutes what these train in seconds; examples and detectors have tests there.
+# Compiled for minutes to train for seconds; the examples and detectors have tests on all backends.
 SLOW_TO_COMPILE = {DOCS / "how-to" / "detect.md", TUTORIAL}
 WITH_COMMANDS = [page for page in PAGES if commands(page)]
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -35,8 +36,8 @@ def test_python_runs(page, tmp_path, monkeypatch):
 
 
 def skip_where_slow(page):
-    if page in SLOW_TO_COMPILE and keras.backend.backend() == "jax":
-        pytest.skip("compiles for minutes; TensorFlow and PyTorch run it")
+    if page in SLOW_TO_COMPILE and keras.backend.backend() != "torch":
+        pytest.skip("compiles for minutes; PyTorch runs it at once")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -99,15 +100,11 @@ def test_the_tutorial_runs(tmp_path):
     """As a script in a folder of its own, as its reader runs it."""
     skip_where_slow(TUTORIAL)
     pytest.importorskip("matplotlib", reason="the tutorial draws, which needs matplotlib")
-    whole = keras.backend.backend() == "torch"  # the others compile: an epoch will do there
-    source = TUTORIAL.read_text("utf-8")
-    assert source.count("epochs=4,") == 1
-    script = tmp_path / "tutorial.py"
-    script.write_text(source if whole else source.replace("epochs=4,", "epochs=1,"), "utf-8")
+    script = shutil.copy(TUTORIAL, tmp_path)
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     accuracies = [float(found) for found in re.findall(r": ([\d.]+)% of 198", done.stdout)]
-    assert len(accuracies) == 2 and min(accuracies) > 80 * whole, done.stdout
+    assert len(accuracies) == 2 and min(accuracies) > 80, done.stdout
     assert float(re.search(r"differ by (\S+);", done.stdout)[1]) < 1e-4
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"tutorial.py", "tutorial_attention.png", "mine.keras"}
