@@ -156,6 +156,7 @@ def test_pictures_without_objects(kind):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy):
+    keras.utils.set_random_seed(0)
     kind = "mask_rcnn"  # which has all parts of Faster R-CNN
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -169,9 +170,11 @@ def test_mixed_precision(policy):
     x, y = pictures(kind)[0]
     kernel = model.box_head.logits.kernel
     before = ops.convert_to_numpy(kernel)
-    # Keras leaves out a step whose scaled gradients overflow, and halves the scale.
-    for _ in range(3):
+    # Keras leaves out a step whose scaled gradients overflow, and halves the scale of 2^15.
+    for _ in range(16):
         assert np.isfinite(model.train_on_batch(x, y)).all()
+        if not np.array_equal(ops.convert_to_numpy(kernel), before):
+            break
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert not np.array_equal(ops.convert_to_numpy(kernel), before)
     found = model.predict_on_batch(x)
