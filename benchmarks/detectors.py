@@ -31,6 +31,8 @@ from keras_dla.training import DETECTION
 
 STEPS = {"jax": jax_steps, "tensorflow": tensorflow_steps, "torch": torch_steps}
 
+JIT = False if keras.backend.backend() == "tensorflow" else "auto"
+
 
 def batch_of(arguments):
     source = ShapesSource(
@@ -67,9 +69,8 @@ def network_steps(network, train_inputs, infer_inputs):
     inputs = keras.tree.map_structure(common_input, train_inputs, infer_inputs)
     outputs = keras.tree.flatten(network(inputs))
     model = keras.Model(inputs, outputs)
-    jit = False if keras.backend.backend() == "tensorflow" else "auto"
     losses = [lambda _, output: ops.mean(ops.square(output))] * len(outputs)
-    model.compile(keras.optimizers.SGD(1e-6), losses, jit_compile=jit)
+    model.compile(keras.optimizers.SGD(1e-6), losses, jit_compile=JIT)
     nothing = [np.zeros((len(keras.tree.flatten(train_inputs)[0]), 1), "float32")] * len(outputs)
     return (
         lambda: model.train_on_batch(train_inputs, nothing),
@@ -172,8 +173,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.size = tuple(arguments.size)
     model = FasterRCNN(arguments.backbone, classes=80)
-    jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    model.compile(DETECTION.optimizer(1000), jit_compile=jit)
+    model.compile(DETECTION.optimizer(1000), jit_compile=JIT)
     x, y = batch_of(arguments)
     parts = parts_of(model, x, y, arguments)
     wholes = {
