@@ -235,8 +235,8 @@ def test_dtype_policies(policy):
         assert name_of(kernel) == keras.DTypePolicy(policy).variable_dtype
 
 
-def test_a_network_in_half_precision():
-    policy = "mixed_float16"
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_network_in_half_precision(policy):
     reference = network(11)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

@@ -10,12 +10,22 @@ from keras_dla.models import ResNet
 from keras_dla.models.interactions import INTERACTIONS
 from tests.layers.stages import randomize
 
+# A layer of a network, with a setting that its file has to bring back.
+SETTINGS = {
+    "cbam": ("stage3_block1_attention", "reduction", 16),
+    "a2": ("stage3_block2_attention", "reduction", 4),
+    "aa": ("stage3_block1_attention", "max_size", 8),
+    "gc": ("stage3_block1_attention", "reduction", 16),
+    "nl": ("stage3_block2_attention", "pool_size", 2),
+    "ba": ("stage3_block1_attention", "reduction", 16),
+}
+
 
 def round_trip(model, path):
     randomize(model)
     model.save(path / "model.keras")
     loaded = keras.saving.load_model(path / "model.keras")
-    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("float32")
     outputs = ops.convert_to_numpy(model(x))
     np.testing.assert_allclose(ops.convert_to_numpy(loaded(x)), outputs, rtol=1e-4, atol=1e-5)
     assert len(loaded.weights) == len(model.weights)
@@ -28,9 +38,13 @@ def round_trip(model, path):
 
 @pytest.mark.parametrize("name", [None, *INTERACTIONS])
 def test_every_interaction(tmp_path, name):
-    depth = 20 if name in ("dla_b", "dla_l") else 11
+    # DLA refreshes from a second block on, and the non-local blocks stand in one.
+    depth = 20 if name in ("dla_b", "dla_l", "a2", "nl") else 11
     model = ResNet(depth, name, classes=5, data_format="channels_last", classifier_activation=None)
-    round_trip(model, tmp_path)
+    loaded = round_trip(model, tmp_path)
+    if name in SETTINGS:
+        layer, setting, value = SETTINGS[name]
+        assert getattr(loaded.get_layer(layer), setting) == value
 
 
 @pytest.mark.parametrize("unit", ["dsu", "dia", "lstm", "rnn"])
