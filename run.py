@@ -3,6 +3,7 @@
 python run.py quickstart        trains a DLA-ResNet on embedded pictures and draws its attention
 python run.py test              all tests, on TensorFlow, JAX and PyTorch
 python run.py test --backends jax --quick
+python run.py test --thorough   leaves out nothing on TensorFlow and JAX, which takes hours
 """
 
 import argparse
@@ -66,7 +67,7 @@ def quickstart(arguments: list[str]) -> None:
     call(environment("quickstart"), "examples/quickstart.py", *arguments, KERAS_BACKEND="jax")
 
 
-def test(backends: list[str], quick: bool, arguments: list[str]) -> None:
+def test(backends: list[str], quick: bool, thorough: bool, arguments: list[str]) -> None:
     python = environment("test")
     call(python, "-m", "ruff", "check", ".")
     call(python, "-m", "ruff", "format", "--check", ".")
@@ -74,7 +75,8 @@ def test(backends: list[str], quick: bool, arguments: list[str]) -> None:
         # A process a core: small networks gain nothing from threads.
         parallel = ("--numprocesses", "auto", "--dist", "loadfile", "--durations", "40")
         pytest = ("-m", "pytest", "--quiet", *parallel, *arguments)
-        call(python, *pytest, **variables_of(backend), OMP_NUM_THREADS="1")
+        all_tests = {"KERAS_DLA_ALL_TESTS": "1"} if thorough else {}
+        call(python, *pytest, **variables_of(backend), **all_tests, OMP_NUM_THREADS="1")
     if not quick:
         oldest_keras(python, backends)
         built_package(python)
@@ -119,6 +121,9 @@ def main() -> None:
     parser.add_argument("job", choices=tuple(EXTRAS))
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--quick", action="store_true", help="leave out old Keras and the package")
+    parser.add_argument(
+        "--thorough", action="store_true", help="every test on every backend; see tests/backends.py"
+    )
     arguments, rest = parser.parse_known_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - an older Python may well run this file
         parser.error("needs Python 3.11 or newer")
@@ -126,7 +131,7 @@ def main() -> None:
         if arguments.job == "quickstart":
             quickstart(rest)
         else:
-            test(arguments.backends, arguments.quick, rest)
+            test(arguments.backends, arguments.quick, arguments.thorough, rest)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
 

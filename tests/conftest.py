@@ -3,10 +3,22 @@
 import keras
 import pytest
 
+from tests.backends import on_pytorch
+
 # So that an assertion that fails in a helper shows its values.
 pytest.register_assert_rewrite(
     "tests.golden", "tests.layers.block_attentions", "tests.layers.cells"
 )
+
+
+# Their examples build the largest networks of the paper.
+LARGE_EXAMPLES = ("keras_dla.models.dla_resnet", "keras_dla.analysis.paper_tables")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and item.name.startswith(LARGE_EXAMPLES):
+            item.add_marker(on_pytorch)
 
 
 @pytest.fixture(autouse=True, scope="module")

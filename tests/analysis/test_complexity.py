@@ -8,7 +8,7 @@ from keras import layers, ops
 from keras_dla.analysis import complexity
 from keras_dla.layers import DropPath, DynamicSharingUnit
 from keras_dla.models import DLAResNet20, LeanModel, ResNet, get_model
-from tests.large_networks import counted_here
+from tests.backends import all_on_pytorch
 
 FORMATS = ["channels_last", "channels_first"]
 
@@ -328,7 +328,7 @@ TABLE_2 = [
 ]
 
 
-@pytest.mark.parametrize(("name", "millions", "billions"), counted_here(TABLE_2, 3))
+@pytest.mark.parametrize(("name", "millions", "billions"), all_on_pytorch(TABLE_2, 1))
 def test_table_2(name, millions, billions):
     """DLA-L-50 is printed with 27.2M; see tests/models/test_parameter_counts.py."""
     model = get_model(name, data_format="channels_last")

@@ -6,12 +6,13 @@ import pytest
 
 from keras_dla.analysis import paper_table
 from keras_dla.analysis.paper_tables import TITLES, table_markdown, table_text
-from tests.large_networks import counted_here
+from tests.backends import on_pytorch
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
 
-@pytest.mark.parametrize("number", counted_here(sorted(TITLES, reverse=True), 1))
+@on_pytorch
+@pytest.mark.parametrize("number", TITLES)
 def test_the_page_of_the_docs(number):
     table = paper_table(number)
     assert table_markdown(number, table) in PAGE.read_text()

@@ -1,13 +1,10 @@
-import doctest
 import importlib
 import os
-import pkgutil
 import subprocess
 import sys
 
 import pytest
 
-import keras_dla.data
 from keras_dla.data import CocoSource, TfdsSource, cifar_dataset, load_cifar_arrays
 from tests.data.coco_folder import write
 
@@ -87,13 +84,3 @@ def test_a_package_missing_for_a_prepared_data_set_is_named(monkeypatch):
     expected = r"keras_dla.data.TfdsSource needs tensorflow-datasets: pip install 'keras-dla\[data"
     with pytest.raises(ImportError, match=expected):
         TfdsSource("coco/2017", "train")
-
-
-MODULES = [
-    module.name for module in pkgutil.iter_modules(keras_dla.data.__path__, "keras_dla.data.")
-]
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_in_docstrings(name):
-    assert doctest.testmod(importlib.import_module(name)).failed == 0

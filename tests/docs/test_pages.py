@@ -13,31 +13,30 @@ import keras
 import pytest
 
 from keras_dla.cli.program import make_parser
+from tests.backends import on_pytorch
 from tests.docs.pages import DOCS, FENCE, PAGES, ROOT, TUTORIAL, blocks, commands, name_of
 
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
-# Compiled for minutes to train for seconds; the examples and detectors have tests on all backends.
-SLOW_TO_COMPILE = {DOCS / "how-to" / "detect.md", TUTORIAL}
+# PyTorch runs every page; these, the ones about the backends themselves, run on each.
+ON_EACH_BACKEND = [ROOT / "README.md", DOCS / "how-to" / "backends.md"]
 WITH_COMMANDS = [page for page in PAGES if commands(page)]
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 BACKENDS = ("tensorflow", "jax", "torch")
 TOOLS = ("python", "pip", "mkdocs", "keras-dla")
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
+def of_a_page(page):
+    return pytest.param(page, marks=() if page in ON_EACH_BACKEND else on_pytorch)
+
+
+@pytest.mark.parametrize("page", map(of_a_page, WITH_PYTHON), ids=name_of)
 def test_python_runs(page, tmp_path, monkeypatch):
     """The blocks of a page share their names, as if they were typed one after the other."""
-    skip_where_slow(page)
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
     for code in blocks(page, "python"):
         exec(compile(code, name_of(page), "exec"), names)
     keras.backend.clear_session()
-
-
-def skip_where_slow(page):
-    if page in SLOW_TO_COMPILE and keras.backend.backend() != "torch":
-        pytest.skip("compiles for minutes; PyTorch runs it at once")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -96,9 +95,9 @@ def check_options(source, arguments):
         assert re.search(rf"""["']{option}["']""", source), option
 
 
+@on_pytorch
 def test_the_tutorial_runs(tmp_path):
     """As a script in a folder of its own, as its reader runs it."""
-    skip_where_slow(TUTORIAL)
     pytest.importorskip("matplotlib", reason="the tutorial draws, which needs matplotlib")
     script = shutil.copy(TUTORIAL, tmp_path)
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)

@@ -8,8 +8,10 @@ import sys
 
 import pytest
 
+from tests.backends import on_pytorch
 from tests.docs.pages import DOCS, PAGES, ROOT, TUTORIAL, name_of
 
+pytestmark = on_pytorch
 MAP = (DOCS / "paper-to-code.md").read_text("utf-8")
 PAPER = [
     *(f"Eq. {number}" for number in range(1, 10)),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from keras_dla.data import ShapesSource, TfdsSource
+from tests.backends import on_pytorch
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_detector.py"
 TINY = ["--pictures", "2", "--side", "64", "--batch-size", "1", "--warmup-steps", "1"]
@@ -65,6 +66,7 @@ def log_of(folder):
     return [{k: float(v) for k, v in row.items() if k != "seconds"} for row in rows]
 
 
+@on_pytorch
 def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path, capsys):
     arguments = ["--epochs", "2", "--output"]
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
@@ -158,6 +160,7 @@ class Falling(keras.callbacks.Callback):
         logs["val_AP50"] = 1 / (1 + epoch)
 
 
+@on_pytorch
 def test_the_table_is_made_on_test_pictures_by_the_best_model(tmp_path):
     script = load_script()
     reported = []

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from keras_dla.training import load_last
+from tests.backends import on_pytorch
 from tests.data.picture_folder import prepare_pictures
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_imagenet.py"
@@ -61,6 +62,7 @@ def log_of(folder):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
+@on_pytorch
 def test_a_network_of_the_paper_trains(script, data, tmp_path, capsys):
     (row,) = run(script, data, tmp_path / "run", "--model", "resnet_50", "--steps-per-epoch", "2")
     assert np.isfinite(float(row["loss"]))

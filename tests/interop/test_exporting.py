@@ -12,6 +12,7 @@ import pytest
 from keras_dla.interop import export_model
 from keras_dla.interop.exporting import FORMATS
 from keras_dla.models import ResNet
+from tests.backends import all_on_pytorch
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKEND = keras.backend.backend()
@@ -29,6 +30,7 @@ NETWORKS = {
     "dla_b": {"depth": 20},  # two blocks a stage, so that a layer reads the one before it
     "dla_l": {"input_shape": FREE, "drop_path": 0.5},
 }
+LAST_FIRST = [*NETWORKS][::-1]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -87,7 +89,7 @@ def assert_computes(run, model, x):
     np.testing.assert_allclose(run(x), expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", all_on_pytorch(LAST_FIRST, 2))
 @pytest.mark.parametrize("format", HERE)
 def test_computes_what_keras_does_for_any_batch(tmp_path, format, name):
     path = tmp_path / ("network" + FORMATS[format].suffix)

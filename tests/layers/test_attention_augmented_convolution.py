@@ -7,7 +7,7 @@ from keras_dla.layers import AttentionAugmentedConvolution
 from keras_dla.layers.block_attention import BlockPlace
 from keras_dla.models import ResNet
 from tests import golden
-from tests.large_networks import counted_on_pytorch
+from tests.backends import on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
 from tests.layers.stages import randomize
@@ -240,7 +240,7 @@ def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("aa", depth, (depth - 2) // 9 * more, count)
 
 
-@counted_on_pytorch
+@on_pytorch
 @pytest.mark.parametrize(
     ("depth", "blocks", "count", "published"),
     [(50, (4, 6, 3), 25_809_392, "25.8"), (101, (4, 23, 3), 45_386_728, "45.4")],

@@ -5,8 +5,8 @@ from keras import ops
 
 from keras_dla.layers import BridgeAttention
 from tests import golden
+from tests.backends import on_pytorch
 from tests.gradients import gradients
-from tests.large_networks import counted_on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES
 from tests.layers.stages import channels_first, randomize
@@ -156,7 +156,7 @@ def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("ba", depth, added, count)
 
 
-@counted_on_pytorch
+@on_pytorch
 @pytest.mark.parametrize(
     ("depth", "blocks", "count"), [(50, (3, 4, 6, 3), 28_706_376), (101, (3, 4, 23, 3), 50_490_312)]
 )

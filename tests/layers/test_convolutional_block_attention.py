@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_dla.layers import ConvolutionalBlockAttention
 from tests import golden
-from tests.large_networks import counted_on_pytorch
+from tests.backends import on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
 from tests.layers.stages import channels_first
@@ -120,7 +120,7 @@ def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("cbam", depth, added, count)
 
 
-@counted_on_pytorch
+@on_pytorch
 @pytest.mark.parametrize(
     ("depth", "blocks", "count", "published"),
     [(50, (3, 4, 6, 3), 28_089_624, "28.1"), (101, (3, 4, 23, 3), 49_330_172, "49.3")],

@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_dla.layers import DoubleAttention, NonLocal
 from tests import golden
-from tests.large_networks import counted_on_pytorch
+from tests.backends import on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps
 from tests.layers.stages import randomize
@@ -100,7 +100,7 @@ def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("a2", depth, added_to_cifar(depth, parameters), count)
 
 
-@counted_on_pytorch
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(50, 29_238_312), (101, 48_230_440)])
 def test_parameters_of_imagenet_networks(depth, count):
     block_attentions.assert_imagenet_count("a2", depth, added_to_imagenet(parameters), count)

@@ -5,7 +5,7 @@ from keras import ops
 from keras_dla.layers import GlobalContext
 from keras_dla.layers.block_attention import BlockPlace
 from tests import golden
-from tests.large_networks import counted_on_pytorch
+from tests.backends import on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
 from tests.layers.stages import randomize
@@ -137,7 +137,7 @@ def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("gc", depth, added, count)
 
 
-@counted_on_pytorch
+@on_pytorch
 @pytest.mark.parametrize(
     ("depth", "blocks", "count"), [(50, (4, 6, 3), 28_078_773), (101, (4, 23, 3), 49_337_222)]
 )

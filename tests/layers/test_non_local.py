@@ -5,7 +5,7 @@ from keras import ops
 from keras_dla.layers import NonLocal
 from keras_dla.layers.block_attention import BlockPlace
 from tests import golden
-from tests.large_networks import counted_on_pytorch
+from tests.backends import on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of, short_name
 from tests.layers.stages import channels_first
@@ -216,7 +216,7 @@ def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("nl", depth, added_to_cifar(depth, parameters), count)
 
 
-@counted_on_pytorch
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(50, 32_915_496), (101, 51_907_624)])
 def test_parameters_of_imagenet_networks(depth, count):
     block_attentions.assert_imagenet_count("nl", depth, added_to_imagenet(parameters), count)

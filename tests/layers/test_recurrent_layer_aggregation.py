@@ -11,8 +11,8 @@ from keras import ops
 from keras_dla.layers import RecurrentLayerAggregation
 from keras_dla.models import ResNet, resnet
 from tests import golden
+from tests.backends import on_pytorch
 from tests.gradients import gradients
-from tests.large_networks import counted_on_pytorch
 from tests.layers.stages import channels_first, from_channels_first, randomize
 from tests.layers.test_formats_and_dtypes import name_of, wide_floats
 
@@ -298,7 +298,7 @@ def added(depths, planes, classes, hidden=32):
     return inputs + gathering + recurrence + norms + hidden * classes
 
 
-@counted_on_pytorch
+@on_pytorch
 @pytest.mark.parametrize(("depth", "millions"), [(50, "25.9"), (101, "45.0")])
 def test_parameters_of_imagenet_networks(depth, millions):
     depths = resnet.IMAGENET_DEPTHS[depth]

@@ -14,7 +14,7 @@ from tests.gradients import gradients
 from tests.layers.stages import randomize
 
 NAMES = [None, *INTERACTIONS]
-# One block a stage shows them whole; the non-local ones stand in a second block.
+# One block a stage shows them whole; the others read or stand in a second one.
 WITHIN_A_BLOCK = {None, "se", "eca", "cbam", "aa", "gc", "ba"}
 
 

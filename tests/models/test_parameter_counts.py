@@ -3,7 +3,7 @@
 import pytest
 
 from keras_dla.models import DLAResNet50, DLAResNet101, ResNet
-from tests.large_networks import counted_here
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.parameters import trainable
 
 # By depth and classes.
@@ -19,7 +19,7 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize("depth", counted_here([20, 56, 110], 1))
+@pytest.mark.parametrize("depth", all_on_pytorch([20, 56, 110], 1))
 @pytest.mark.parametrize("name", COUNTS)
 def test_cifar_networks(name, depth):
     model = ResNet(depth, name, classes=10)
@@ -36,12 +36,14 @@ def test_a_hundred_classes():
     assert trainable(ResNet(20, "dla_l")) == COUNTS["dla_l"][20][1]
 
 
+@on_pytorch
 def test_imagenet_networks():
     """Table 2's DLA-L-101 is 47.8M; its DLA-L-50 is 27.2M, see the next test."""
     assert trainable(DLAResNet50()) == 28_581_812
     assert trainable(DLAResNet101()) == 47_783_006
 
 
+@on_pytorch
 def test_where_the_27_2_million_of_table_2_come_from():
     """27,169,492: the DSU of Eq. 7 with r = 20, and the authors' depthwise kernel a stage.
 
@@ -56,7 +58,7 @@ def test_where_the_27_2_million_of_table_2_come_from():
 
 @pytest.mark.parametrize(
     ("unit", "millions"),
-    counted_here([("lstm", "1.93"), ("rnn", "1.41"), ("dia", "1.46"), ("dsu", "1.41")], 1),
+    all_on_pytorch([("lstm", "1.93"), ("rnn", "1.41"), ("dia", "1.46"), ("dsu", "1.41")], 1),
 )
 def test_units_of_table_4(unit, millions):
     """The table prints 1.39 for the DSU, which is the count with 10 classes (next test)."""
@@ -70,7 +72,7 @@ def test_the_dsu_of_table_4_has_ten_classes():
 
 @pytest.mark.parametrize(
     ("depth", "unit", "millions"),
-    counted_here(
+    all_on_pytorch(
         [
             (56, None, "0.61"),
             (56, "lstm", "1.31"),

@@ -1,0 +1,25 @@
+"""Which tests a backend runs.
+
+What speaks of a backend's numbers runs on every backend. PyTorch, which compiles nothing, runs all
+tests; TensorFlow and JAX leave out those that take them minutes to compile and that repeat on a
+larger network, or through a script, what others have shown. `KERAS_DLA_ALL_TESTS=1`, which
+`python run.py test --thorough` sets, leaves out nothing.
+"""
+
+import os
+
+import keras
+import pytest
+
+BACKEND = keras.backend.backend()
+ALL = BACKEND == "torch" or os.environ.get("KERAS_DLA_ALL_TESTS") == "1"
+REASON = "runs on another backend; with KERAS_DLA_ALL_TESTS=1 on every one"
+
+on_pytorch = pytest.mark.skipif(not ALL, reason=REASON)
+on_jax_and_pytorch = pytest.mark.skipif(not ALL and BACKEND == "tensorflow", reason=REASON)
+on_tensorflow_and_pytorch = pytest.mark.skipif(not ALL and BACKEND == "jax", reason=REASON)
+
+
+def all_on_pytorch(cases, elsewhere: int) -> list:
+    """Returns all cases on PyTorch, and so many, from the first on, on the other backends."""
+    return [*cases] if ALL else [*cases][:elsewhere]
