@@ -27,7 +27,7 @@ from keras_dla.detection.box_sampling import sample_boxes
 from keras_dla.detection.faster_rcnn import POOLED_SIZE, POSITIVE_FRACTION
 from keras_dla.detection.region_proposal_network import region_proposal_losses
 from keras_dla.detection.region_proposals import region_proposals
-from keras_dla.training import DETECTION
+from keras_dla.training import DETECTION, keep_freed_memory
 
 STEPS = {"jax": jax_steps, "tensorflow": tensorflow_steps, "torch": torch_steps}
 
@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measured steps")
     arguments = parser.parse_args()
     arguments.size = tuple(arguments.size)
+    keep_freed_memory()
     model = FasterRCNN(arguments.backbone, classes=80)
     model.compile(DETECTION.optimizer(1000), jit_compile=JIT)
     x, y = batch_of(arguments)

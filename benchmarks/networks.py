@@ -19,6 +19,8 @@ from pathlib import Path
 
 WORKER = Path(__file__).parent / "worker.py"
 BACKENDS = ("tensorflow", "jax", "torch")
+# What keep_freed_memory() does, for the authors' code too.
+KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "16000000000"}
 NETWORKS = ("resnet", "mrla_b", "mrla_l", "dla_b", "dla_l")
 
 
@@ -27,13 +29,13 @@ class Worker:
 
     def __init__(self, label: str, backend: str, settings: dict):
         self.label = label
-        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        variables = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.process = subprocess.Popen(
             [sys.executable, WORKER, json.dumps(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env={**os.environ, **KEEP_FREED_MEMORY, **variables},
             text=True,
         )
         self.times = {"train": [], "infer": []}

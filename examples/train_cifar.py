@@ -17,6 +17,7 @@ from keras_dla.training import (
     DivergenceError,
     Experiment,
     is_main_process,
+    keep_freed_memory,
     launch,
     prepare_experiment,
 )
@@ -70,6 +71,7 @@ def prepare(args):
 
 def train(args):
     """What every process of `launch()` does."""
+    keep_freed_memory()
     run = prepare(args)
     if is_main_process():
         parameters = sum(math.prod(weight.shape) for weight in run.model.trainable_weights)

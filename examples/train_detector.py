@@ -45,7 +45,14 @@ from keras_dla.detection import (
     evaluate_coco,
 )
 from keras_dla.models import ResNet
-from keras_dla.training import DETECTION, EpochCheckpoint, Progress, load_last, open_run
+from keras_dla.training import (
+    DETECTION,
+    EpochCheckpoint,
+    Progress,
+    keep_freed_memory,
+    load_last,
+    open_run,
+)
 
 VALIDATION_PICTURES = 200
 PREPARED = ("coco/2017", "voc/2007", "voc/2012")
@@ -215,6 +222,7 @@ def prepare(args):
 
 def main(argv=None):
     args = parse_arguments(argv)
+    keep_freed_memory()
     try:
         model, progress, train, val, *test, folder = prepare(args)
     except (ValueError, OSError, ImportError) as error:

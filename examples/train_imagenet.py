@@ -28,6 +28,7 @@ from keras_dla.training import (
     compile_model,
     fit_rest,
     is_main_process,
+    keep_freed_memory,
     launch,
     load_last,
     local_batches,
@@ -162,6 +163,7 @@ def prepare(args):
 
 def train(args):
     """What every process of `launch()` does."""
+    keep_freed_memory()
     model, progress, images, folder = prepare(args)
     callbacks = [
         EpochCheckpoint(folder, progress, every_seconds=600),

@@ -11,8 +11,13 @@ pytest.register_assert_rewrite(
 )
 
 
-# Their examples build the largest networks of the paper.
-LARGE_EXAMPLES = ("keras_dla.models.dla_resnet", "keras_dla.analysis.paper_tables")
+# Their examples build the paper's own networks.
+LARGE_EXAMPLES = (
+    "keras_dla.analysis.attention_scores",
+    "keras_dla.analysis.paper_tables",
+    "keras_dla.detection.backbones",
+    "keras_dla.models.dla_resnet",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -173,8 +173,9 @@ def _train_left(runs, arguments) -> None:
 
 def _train_all(runs, data_dir, checkpoint_steps) -> None:
     """Trains run after run, also behind one that diverges; in every process of `launch()`."""
-    from keras_dla.training import DivergenceError, is_main_process
+    from keras_dla.training import DivergenceError, is_main_process, keep_freed_memory
 
+    keep_freed_memory()
     say = tell if is_main_process() else lambda text: None
     for number, (experiment, folder) in enumerate(runs, start=1):
         say(f"Run {number} of {len(runs)}: {folder} ...")

@@ -1,5 +1,6 @@
 """Training as in the paper: the optimizer, the schedule, the recipe, and runs that resume."""
 
+from keras_dla.training.allocator import keep_freed_memory
 from keras_dla.training.checkpoints import EpochCheckpoint, EpochPart, Progress, load_last
 from keras_dla.training.devices import (
     is_main_process,
@@ -51,6 +52,7 @@ __all__ = [
     "fit_rest",
     "is_finished",
     "is_main_process",
+    "keep_freed_memory",
     "launch",
     "load_last",
     "local_batches",

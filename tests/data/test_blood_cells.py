@@ -12,6 +12,7 @@ from keras_dla.data import (
     BLOOD_CELL_STD,
     load_blood_cells,
 )
+from tests.backends import on_pytorch
 from tests.data.shared import shared_path
 
 
@@ -50,6 +51,7 @@ def test_the_licence_lies_beside_the_data():
     assert "Copyright (c) 2017 shenggan" in text
 
 
+@on_pytorch
 def test_the_file_can_be_made_again():
     folder = shared_path("data", "bccd")
     pytest.importorskip("PIL")

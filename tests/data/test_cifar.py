@@ -10,6 +10,7 @@ import pytest
 from keras_dla.data import ArrayDataset, cifar_dataset, cifar_steps_per_epoch, load_cifar_arrays
 from keras_dla.data.augmentation import PADDING, EpochDraw, crop_and_flip
 from keras_dla.data.cifar import _crop_and_flip
+from tests.backends import on_pytorch
 from tests.data.shared import shared_path
 
 SIZES = {"train": 21, "test": 7}
@@ -197,6 +198,7 @@ def test_the_real_test_split():
     assert abs(images.std() - 1.3) < 0.2
 
 
+@on_pytorch
 def test_nothing_is_printed_or_warned_of(prepared):
     program = (
         "import sys, keras_dla.data as data\n"

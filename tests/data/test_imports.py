@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from keras_dla.data import CocoSource, TfdsSource, cifar_dataset, load_cifar_arrays
+from tests.backends import on_pytorch
 from tests.data.coco_folder import write
 
 
+@on_pytorch
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_importing_the_package_imports_no_tensorflow(backend):
     pytest.importorskip(backend)

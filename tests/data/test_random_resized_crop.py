@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_dla.data.random_resized_crop import random_window
+from tests.backends import on_pytorch
 
 COUNT = 4000
 
@@ -92,6 +93,7 @@ def test_a_seed_makes_its_window_again():
     assert len(np.unique(windows(375, 500, 20), axis=0)) == 20
 
 
+@on_pytorch
 def test_keras_cv_has_another_rule():
     """If this fails, KerasCV's layer may have come to follow the rule, and could draw windows."""
     pytest.importorskip("tensorflow")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_dla.data import DetectionDataset, TfdsSource
+from tests.backends import on_pytorch
 from tests.data.prepared_objects import IN_PIXELS, Tiny, prepare_objects, tfds
 
 pytest.importorskip("PIL")
@@ -83,6 +84,7 @@ def test_batches_from_it(folder):
             assert (record["height"], record["width"]) == (20, 30)
 
 
+@on_pytorch
 def test_reading_imports_no_tensorflow(folder):
     program = (
         "import sys; from keras_dla.data import TfdsSource\n"

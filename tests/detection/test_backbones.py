@@ -5,6 +5,7 @@ import pytest
 
 from keras_dla.detection.backbones import feature_extractor, freeze, level_strides
 from keras_dla.models import ResNet
+from tests.backends import on_pytorch
 from tests.detection.networks import small_backbone
 
 
@@ -12,6 +13,7 @@ def names(model):
     return list(model.output)
 
 
+@on_pytorch
 def test_a_network_by_name():
     extractor = feature_extractor("dla_l_50", "channels_last")
     assert names(extractor) == ["P2", "P3", "P4", "P5"]
@@ -19,6 +21,7 @@ def test_a_network_by_name():
     assert [x.shape[-1] for x in extractor.output.values()] == [256, 512, 1024, 2048]
 
 
+@on_pytorch
 def test_the_detectors_reduction():
     """r = 20, with which Table 3's numbers of parameters are met."""
     extractor = feature_extractor("dla_l_50", "channels_last")
@@ -73,6 +76,7 @@ def test_freezing(stages, frozen):
             assert layer.trainable == (int(layer.name[5]) > frozen)
 
 
+@on_pytorch
 def test_what_is_frozen_in_resnet_50():
     """What MMDetection's count of Faster R-CNN leaves out: the stem and the first stage."""
     extractor = feature_extractor("resnet_50", "channels_last")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_dla.models import ResNet
+from tests.backends import on_pytorch
 from tests.interop.test_exporting import BACKEND, ELSEWHERE, NETWORKS, ROOT, load_example
 
 # What every backend can write and run without another package.
@@ -19,6 +20,7 @@ def keras_file(tmp_path):
     return str(tmp_path / "trained.keras")
 
 
+@on_pytorch
 def test_exports_a_saved_model_and_compares(keras_file, tmp_path, monkeypatch, capsys):
     if BACKEND == "jax":
         pytest.importorskip("tensorflow", reason="JAX writes a SavedModel through TensorFlow")

@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 from keras_dla.interop import load_official_checkpoint
 from keras_dla.interop.official_names import official_entries
 from keras_dla.models import ResNet
+from tests.backends import on_pytorch
 from tests.layers.test_layer_interaction import RunningMean
 
 NETWORKS = [None, "se", "eca", "dianet", "mrla_b", "mrla_l", "dla_b", "dla_l"]
@@ -80,6 +81,7 @@ def test_from_files(tmp_path, kind):
         np.testing.assert_array_equal(weight, tensors[f"module.{entry.name}"])
 
 
+@on_pytorch
 def test_imagenet_names():
     model = ResNet(50, "dla_l", stem="imagenet", classes=2)
     names = {entry.name for entry in official_entries(model)}

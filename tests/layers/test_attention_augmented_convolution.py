@@ -234,6 +234,7 @@ def added(planes, heads, values, size):
     return projections + tables - 9 * planes * values
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(20, 285_094), (56, 739_210), (110, 1_420_384)])
 def test_parameters_of_cifar_networks(depth, count):
     more = added(16, 2, 2, 32) + added(32, 3, 3, 16) + added(64, 6, 6, 8)

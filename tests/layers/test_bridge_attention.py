@@ -150,6 +150,7 @@ def parameters(planes):
     return 6 * planes * hidden + 3 * 2 * hidden + hidden * 4 * planes
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(20, 270_724), (56, 696_100), (110, 1_334_164)])
 def test_parameters_of_cifar_networks(depth, count):
     added = (depth - 2) // 9 * sum(parameters(planes) for planes in (16, 32, 64))

@@ -114,6 +114,7 @@ def parameters(channels):
     return 2 * channels * hidden + hidden + channels + 2 * 49 + 2
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(20, 266_564), (56, 683_620), (110, 1_309_204)])
 def test_parameters_of_cifar_networks(depth, count):
     added = (depth - 2) // 9 * sum(parameters(channels) for channels in (64, 128, 256))

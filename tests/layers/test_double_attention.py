@@ -95,6 +95,7 @@ def parameters(channels, reduction=4):
     return 3 * (channels * hidden + hidden) + hidden * channels + 2 * channels
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(20, 326_484), (56, 846_644), (110, 1_403_060)])
 def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("a2", depth, added_to_cifar(depth, parameters), count)

@@ -131,6 +131,7 @@ def parameters(channels, reduction=16):
     return channels + 1 + (channels * hidden + hidden) + 2 * hidden + hidden * channels + channels
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(20, 266_978), (56, 684_862), (110, 1_311_688)])
 def test_parameters_of_cifar_networks(depth, count):
     added = (depth - 2) // 9 * sum(parameters(channels) for channels in (64, 128, 256))

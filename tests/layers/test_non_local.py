@@ -211,6 +211,7 @@ def added_to_imagenet(parameters):
     return 2 * parameters(512) + 3 * parameters(1024)
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "count"), [(20, 409_076), (56, 1_077_812), (110, 1_634_228)])
 def test_parameters_of_cifar_networks(depth, count):
     block_attentions.assert_cifar_count("nl", depth, added_to_cifar(depth, parameters), count)

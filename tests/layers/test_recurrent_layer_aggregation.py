@@ -309,6 +309,7 @@ def test_parameters_of_imagenet_networks(depth, millions):
     assert f"{count / 1e6:.1f}" == millions
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "plain"), [(20, 243_508), (56, 614_452), (110, 1_170_868)])
 def test_parameters_of_cifar_networks(depth, plain):
     model = ResNet(depth, "rla_g", classes=100)

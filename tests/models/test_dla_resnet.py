@@ -1,12 +1,13 @@
 import pytest
 
 from keras_dla import models
+from tests.backends import all_on_pytorch, on_pytorch
 
 CIFAR = {20: 2, 56: 6, 110: 12, 164: 18}
 IMAGENET = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
-@pytest.mark.parametrize(("depth", "blocks"), CIFAR.items())
+@pytest.mark.parametrize(("depth", "blocks"), all_on_pytorch(CIFAR.items(), 2))
 def test_cifar_networks(depth, blocks):
     model = getattr(models, f"DLAResNet{depth}")()
     assert model.name == f"dla_l_{depth}"
@@ -16,6 +17,7 @@ def test_cifar_networks(depth, blocks):
     assert layer.formulation == "official"
 
 
+@on_pytorch
 @pytest.mark.parametrize(("depth", "blocks"), IMAGENET.items())
 def test_imagenet_networks(depth, blocks):
     model = getattr(models, f"DLAResNet{depth}")()

@@ -1,10 +1,12 @@
 import pytest
 
 from keras_dla.models import get_model, list_models
+from tests.backends import on_pytorch
 
 NAMES = "resnet, se, eca, cbam, a2, aa, gc, nl, ba, rla_g, dianet, mrla_b, mrla_l, dla_b, dla_l"
 
 
+@on_pytorch
 def test_cifar_and_imagenet_by_depth():
     cifar = get_model("mrla_b_20", classes=7, drop_path=0.1)
     assert (cifar.name, cifar.output_shape) == ("mrla_b_20", (None, 7))
@@ -31,6 +33,7 @@ def test_an_impossible_depth():
         get_model("dla_l_57")
 
 
+@on_pytorch
 def test_every_listed_name_is_a_network():
     names = list_models()
     assert len(set(names)) == len(names)

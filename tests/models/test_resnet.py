@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_dla.layers import BatchNormalization
 from keras_dla.models import ResNet
+from tests.backends import on_pytorch
 from tests.golden import as_format
 
 FORMATS = ["channels_last", "channels_first"]
@@ -41,6 +42,7 @@ def test_feature_levels_of_an_imagenet_network(data_format):
     assert model.output is model.pyramid_outputs["P5"]
 
 
+@on_pytorch
 @pytest.mark.parametrize("interaction", ["se", "nl", "rla_g", "dla_l"])
 def test_feature_levels_by_layer_name_are_the_levels(interaction):
     """KerasCV reads `model.get_layer(name).output`, which needs a layer called once."""
