@@ -98,20 +98,22 @@ def oldest_keras(python: Path, backends: list[str]) -> None:
 
 
 def built_package(python: Path) -> None:
-    """Builds the wheel and the sdist, and installs each into an empty environment."""
+    """Builds the wheel and the sdist, and installs one after the other where nothing else is."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         call(python, "-m", "build", "--no-isolation", "--outdir", folder, ".")
+        empty = folder / "empty"
+        venv.create(empty, with_pip=True)
+        pip = (python_of(empty), "-m", "pip")
         for archive in sorted(folder.glob("keras_dla-*")):
-            empty = folder / "empty"
-            venv.create(empty, clear=True, with_pip=True)
-            pip = (python_of(empty), "-m", "pip", "install", "--quiet")
-            call(*pip, "--constraint", CONSTRAINTS, f"keras-dla[jax] @ {archive.as_uri()}")
+            install = (*pip, "install", "--quiet", "--constraint", CONSTRAINTS)
+            call(*install, f"keras-dla[jax] @ {archive.as_uri()}")
             check = (
                 "from keras_dla import data, models; data.load_blood_cells(); models.DLAResNet20()"
             )
             # From another folder, so that the archive is what is imported.
             call(python_of(empty), "-c", check, folder=folder, KERAS_BACKEND="jax")
+            call(*pip, "uninstall", "--quiet", "--yes", "keras-dla")
 
 
 def main() -> None:

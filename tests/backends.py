@@ -16,7 +16,6 @@ ALL = BACKEND == "torch" or os.environ.get("KERAS_DLA_ALL_TESTS") == "1"
 REASON = "runs on another backend; with KERAS_DLA_ALL_TESTS=1 on every one"
 
 on_pytorch = pytest.mark.skipif(not ALL, reason=REASON)
-on_jax_and_pytorch = pytest.mark.skipif(not ALL and BACKEND == "tensorflow", reason=REASON)
 on_tensorflow_and_pytorch = pytest.mark.skipif(not ALL and BACKEND == "jax", reason=REASON)
 
 

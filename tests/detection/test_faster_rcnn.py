@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_dla.detection import FasterRCNN, MaskRCNN, evaluate_coco
 from keras_dla.training import SGD
-from tests.backends import all_on_pytorch, on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch, on_tensorflow_and_pytorch
 from tests.detection.networks import SMALL, fill, shapes, small_backbone
 from tests.golden import DATA
 
@@ -198,12 +198,8 @@ def test_pictures_without_objects(overfitted):
     assert losses["box_loss"] == losses["proposal_box_loss"] == 0
 
 
-# A pass through XLA's compiler takes minutes: on JAX the type of the processors that need it most.
-POLICIES = ["mixed_bfloat16", "mixed_float16"]
-POLICIES = POLICIES if keras.backend.backend() == "tensorflow" else all_on_pytorch(POLICIES, 1)
-
-
-@pytest.mark.parametrize("policy", POLICIES)
+@on_tensorflow_and_pytorch
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy):
     keras.utils.set_random_seed(0)
     kind = "mask_rcnn"  # which has all parts of Faster R-CNN

@@ -11,6 +11,7 @@ from keras_dla.detection.non_maximum_suppression import (
     class_detections,
     non_maximum_suppression,
 )
+from tests.backends import all_on_pytorch
 from tests.detection import reference
 from tests.detection.compiled import compiled, eager
 from tests.detection.draw import grid_boxes, random_boxes
@@ -54,7 +55,7 @@ def test_classes_do_not_meet_and_others_than_valid_do_not_count(boxes, scores, c
 
 
 # Fewer than a block of 128, just one, and several, the last one full or not.
-@pytest.mark.parametrize("number", [1, 127, 128, 129, 384, 500])
+@pytest.mark.parametrize("number", all_on_pytorch([129, 1, 127, 128, 384, 500], 2))
 def test_any_number_of_boxes(number):
     rng = np.random.default_rng(number)
     boxes = random_boxes(rng, (2, number), size=60.0)

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 
 from keras_dla.layers import DynamicLayerAttention
-from tests.backends import on_tensorflow_and_pytorch
+from tests.backends import on_pytorch
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "custom_network.py"
 
 
-@on_tensorflow_and_pytorch
+@on_pytorch
 def test_trains_saves_and_loads(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, "--epochs", "1", "--output", tmp_path],

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.backends import on_jax_and_pytorch
+from tests.backends import on_pytorch
 
 pytest.importorskip("matplotlib")
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "quickstart.py"
 
 
-@on_jax_and_pytorch
+@on_pytorch
 def test_trains_and_leaves_two_pictures(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, "--epochs", "1", "--output", "pictures"],

@@ -3,7 +3,10 @@
 import csv
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -13,16 +16,18 @@ import pytest
 
 from keras_dla.training import load_last
 from tests.backends import on_pytorch
+from tests.cli.train_on_devices import with_batch_norm
 from tests.data.picture_folder import prepare_pictures
 
-SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_imagenet.py"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "examples" / "train_imagenet.py"
 ARGUMENTS = ("--image-size", "64", "--batch-size", "2", "--epochs", "1")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     pytest.importorskip("keras_cv")
-    sizes = {"train": 6, "validation": 3}
+    sizes = {"train": 6, "validation": 4}
     return prepare_pictures(tmp_path_factory.mktemp("tensorflow_datasets"), sizes=sizes)
 
 
@@ -99,6 +104,26 @@ def test_an_interrupted_run_resumes_to_the_same_end(script, data, tmp_path, monk
     assert run(script, data, tmp_path / "run", *arguments, "--resume") == whole
     model, _ = load_last(tmp_path / "run")
     assert model.optimizer.weight_decays["attention"] == 0.1
+
+
+def test_two_devices_with_synchronised_bn_train_as_one(script, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "get_model", with_batch_norm)
+    options = ("--epochs", "2", "--steps-per-epoch", "2", "--sync-batch-norm")
+    one = run(script, data, tmp_path / "one", *options)
+    flags = [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2"]
+    program = [sys.executable, "-m", "tests.examples.train_imagenet_on_devices", *ARGUMENTS]
+    done = subprocess.run(
+        [*program, *options, "--devices", "2", "--data-dir", data, "--output", tmp_path / "two"],
+        cwd=ROOT,
+        env=os.environ | {"XLA_FLAGS": " ".join(flags)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("0 epochs done") == done.stdout.count("validation accuracy") == 1
+    for found, expected in zip(log_of(tmp_path / "two"), one, strict=True):
+        for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            assert float(found[name]) == pytest.approx(float(expected[name]), rel=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])

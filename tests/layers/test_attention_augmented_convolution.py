@@ -7,7 +7,7 @@ from keras_dla.layers import AttentionAugmentedConvolution
 from keras_dla.layers.block_attention import BlockPlace
 from keras_dla.models import ResNet
 from tests import golden
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
 from tests.layers.stages import randomize
@@ -99,7 +99,7 @@ def paper(x, weights, strides=1, downsampling=1, **settings):
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", all_on_pytorch(reversed(CASES), 2))
 def test_equations_of_the_paper(case, data_format):
     """Values and gradients, against a transcription in float64 and its differences."""
     layer = small(data_format, **CASES[case])
@@ -149,6 +149,7 @@ def test_places_and_sizes_in_networks():
     assert far.for_block(place._replace(stage=2)).max_size == 40
 
 
+@on_pytorch
 def test_where_it_stands_in_a_block():
     model = ResNet(20, "aa", classes=3)
     layer = model.get_layer("stage2_block1_attention")

@@ -11,7 +11,7 @@ from keras import ops
 from keras_dla.layers import RecurrentLayerAggregation
 from keras_dla.models import ResNet, resnet
 from tests import golden
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.gradients import gradients
 from tests.layers.stages import channels_first, from_channels_first, randomize
 from tests.layers.test_formats_and_dtypes import name_of, wide_floats
@@ -49,7 +49,7 @@ def to_keras(array):
     return array.transpose({4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}[array.ndim])
 
 
-@pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize("data_format", all_on_pytorch(FORMATS, 1))
 @pytest.mark.parametrize("formulation", ["official", "verbatim"])
 def test_network_equals_the_authors(monkeypatch, formulation, data_format):
     """Three narrow stages of two blocks, the second and third strided, from stem to classifier."""
@@ -182,7 +182,7 @@ def test_images_of_any_size():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a graph of TensorFlow's")
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize("data_format", all_on_pytorch(FORMATS, 1))
 def test_a_graph_that_never_learns_the_size(data_format, jit_compile):
     """Nor may TensorFlow fuse convolution, BN and tanh, for which its CPU has no kernel."""
     import tensorflow as tf
@@ -235,7 +235,7 @@ def test_dtype_policies(policy):
         assert name_of(kernel) == keras.DTypePolicy(policy).variable_dtype
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", all_on_pytorch(["mixed_bfloat16", "mixed_float16"], 1))
 def test_a_network_in_half_precision(policy):
     reference = network(11)
     before = keras.config.dtype_policy()

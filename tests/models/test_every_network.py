@@ -1,4 +1,8 @@
-"""What every network of the tables must do, whichever way its blocks interact."""
+"""What every network of the tables must do, whichever way its blocks interact.
+
+Every backend compiles and trains each of them; the gradients, dtypes and sizes of their layers are
+tested on every backend in tests/layers.
+"""
 
 import warnings
 
@@ -10,6 +14,7 @@ from keras import ops
 from keras_dla.layers import BaseLayerAttention
 from keras_dla.models import ResNet
 from keras_dla.models.interactions import INTERACTIONS
+from tests.backends import on_pytorch
 from tests.gradients import gradients
 from tests.layers.stages import randomize
 
@@ -27,6 +32,7 @@ def images(*shape):
     return np.random.default_rng(0).normal(size=(*shape, 3)).astype("float32")
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", NAMES)
 def test_every_weight_is_reached(name):
     model = randomize(network(name))
@@ -57,6 +63,7 @@ def test_two_steps_of_training(name):
     assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in model.weights)
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", NAMES)
 def test_mixed_bfloat16(name):
     expected = network(name)
@@ -77,6 +84,7 @@ def test_mixed_bfloat16(name):
     np.testing.assert_allclose(found, expected, atol=0.05)
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", NAMES)
 def test_images_of_any_size(name):
     model = randomize(network(name, include_top=False))
