@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.backends import on_pytorch
+
 PROGRAM = """
 import sys
 import keras_dla
@@ -17,6 +19,7 @@ print([name for name in heavy if name in sys.modules])
 """
 
 
+@on_pytorch
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_neither_tensorflow_nor_keras_cv(backend):
     pytest.importorskip(backend)

@@ -1,19 +1,22 @@
-"""Every network trains, saves and loads: what must hold with the oldest and the newest Keras."""
+"""Networks train, save and load: what must hold with the oldest and the newest Keras."""
 
 import keras
 import numpy as np
 import pytest
 
 import keras_dla
+from tests.backends import all_on_pytorch
 
 IMAGES = np.random.default_rng(0).standard_normal((6, 8, 8, 3)).astype("float32")
 LABELS = np.arange(6) % 3
 
 
-@pytest.mark.parametrize("interaction", ["eca", "dianet", "mrla_l", "dla_b", "dla_l"])
+@pytest.mark.parametrize(
+    "interaction", all_on_pytorch(["dla_l", "dla_b", "mrla_l", "dianet", "eca"], 2)
+)
 def test_network_trains_saves_and_loads(interaction, tmp_path):
     model = keras_dla.models.ResNet(
-        29, interaction, classes=3, drop_path=0.2, data_format="channels_last"
+        20, interaction, classes=3, drop_path=0.2, data_format="channels_last"
     )
     model.compile("sgd", "sparse_categorical_crossentropy")
     history = model.fit(IMAGES, LABELS, batch_size=3, epochs=1, verbose=0)
