@@ -53,7 +53,8 @@ TABLE_3 = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "backbone", "frozen", "printed"), all_on_pytorch(TABLE_3, 1))
+@on_pytorch
+@pytest.mark.parametrize(("kind", "backbone", "frozen", "printed"), TABLE_3)
 def test_parameters_of_table_3(kind, backbone, frozen, printed):
     """MMDetection does not count what it freezes; the authors' rows count everything."""
     model = DETECTORS[kind](backbone, classes=80, frozen_stages=frozen)

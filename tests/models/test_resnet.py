@@ -116,6 +116,7 @@ def test_mixed_precision_ends_in_float32(policy):
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
 
 
+@on_pytorch
 def test_an_imagenet_network_runs():
     model = ResNet(50, "dla_b", classes=7, stem="imagenet", data_format="channels_last")
     output = ops.convert_to_numpy(model(np.ones((1, 64, 64, 3), "float32")))

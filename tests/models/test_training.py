@@ -8,13 +8,14 @@ import pytest
 from keras import ops
 
 from keras_dla.models import ResNet
+from tests.backends import all_on_pytorch
 
 
 def images(batch=4, size=8):
     return np.random.default_rng(0).normal(size=(batch, size, size, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("name", ["dla_b", "dla_l"])
+@pytest.mark.parametrize("name", all_on_pytorch(["dla_l", "dla_b"], 1))
 def test_no_warning_from_building_to_predicting(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
