@@ -14,7 +14,7 @@ from tests.golden import DATA
 
 DETECTORS = {"faster_rcnn": FasterRCNN, "mask_rcnn": MaskRCNN}
 # Mask R-CNN has all parts of Faster R-CNN, so where both take minutes PyTorch alone runs both.
-both_or_the_larger = pytest.mark.parametrize("kind", all_on_pytorch([*DETECTORS][::-1], 1))
+BOTH_OR_THE_LARGER = all_on_pytorch([*DETECTORS][::-1], 1)
 
 
 def build(kind, data_format=None, **changes):
@@ -69,7 +69,7 @@ def test_other_backbones_by_name(name):
     assert model.strides == [4, 8, 16, 32]
 
 
-@pytest.fixture(scope="module", params=all_on_pytorch([*DETECTORS][::-1], 1))
+@pytest.fixture(scope="module", params=BOTH_OR_THE_LARGER)
 def overfitted(request):
     """A detector that knows its four pictures, these, the losses, and the Python passes a step."""
     keras.utils.set_random_seed(0)
@@ -118,7 +118,7 @@ def test_batches_of_one_shape_are_one_program(overfitted):
     assert len(overfitted.passes) in expected[keras.backend.backend()]
 
 
-@both_or_the_larger
+@pytest.mark.parametrize("kind", BOTH_OR_THE_LARGER)
 def test_the_same_on_every_backend(kind):
     """Boxes within 0.01 pixel, scores within 1e-4, in the same order."""
     with np.load(DATA / f"detections_{kind}.npz", allow_pickle=False) as stored:

@@ -182,7 +182,7 @@ def test_images_of_any_size():
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a graph of TensorFlow's")
 @pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("data_format", all_on_pytorch(FORMATS, 1))
+@pytest.mark.parametrize("data_format", FORMATS)
 def test_a_graph_that_never_learns_the_size(data_format, jit_compile):
     """Nor may TensorFlow fuse convolution, BN and tanh, for which its CPU has no kernel."""
     import tensorflow as tf
