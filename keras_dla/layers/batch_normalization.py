@@ -5,11 +5,12 @@ import functools
 import keras
 
 from keras_dla.layers.channels import channel_axis
+from keras_dla.layers.straight_call import StraightCall
 from keras_dla.layers.validation import standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class BatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` with epsilon 1e-5 and momentum 0.9, and faster.
 
     Keras composes BN of elementary operations, which XLA fuses again but PyTorch and TensorFlow
@@ -72,7 +73,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return keras.ops.cast(outputs, self.compute_dtype)
 
     def _move(self, moving, value):
-        moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+        moving.assign(moving.value * self.momentum + value * (1.0 - self.momentum))
 
     def get_config(self):
         config = {

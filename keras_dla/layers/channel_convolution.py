@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.straight_call import StraightCall
 
 
 def adaptive_kernel_size(channels: int) -> int:
@@ -28,14 +29,16 @@ def convolve_channels(vectors, kernels):
     size = kernels.shape[-1]
     channels = vectors.shape[-1]
     half = (size - 1) // 2
-    padded = ops.pad(vectors, [(0, 0)] * (len(vectors.shape) - 1) + [(half, half)])
+    # Not `ops.pad`, which takes longer than all the rest where PyTorch runs it call by call.
+    zeros = ops.zeros_like(vectors[..., :half])
+    padded = ops.concatenate([zeros, vectors, zeros], axis=-1)
     return sum(
         padded[..., shift : shift + channels] * kernels[..., shift : shift + 1]
         for shift in range(size)
     )
 
 
-class ChannelConv1D(keras.layers.Layer):
+class ChannelConv1D(StraightCall, keras.layers.Layer):
     """Maps pooled features `[batch, channels]` to `[batch, channels]` with one shared kernel."""
 
     def build(self, input_shape):

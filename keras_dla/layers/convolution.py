@@ -6,10 +6,11 @@ from keras import ops
 from keras_dla.layers.channels import per_channel
 from keras_dla.layers.devices import is_tensorflow_on_cpu
 from keras_dla.layers.initializers import he_normal_fan_out
+from keras_dla.layers.straight_call import StraightCall
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class Conv2D(keras.layers.Conv2D):
+class Conv2D(StraightCall, keras.layers.Conv2D):
     """A convolution, zero-padded by `(kernel_size - 1) // 2` each side; by default without bias.
 
     Keras's `padding="same"` pads an even-sized map on one side only where the stride is 2; the

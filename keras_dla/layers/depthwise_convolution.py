@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_dla.layers.channels import channel_axis, per_channel
 from keras_dla.layers.initializers import he_normal_depthwise
+from keras_dla.layers.straight_call import StraightCall
 
 
 def depthwise_native(x, kernel, data_format: str):
@@ -61,7 +62,7 @@ def fastest_form():
     return depthwise_native
 
 
-class DepthwiseConv3x3(keras.layers.Layer):
+class DepthwiseConv3x3(StraightCall, keras.layers.Layer):
     """Convolves every channel with a 3x3 kernel of its own; zero-padded, no bias."""
 
     def __init__(self, data_format: str, **kwargs):

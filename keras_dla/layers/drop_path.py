@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.straight_call import StraightCall
 from keras_dla.layers.validation import check_rate
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class DropPath(keras.layers.Layer):
+class DropPath(StraightCall, keras.layers.Layer):
     """Drops whole samples of its input while training, and scales up the rest.
 
     In layer attention it acts on the attention output alone, never on the residual branch.

@@ -59,4 +59,4 @@ class DynamicLight(LightLayerAttention):
         """Returns lambda * depthwise(o): a depthwise convolution with a scaled kernel."""
         if self.formulation == "paper":
             return None
-        return self.excite(memory["output"], scale=self.decays[index])
+        return self.excite(memory["output"], scale=self.decays[index].value)

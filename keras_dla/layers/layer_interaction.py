@@ -6,6 +6,7 @@ from keras import ops
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.channels import channel_axis
 from keras_dla.layers.elementwise import relu_of_sum
+from keras_dla.layers.straight_call import StraightCall
 from keras_dla.layers.validation import (
     check_channels,
     check_positive_integer,
@@ -14,7 +15,7 @@ from keras_dla.layers.validation import (
 )
 
 
-class LayerInteraction(keras.layers.Layer):
+class LayerInteraction(StraightCall, keras.layers.Layer):
     """Base class: a layer of one stage, called once for each of its blocks, in order.
 
     It owns what the stage shares and what each block has of its own, and hands a state from block

@@ -5,10 +5,11 @@ from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.straight_call import StraightCall
 from keras_dla.layers.validation import check_positive_integer
 
 
-class RecurrentUnit(keras.layers.Layer):
+class RecurrentUnit(StraightCall, keras.layers.Layer):
     """An RNN cell whose input, states and output all have `units` entries.
 
     A subclass names its states in `state_names` and defines

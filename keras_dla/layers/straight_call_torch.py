@@ -1,0 +1,103 @@
+"""What Keras's call of a layer comes down to on PyTorch, where the arguments need no care.
+
+The private names of Keras that this takes stand in this file alone.
+"""
+
+import functools
+import inspect
+from contextlib import nullcontext
+
+import torch
+from keras.src.backend.common import global_state
+from keras.src.backend.common.variables import AutocastScope, get_autocast_scope
+
+_SAME_SCOPE = nullcontext()
+
+
+def needs_only_call(layer, args, kwargs) -> bool:
+    """Returns whether Keras would do nothing for this call but call `layer.call`.
+
+    The call must come from inside another layer's, which says whether it trains; the layer must be
+    built and have no extras; its arguments must be tensors of its dtype and without masks.
+    """
+    return (
+        _call_context() is not None
+        and layer.built
+        and not _has_extras(layer)
+        and getattr(torch, layer.compute_dtype).is_floating_point
+        and _are_ready(args, _dtype_of_inputs(layer), (torch.Tensor, type(None)))
+        and _are_ready(kwargs.values(), _dtype_of_inputs(layer), _ARGUMENTS)
+    )
+
+
+def call(layer, args, kwargs):
+    """Calls `layer.call` with the `training` and in the dtype scope that Keras would give it."""
+    context = _call_context()
+    takes_training, default = _training_argument(type(layer))
+    training = kwargs.pop("training", context.get_value("training"))
+    context.set_value("training", default if training is None else training)
+    if takes_training and training is not None:
+        kwargs["training"] = training
+    with _autocast_scope(layer):
+        return layer.call(*args, **kwargs)
+
+
+_ARGUMENTS = (torch.Tensor, type(None), bool, int, float, str)
+
+
+def _call_context():
+    return global_state.get_global_attribute("current_call_ctx")
+
+
+def _has_extras(layer) -> bool:
+    """Whether the layer regularises, is quantised, recomputes, or is hooked by PyTorch's means."""
+    return bool(
+        layer.activity_regularizer is not None
+        or layer.quantization_mode is not None
+        or getattr(layer, "_remat_mode", None) is not None
+        or layer._call_context_args != {"training"}
+        or layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+        or torch.nn.modules.module._has_any_global_hook()
+    )
+
+
+def _dtype_of_inputs(layer):
+    return getattr(torch, layer.compute_dtype) if layer.autocast else None
+
+
+def _are_ready(values, dtype, kinds) -> bool:
+    """Whether no value would be converted: nests are of tensors alone, as Keras has it."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            if getattr(value, "_keras_mask", None) is not None:
+                return False
+            if dtype is not None and value.dtype != dtype and value.is_floating_point():
+                return False
+        elif isinstance(value, (list, tuple, dict)):
+            nest = value.values() if isinstance(value, dict) else value
+            if not _are_ready(nest, dtype, kinds):
+                return False
+        elif not isinstance(value, kinds):
+            return False
+    return True
+
+
+@functools.cache
+def _training_argument(layer_class) -> tuple:
+    """Returns whether the layer's `call` takes `training`, and the default of it."""
+    parameter = inspect.signature(layer_class.call).parameters.get("training")
+    if parameter is None:
+        return False, None
+    return True, None if parameter.default is parameter.empty else parameter.default
+
+
+def _autocast_scope(layer):
+    scope = get_autocast_scope()
+    if scope is None:
+        mixed = layer.compute_dtype != layer.variable_dtype
+        return AutocastScope(layer.compute_dtype) if mixed else _SAME_SCOPE
+    dtype = layer.compute_dtype if layer.autocast else None
+    return _SAME_SCOPE if scope.dtype == dtype else AutocastScope(dtype)
