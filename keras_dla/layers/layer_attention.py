@@ -7,6 +7,7 @@ from keras_dla.layers.channel_convolution import ChannelConv1D, convolve_channel
 from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
 from keras_dla.layers.drop_path import DropPath
+from keras_dla.layers.elementwise import rectify
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.layer_interaction import LayerInteraction
 from keras_dla.layers.validation import (
@@ -94,7 +95,7 @@ class LayerAttention(LayerInteraction):
         """Returns x + drop path(BN(o)), with a ReLU behind BN in the base version."""
         output = self.norms[index](output)
         if self.rectify:
-            output = ops.relu(output)
+            output = rectify(output)
         if self.drop_path.rate:
             output = self.drop_path(output)
         return x + output

@@ -1,10 +1,11 @@
-"""The ReLU of a sum equals its plain form, values and gradients, whatever it overwrites."""
+"""The ReLUs equal their plain form, values and gradients, whatever they overwrite or keep."""
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
-from keras_dla.layers.elementwise import relu_of_sum
+from keras_dla.layers.elementwise import rectify, relu_of_sum
 from tests.gradients import gradients
 
 
@@ -30,3 +31,25 @@ def test_equals_the_plain_form():
     (weight,) = model.trainable_variables
     np.testing.assert_allclose(of_weights[id(weight)], cotangent * (x + y > 0), rtol=1e-6)
     np.testing.assert_array_equal(ops.convert_to_numpy(weight), y)
+
+
+def test_rectify_equals_relu():
+    x, cotangent = np.random.default_rng(1).normal(size=(2, 1, 4, 3, 8)).astype("float32")
+    # At zero the derivative is 0 on every backend.
+    x[0, 0] = 0
+    inputs = keras.Input(x.shape[1:])
+    model = keras.Model(inputs, keras.layers.Lambda(rectify)(inputs))
+    output, of_x, _ = gradients(model, x, cotangent)
+    np.testing.assert_array_equal(output, np.maximum(x, 0))
+    np.testing.assert_array_equal(of_x, cotangent * (x > 0))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts what PyTorch keeps")
+def test_rectify_keeps_a_byte_an_entry():
+    import torch
+
+    kept = []
+    x = torch.ones(2, 4, 3, 8, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda tensor: tensor):
+        rectify(x)
+    assert [tensor.nbytes for tensor in kept] == [x.numel()]
