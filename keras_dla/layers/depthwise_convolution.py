@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_dla.layers.channels import channel_axis, per_channel
+from keras_dla.layers.devices import is_jax_on_cpu
 from keras_dla.layers.initializers import he_normal_depthwise
 from keras_dla.layers.straight_call import StraightCall
 
@@ -47,10 +48,10 @@ def depthwise_conv3x3(x, kernel, data_format: str):
 @functools.cache
 def fastest_form():
     """Returns the function that convolves fastest here."""
-    if keras.backend.backend() == "jax":
-        from keras_dla.layers.depthwise_jax import depthwise_jax, runs_on_cpu
+    if is_jax_on_cpu():
+        from keras_dla.layers.depthwise_jax import depthwise_jax
 
-        return depthwise_jax if runs_on_cpu() else depthwise_native
+        return depthwise_jax
     if keras.backend.backend() == "tensorflow":
         from keras_dla.layers.depthwise_tensorflow import depthwise_tensorflow
 

@@ -51,8 +51,3 @@ def depthwise_jax(x, kernel, data_format: str):
     if data_format == "channels_last":
         return depthwise_last(x, kernel)
     return depthwise_last(x.transpose(0, 2, 3, 1), kernel).transpose(0, 3, 1, 2)
-
-
-def runs_on_cpu() -> bool:
-    """Returns whether JAX computes on the CPU."""
-    return jax.default_backend() == "cpu"

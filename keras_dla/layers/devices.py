@@ -13,3 +13,13 @@ def is_tensorflow_on_cpu() -> bool:
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU")
+
+
+@functools.cache
+def is_jax_on_cpu() -> bool:
+    """Returns whether JAX computes on the CPU, where XLA's convolutions have slow gradients."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"

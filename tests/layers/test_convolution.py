@@ -1,9 +1,11 @@
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_dla.layers import Conv2D
+from tests.gradients import gradients
 from tests.layers.stages import channels_first, from_channels_first
 
 
@@ -53,3 +55,28 @@ def test_config_round_trip(data_format):
     assert copied.get_config() == convolution.get_config()
     assert copied.strides == (2, 2)
     assert not copied.use_bias
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("strides", [1, 2])
+def test_gradients_of_a_1x1_convolution(strides, data_format):
+    """JAX on a CPU computes it as a product of matrices."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 3, 5, 6)).astype("float32")
+    cotangent = rng.normal(size=(2, 4, *x[:, 0, ::strides, ::strides].shape[1:])).astype("float32")
+    inputs = keras.Input(from_channels_first(x, data_format).shape[1:])
+    convolution = Conv2D(4, 1, strides, data_format=data_format)
+    model = keras.Model(inputs, convolution(inputs))
+    _, of_x, of_weights = gradients(
+        model, from_channels_first(x, data_format), from_channels_first(cotangent, data_format)
+    )
+    kernel = keras.ops.convert_to_numpy(convolution.kernel)[0, 0]
+    expected = np.zeros_like(x)
+    expected[:, :, ::strides, ::strides] = np.einsum("bdhw,cd->bchw", cotangent, kernel)
+    np.testing.assert_allclose(channels_first(of_x, data_format), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        of_weights[id(convolution.kernel)][0, 0],
+        np.einsum("bchw,bdhw->cd", x[:, :, ::strides, ::strides], cotangent),
+        rtol=1e-5,
+        atol=1e-5,
+    )
