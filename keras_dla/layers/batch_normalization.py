@@ -62,7 +62,7 @@ class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
         fused = fused_kernel(self.data_format, self.over_replicas)
         if fused is None or not self.has_kernel_weights() or mask is not None:
             return super().call(inputs, training=training, mask=mask)
-        inputs = keras.ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        inputs = keras.ops.cast(inputs, _dtype_of_statistics(inputs.dtype))
         if not (training and self.trainable):
             statistics = self.moving_mean, self.moving_variance
             outputs, _, _ = fused(inputs, self.gamma, self.beta, self.epsilon, statistics)
@@ -83,6 +83,12 @@ class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
         }
         del config["axis"]
         return config
+
+
+@functools.cache
+def _dtype_of_statistics(dtype) -> str:
+    """The dtype of the input, float32 at least."""
+    return keras.backend.result_type(dtype, "float32")
 
 
 @functools.cache

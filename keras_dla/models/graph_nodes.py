@@ -19,6 +19,22 @@ def call_node(node, known: dict, operation: Callable) -> None:
         known: tensors by the `id` of those that the graph was made with.
         operation: what to call in place of the node's own.
     """
-    args, kwargs = node.arguments.fill_in(known)
-    outputs = operation(*args, **kwargs)
+    args = _filled(node.arguments.args, known)
+    outputs = operation(*args, **_filled(node.arguments.kwargs, known))
     known.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+
+
+def _filled(nest, known):
+    """Puts the tensors in place of those that the graph was made with.
+
+    As Keras's own `fill_in` does by its general trees, which takes it as long as a small layer.
+    """
+    if isinstance(nest, keras.KerasTensor):
+        return known.get(id(nest))
+    if isinstance(nest, dict):
+        return {key: _filled(value, known) for key, value in nest.items()}
+    if isinstance(nest, (list, tuple)):
+        values = [_filled(value, known) for value in nest]
+        # A named tuple takes its values one by one.
+        return type(nest)(*values) if hasattr(nest, "_fields") else type(nest)(values)
+    return nest

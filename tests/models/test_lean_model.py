@@ -1,5 +1,6 @@
 import gc
 import weakref
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -40,6 +41,27 @@ def test_saved_cloned_and_cut_in_pieces(tmp_path):
     piece = LeanModel(model.inputs, pooled)(x)
     classified = ops.convert_to_numpy(model.get_layer("classifier")(piece))
     np.testing.assert_allclose(classified, expected, rtol=1e-5)
+
+
+class Pair(NamedTuple):
+    first: object
+    second: object
+
+
+class Difference(keras.layers.Layer):
+    """Takes its tensors in nests of every kind, and one argument that is none."""
+
+    def call(self, pair, more=None, sign=1):
+        return sign * (pair.first - pair.second) + more["a"][0] - more["b"][1]
+
+
+def test_arguments_come_in_the_nests_they_were_given_in():
+    a, b = keras.Input((3,)), keras.Input((3,))
+    outputs = Difference()(Pair(a, b), more={"a": (b, a), "b": [b, a]}, sign=-1)
+    values = np.ones((2, 3), "float32"), np.full((2, 3), 3, "float32")
+    expected, found = (kind([a, b], outputs)([*values]) for kind in (keras.Model, LeanModel))
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), np.full((2, 3), 4))
+    np.testing.assert_array_equal(ops.convert_to_numpy(expected), ops.convert_to_numpy(found))
 
 
 @keras.saving.register_keras_serializable(package="keras_dla_tests")
