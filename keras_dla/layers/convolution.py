@@ -61,19 +61,15 @@ class Conv2D(StraightCall, keras.layers.Conv2D):
             kernel = ops.convert_to_tensor(kernel)
             return conv2d(inputs, kernel, self.strides, 1, self.data_format)
         if self.kernel_size == (1, 1) and is_jax_on_cpu():
-            return self._matrix_product(inputs, kernel)
+            from keras_dla.layers.convolution_jax import conv1x1
+
+            kernel = ops.convert_to_tensor(kernel)
+            return conv1x1(inputs, kernel, self.strides, self.data_format)
         if self.data_format == "channels_first" and is_tensorflow_on_cpu():
             inputs = ops.transpose(inputs, (0, 2, 3, 1))
             outputs = self._padded_convolution(inputs, kernel, "channels_last")
             return ops.transpose(outputs, (0, 3, 1, 2))
         return self._padded_convolution(inputs, kernel, self.data_format)
-
-    def _matrix_product(self, inputs, kernel):
-        """A 1x1 convolution as the product it is: XLA finds the gradient of that much faster."""
-        rows, columns = (slice(None, None, stride) for stride in self.strides)
-        if self.data_format == "channels_last":
-            return ops.matmul(inputs[:, rows, columns], kernel[0, 0])
-        return ops.einsum("bchw,cd->bdhw", inputs[:, :, rows, columns], kernel[0, 0])
 
     def _padded_convolution(self, inputs, kernel, data_format):
         if self.strides == (1, 1):
