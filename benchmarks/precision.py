@@ -10,6 +10,7 @@ PyTorch's kernels for 16 bits are many times slower than those for 32.
 """
 
 import argparse
+import dataclasses
 import statistics
 import time
 
@@ -23,18 +24,19 @@ from keras_dla.data import (
     load_blood_cells,
 )
 from keras_dla.models import get_model
-from keras_dla.training import Recipe, compile_model
+from keras_dla.training import CIFAR, compile_model
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-RECIPE = Recipe(
+# The quickstart's recipe: CIFAR's optimiser, for few and small batches.
+RECIPE = dataclasses.replace(
+    CIFAR,
     name="precision",
     epochs=4,
     batch_size=28,
     learning_rate=0.05,
-    momentum=0.9,
-    weight_decay=1e-4,
     milestones=(3,),
     warmup_epochs=1,
+    drop_path=0.0,
 )
 
 

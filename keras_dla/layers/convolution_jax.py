@@ -8,7 +8,7 @@ from keras_dla.layers.channels import spatial_axes
 
 def conv1x1(x, kernel, strides, data_format):
     """Convolves as a product of matrices; `kernel` is `[1, 1, channels, filters]`."""
-    kernel = jnp.asarray(kernel)[0, 0]
+    kernel = kernel[0, 0]
     # Not by an index, whose sizes JAX cannot tell to be a convolution's where none is known.
     for axis, stride in zip(spatial_axes(data_format), strides, strict=True):
         x = lax.slice_in_dim(x, 0, x.shape[axis], stride, axis)

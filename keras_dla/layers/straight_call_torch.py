@@ -12,6 +12,9 @@ from keras.src.backend.common import global_state
 from keras.src.backend.common.variables import AutocastScope, get_autocast_scope
 
 _SAME_SCOPE = nullcontext()
+# What an argument may be but a tensor: Keras refuses all others by position.
+_POSITIONAL = (type(None),)
+_BY_NAME = (type(None), bool, int, float, str)
 
 
 def needs_only_call(layer, args, kwargs) -> bool:
@@ -20,13 +23,14 @@ def needs_only_call(layer, args, kwargs) -> bool:
     The call must come from inside another layer's, which says whether it trains; the layer must be
     built and have no extras; its arguments must be tensors of its dtype and without masks.
     """
+    if _call_context() is None or not layer.built or _has_extras(layer):
+        return False
+    dtype = getattr(torch, layer.compute_dtype)
+    of_inputs = dtype if layer.autocast else None
     return (
-        _call_context() is not None
-        and layer.built
-        and not _has_extras(layer)
-        and getattr(torch, layer.compute_dtype).is_floating_point
-        and _are_ready(args, _dtype_of_inputs(layer), (torch.Tensor, type(None)))
-        and _are_ready(kwargs.values(), _dtype_of_inputs(layer), _ARGUMENTS)
+        dtype.is_floating_point
+        and _are_ready(args, of_inputs, _POSITIONAL)
+        and _are_ready(kwargs.values(), of_inputs, _BY_NAME)
     )
 
 
@@ -40,9 +44,6 @@ def call(layer, args, kwargs):
         kwargs["training"] = training
     with _autocast_scope(layer):
         return layer.call(*args, **kwargs)
-
-
-_ARGUMENTS = (torch.Tensor, type(None), bool, int, float, str)
 
 
 def _call_context():
@@ -62,10 +63,6 @@ def _has_extras(layer) -> bool:
         or layer._backward_pre_hooks
         or torch.nn.modules.module._has_any_global_hook()
     )
-
-
-def _dtype_of_inputs(layer):
-    return getattr(torch, layer.compute_dtype) if layer.autocast else None
 
 
 def _are_ready(values, dtype, kinds) -> bool:

@@ -1,4 +1,4 @@
-"""A functional model that lets go of every feature map after its last use, and wastes no call."""
+"""A functional model that lets go of every feature map after its last use, and calls directly."""
 
 import functools
 
