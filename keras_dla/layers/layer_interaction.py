@@ -119,7 +119,7 @@ class LayerInteraction(StraightCall, keras.layers.Layer):
             )
 
     def _check_state(self, state, features_shape):
-        for tensor in keras.tree.flatten(state):
+        for tensor in _tensors(state):
             if len(tensor.shape) == 4 and not sizes_fit(tensor.shape[1:], features_shape[1:]):
                 raise ValueError(
                     f"`features` must have the shape of the maps of the layers before, "
@@ -140,3 +140,18 @@ class LayerInteraction(StraightCall, keras.layers.Layer):
 
     def get_config(self):
         return {**base_config(self), "depth": self.depth, "data_format": self.data_format}
+
+
+def _tensors(nest):
+    """Yields the tensors of a nest.
+
+    Keras's own `flatten` leaves reference cycles behind on PyTorch, which keep the maps until
+    Python's collector comes by.
+    """
+    if isinstance(nest, dict):
+        nest = list(nest.values())
+    if isinstance(nest, (list, tuple)):
+        for value in nest:
+            yield from _tensors(value)
+    else:
+        yield nest

@@ -17,11 +17,11 @@ class StraightCall:
         return straight_call(self, super().__call__, *args, **kwargs)
 
 
-def straight_call(layer: keras.layers.Layer, usual_call: Callable, *args, **kwargs):
-    """Returns what `usual_call` returns, on PyTorch from the layer's `call` where that is the same.
+def straight_call(operation: keras.Operation, usual_call: Callable, *args, **kwargs):
+    """Returns what `usual_call` returns, on PyTorch from `operation.call` where that is the same.
 
     Args:
-        layer: the layer, which has no work of its own around its `call`.
+        operation: a layer or other operation that has no work of its own around its `call`.
         usual_call: Keras's call of it.
         *args: its arguments.
         **kwargs: its arguments.
@@ -29,6 +29,6 @@ def straight_call(layer: keras.layers.Layer, usual_call: Callable, *args, **kwar
     if keras.backend.backend() == "torch":
         from keras_dla.layers import straight_call_torch
 
-        if straight_call_torch.needs_only_call(layer, args, kwargs):
-            return straight_call_torch.call(layer, args, kwargs)
+        if straight_call_torch.needs_only_call(operation, args, kwargs):
+            return straight_call_torch.call(operation, args, kwargs)
     return usual_call(*args, **kwargs)

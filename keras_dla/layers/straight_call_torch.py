@@ -7,6 +7,7 @@ import functools
 import inspect
 from contextlib import nullcontext
 
+import keras
 import torch
 from keras.src.backend.common import global_state
 from keras.src.backend.common.variables import AutocastScope, get_autocast_scope
@@ -17,13 +18,28 @@ _POSITIONAL = (type(None),)
 _BY_NAME = (type(None), bool, int, float, str)
 
 
-def needs_only_call(layer, args, kwargs) -> bool:
-    """Returns whether Keras would do nothing for this call but call `layer.call`.
+def needs_only_call(operation, args, kwargs) -> bool:
+    """Returns whether Keras would do nothing for this call but call `operation.call`.
 
-    The call must come from inside another layer's, which says whether it trains; the layer must be
-    built and have no extras; its arguments must be tensors of its dtype and without masks.
+    The call must come from inside a layer's, which says whether it trains; a layer must be built
+    and have no extras; the arguments must be tensors, of a layer's dtype and without masks.
     """
-    if _call_context() is None or not layer.built or _has_extras(layer):
+    if _call_context() is None or _recomputes_or_is_quantised(operation):
+        return False
+    if isinstance(operation, keras.layers.Layer):
+        return _layer_needs_only_call(operation, args, kwargs)
+    return _are_ready(args, None, _POSITIONAL) and _are_ready(kwargs.values(), None, _BY_NAME)
+
+
+def call(operation, args, kwargs):
+    """Calls `operation.call`, a layer's with the `training` and dtype scope of Keras."""
+    if isinstance(operation, keras.layers.Layer):
+        return _call_layer(operation, args, kwargs)
+    return operation.call(*args, **kwargs)
+
+
+def _layer_needs_only_call(layer, args, kwargs):
+    if not layer.built or _has_extras(layer):
         return False
     dtype = getattr(torch, layer.compute_dtype)
     of_inputs = dtype if layer.autocast else None
@@ -34,8 +50,7 @@ def needs_only_call(layer, args, kwargs) -> bool:
     )
 
 
-def call(layer, args, kwargs):
-    """Calls `layer.call` with the `training` and in the dtype scope that Keras would give it."""
+def _call_layer(layer, args, kwargs):
     context = _call_context()
     takes_training, default = _training_argument(type(layer))
     training = kwargs.pop("training", context.get_value("training"))
@@ -50,12 +65,15 @@ def _call_context():
     return global_state.get_global_attribute("current_call_ctx")
 
 
+def _recomputes_or_is_quantised(operation) -> bool:
+    recomputes = getattr(operation, "_remat_mode", None) is not None
+    return recomputes or getattr(operation, "quantization_mode", None) is not None
+
+
 def _has_extras(layer) -> bool:
-    """Whether the layer regularises, is quantised, recomputes, or is hooked by PyTorch's means."""
+    """Whether the layer regularises, takes more from its caller, or is hooked by PyTorch's means."""
     return bool(
         layer.activity_regularizer is not None
-        or layer.quantization_mode is not None
-        or getattr(layer, "_remat_mode", None) is not None
         or layer._call_context_args != {"training"}
         or layer._forward_hooks
         or layer._forward_pre_hooks

@@ -21,7 +21,7 @@ def call_node(node, known: dict, operation: Callable) -> None:
     """
     args = _filled(node.arguments.args, known)
     outputs = operation(*args, **_filled(node.arguments.kwargs, known))
-    known.update(zip(map(id, node.outputs), keras.tree.flatten(outputs), strict=True))
+    known.update(zip(map(id, node.outputs), _flat(outputs), strict=True))
 
 
 def _filled(nest, known):
@@ -34,7 +34,32 @@ def _filled(nest, known):
     if isinstance(nest, dict):
         return {key: _filled(value, known) for key, value in nest.items()}
     if isinstance(nest, (list, tuple)):
-        values = [_filled(value, known) for value in nest]
-        # A named tuple takes its values one by one.
-        return type(nest)(*values) if hasattr(nest, "_fields") else type(nest)(values)
+        return _like(nest, [_filled(value, known) for value in nest])
     return nest
+
+
+def _flat(nest) -> list:
+    """Returns the tensors of a nest in Keras's order.
+
+    On PyTorch Keras's own `flatten` leaves reference cycles behind, which keep what it was given
+    until Python's collector comes by, so it is given numbers in place of the feature maps.
+    """
+    tensors = []
+    return [tensors[number] for number in keras.tree.flatten(_numbered(nest, tensors))]
+
+
+def _numbered(nest, tensors: list):
+    """Moves the tensors of a nest to `tensors`; returns the nest with their places in it instead."""
+    if isinstance(nest, dict):
+        numbered = nest.copy()
+        numbered.update({key: _numbered(value, tensors) for key, value in nest.items()})
+        return numbered
+    if isinstance(nest, (list, tuple)):
+        return _like(nest, [_numbered(value, tensors) for value in nest])
+    tensors.append(nest)
+    return len(tensors) - 1
+
+
+def _like(nest, values: list):
+    """Returns a list or tuple of the type of `nest`; a named tuple takes its values one by one."""
+    return type(nest)(*values) if hasattr(nest, "_fields") else type(nest)(values)

@@ -49,7 +49,7 @@ class LeanModel(keras.Model):
         tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
         for node, last_used in self._steps:
             call = operation_fn(node.operation)
-            if type(node.operation) in PLAIN_LAYERS:
+            if _is_plain(node.operation):
                 call = functools.partial(straight_call, node.operation, call)
             call_node(node, tensors, call)
             for tensor in last_used:
@@ -67,3 +67,8 @@ class LeanModel(keras.Model):
             steps.append((node, used - needed))
             needed |= used
         return steps[::-1]
+
+
+def _is_plain(operation: keras.Operation) -> bool:
+    """Whether a call has no work around its `call`: Keras's own layers above, and `keras.ops`."""
+    return type(operation) in PLAIN_LAYERS or not isinstance(operation, layers.Layer)

@@ -4,6 +4,7 @@ Every backend compiles and trains each of them; the gradients, dtypes and sizes 
 tested on every backend in tests/layers.
 """
 
+import gc
 import warnings
 
 import keras
@@ -100,3 +101,26 @@ def test_pyramid_levels(name):
     assert list(model.pyramid_outputs) == list(model.pyramid_level_inputs) == ["P0", "P1", "P2"]
     for level, layer in model.pyramid_level_inputs.items():
         assert model.get_layer(layer).output is model.pyramid_outputs[level]
+
+
+def maps_alive():
+    import torch
+
+    return sum(type(x) is torch.Tensor and x.ndim == 4 for x in gc.get_objects())
+
+
+@on_pytorch
+@pytest.mark.parametrize("name", NAMES)
+def test_no_map_waits_for_pythons_collector(name):
+    model = network(name)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    batch = images(2, 8, 8), np.zeros(2)
+    model.train_on_batch(*batch)
+    gc.collect()
+    before = maps_alive()
+    gc.disable()
+    try:
+        model.train_on_batch(*batch)
+        assert maps_alive() == before
+    finally:
+        gc.enable()
