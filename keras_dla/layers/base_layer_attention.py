@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.direct import cast
 from keras_dla.layers.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
 from keras_dla.layers.softmax import softmax
@@ -60,9 +61,10 @@ class BaseLayerAttention(LayerAttention):
         scores = softmax(self.logits(query, keys), axis=1)
         report(self, index, scores=scores)
         weights = self.by_channel(scores) * memory.get("scales", 1)
-        output = weighted_sum(values, ops.cast(weights, self.compute_dtype), self.data_format)
+        weights = cast(weights, self.compute_dtype)
+        output, values = weighted_sum(values, weights, self.data_format)
         # The number of tensors of a state is fixed, so maps not known yet are the newest.
-        values = values + [value] * (self.depth - len(values))
+        values = values + values[-1:] * (self.depth - len(values))
         return output, {**memory, "keys": keys, "values": values}
 
     def flops(self, features, state=None, shortcut=None, index=0):

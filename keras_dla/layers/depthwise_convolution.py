@@ -76,12 +76,8 @@ class DepthwiseConv3x3(StraightCall, keras.layers.Layer):
             name="kernel", shape=(3, 3, channels), initializer=he_normal_depthwise(channels)
         )
 
-    def call(self, inputs, scale=None):
-        """Convolves, with every channel's kernel multiplied by its entry of `scale`."""
-        kernel = self.kernel
-        if scale is not None:
-            kernel = kernel * ops.cast(scale, self.compute_dtype)
-        return depthwise_conv3x3(inputs, kernel, self.data_format)
+    def call(self, inputs):
+        return depthwise_conv3x3(inputs, self.kernel, self.data_format)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_dla.layers.channels import global_average_pool
+from keras_dla.layers.direct import cast, reshape
 from keras_dla.layers.dynamic_base import DynamicBase
 from keras_dla.layers.dynamic_light import DynamicLight
 from keras_dla.layers.flops import matrix_flops
@@ -124,13 +125,18 @@ class DynamicLayerAttention(LayerInteraction):
         return self.attention.add(x, output, index), {"context": context, "memory": memory}
 
     def _dyn(self, ys, context):
-        """Dyn(y^m, c^l) for all m at once: `[batch, layers, channels]` to scales of that shape."""
+        """Dyn(y^m, c^l) for one m or for all at once, to scales of the shape of `ys`."""
+        if len(ys.shape) == 2:
+            return self._scales(ys, context, layers=1)
         layers = ys.shape[1]
-        rows = ops.reshape(ys, (-1, self.channels))
-        contexts = keras.tree.map_structure(lambda c: self._for_rows(c, layers, rows), context)
-        scales, _ = self.unit(rows, contexts)
-        scales = ops.cast(scales, self.variable_dtype)
-        return ops.reshape(scales, (-1, layers, self.channels))
+        scales = self._scales(reshape(ys, (-1, self.channels)), context, layers)
+        return reshape(scales, (-1, layers, self.channels))
+
+    def _scales(self, ys, context, layers: int):
+        if layers > 1 or self.formulation == "verbatim":
+            context = keras.tree.map_structure(lambda c: self._for_rows(c, layers, ys), context)
+        scales, _ = self.unit(ys, context)
+        return cast(scales, self.variable_dtype)
 
     def _for_rows(self, context, layers, rows):
         """Gives every pooled vector the context of its image; in their code, of the first image."""

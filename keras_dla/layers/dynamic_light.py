@@ -1,9 +1,8 @@
 """The backward path of DLA-L: the one map of memory refreshed."""
 
-from keras import ops
-
 from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
+from keras_dla.layers.direct import cast
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.light_layer_attention import LightLayerAttention
 from keras_dla.layers.observation import report
@@ -35,12 +34,12 @@ class DynamicLight(LightLayerAttention):
 
         Args:
             memory: `output`, the map o^(l-1).
-            dyn: function that maps pooled features `[batch, 1, channels]` to their scales d, given
-                the context of this layer.
+            dyn: function that maps pooled features `[batch, channels]` to their scales d, given the
+                context of this layer.
             index: the layer's place in the stage.
         """
         pooled = global_average_pool(memory["output"], self.data_format)
-        d = dyn(ops.expand_dims(pooled, 1))[:, 0]
+        d = dyn(pooled)
         report(self, index, scales=d)
         return {**memory, "scales": d}
 
@@ -55,8 +54,9 @@ class DynamicLight(LightLayerAttention):
             flops["excitation"] = kernel_flops(self.excite.kernel, times=places)
         return flops
 
-    def excitation(self, memory, index: int):
-        """Returns lambda * depthwise(o): a depthwise convolution with a scaled kernel."""
+    def excitation(self, index: int):
+        """Returns the kernel of lambda * depthwise(o)."""
         if self.formulation == "paper":
             return None
-        return self.excite(memory["output"], scale=self.decays[index].value)
+        kernel, decay = self.excite.kernel.value, self.decays[index].value
+        return cast(kernel, self.compute_dtype) * cast(decay, self.compute_dtype)

@@ -9,7 +9,8 @@ class Rectified(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x):
         output = torch.relu(x)
-        ctx.save_for_backward(output > 0)
+        # As integers: PyTorch takes three times as long to multiply by booleans.
+        ctx.save_for_backward((output > 0).view(torch.int8))
         return output
 
     @staticmethod

@@ -3,9 +3,10 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.direct import cast
 from keras_dla.layers.layer_attention import LayerAttention
+from keras_dla.layers.light_recurrence import light_recurrence
 from keras_dla.layers.observation import report
-from keras_dla.layers.weighted_sum import weighted_sum
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -67,7 +68,7 @@ class LightLayerAttention(LayerAttention):
 
     def recall(self, memory, shortcut, x):
         if shortcut is not None and self.formulation != "paper":
-            return {"output": ops.cast(shortcut, self.compute_dtype)}
+            return {"output": cast(shortcut, self.compute_dtype)}
         return memory or {"output": ops.zeros_like(x)}
 
     def attend(self, x, y, memory, index: int):
@@ -76,15 +77,21 @@ class LightLayerAttention(LayerAttention):
         decay = self.decays[index]
         report(self, index, gate=gate, decay=decay)
         # A refreshed memory o * d comes as o and d, so that the map is scaled only once.
-        kept = decay * memory.get("scales", ops.ones_like(y))
-        weights = ops.stack([kept, self.by_channel(gate)], axis=1)
-        maps = [memory["output"], self.values[index](x)]
-        weights = ops.cast(weights, self.compute_dtype)
-        output = weighted_sum(maps, weights, self.data_format, self.excitation(memory, index))
+        scales = memory.get("scales")
+        decay = decay * (ops.ones_like(y) if scales is None else scales)
+        output = light_recurrence(
+            x,
+            cast(self.values[index].kernel.value, self.compute_dtype),
+            cast(self.by_channel(gate), self.compute_dtype),
+            memory["output"],
+            cast(decay, self.compute_dtype),
+            self.excitation(index),
+            self.data_format,
+        )
         return output, {"output": output}
 
-    def excitation(self, memory, index: int):
-        """Returns what is added to the sum of Eq. 3: nothing, unless a subclass says otherwise."""
+    def excitation(self, index: int):
+        """Returns the kernel of the convolution of the memory that is added to Eq. 3: none here."""
         return None
 
     def flops(self, features, state=None, shortcut=None, index=0):

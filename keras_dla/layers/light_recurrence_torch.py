@@ -1,0 +1,83 @@
+"""The recurrence of Eq. 3 for PyTorch, with few passes through memory and no map of values kept."""
+
+import torch
+from torch.nn.functional import conv2d
+from torch.nn.grad import conv2d_weight
+
+from keras_dla.layers.batch_parts_torch import batch_parts
+
+
+class LightRecurrence(torch.autograd.Function):
+    """Works on channels-first views, and keeps x and the memory.
+
+    The gradient of the gate needs no value V: sum(g V) = sum(depthwise^T(g) x).
+    """
+
+    @staticmethod
+    def forward(ctx, x, kernel, gate, memory, decay, excitation):
+        ctx.save_for_backward(x, kernel, gate, memory, decay, excitation)
+        output = torch.empty_like(x)
+        for part in batch_parts(x):
+            old, scale = memory[part], decay[part]
+            rest = old * scale if excitation is None else _depthwise(old, excitation)
+            torch.addcmul(rest, _depthwise(x[part], kernel), gate[part], out=output[part])
+            if excitation is not None:
+                output[part].addcmul_(old, scale)
+        return output
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, kernel, gate, memory, decay, excitation = ctx.saved_tensors
+        of_x, of_gate, of_memory, of_decay = map(torch.empty_like, (x, gate, memory, decay))
+        of_kernel, of_excitation = [], []
+        for part in batch_parts(x):
+            own, features, old = gradient[part], x[part], memory[part]
+            through = _transposed(own, kernel)
+            torch.mul(through, gate[part], out=of_x[part])
+            product = through.mul_(features)
+            torch.sum(product, (2, 3), keepdim=True, out=of_gate[part])
+            torch.mul(own, old, out=product)
+            torch.sum(product, (2, 3), keepdim=True, out=of_decay[part])
+            torch.mul(own, gate[part], out=product)
+            of_kernel.append(_of_kernel(product, features, kernel))
+            if excitation is None:
+                torch.mul(own, decay[part], out=of_memory[part])
+            else:
+                through = _transposed(own, excitation)
+                torch.addcmul(through, own, decay[part], out=of_memory[part])
+                of_excitation.append(_of_kernel(own, old, excitation))
+        return of_x, _total(of_kernel), of_gate, of_memory, of_decay, _total(of_excitation)
+
+
+def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format):
+    """See `keras_dla.layers.light_recurrence.light_recurrence`."""
+    kernels = [_grouped(kernel), None if excitation is None else _grouped(excitation)]
+    gate, decay = (scores[:, :, None, None] for scores in (gate, decay))
+    if data_format == "channels_first":
+        return LightRecurrence.apply(x, kernels[0], gate, memory, decay, kernels[1])
+    # PyTorch's channels-last layout is a view of the same memory.
+    x, memory = (feature_map.permute(0, 3, 1, 2) for feature_map in (x, memory))
+    output = LightRecurrence.apply(x, kernels[0], gate, memory, decay, kernels[1])
+    return output.permute(0, 2, 3, 1)
+
+
+def _grouped(kernel):
+    """Shapes `[3, 3, channels]` as PyTorch's convolution has it."""
+    return kernel.permute(2, 0, 1).unsqueeze(1)
+
+
+def _depthwise(x, kernel):
+    return conv2d(x, kernel, None, 1, 1, 1, kernel.shape[0])
+
+
+def _transposed(gradient, kernel):
+    """The depthwise convolution transposed: one that keeps the size, with the kernel turned."""
+    return _depthwise(gradient, kernel.flip(2, 3))
+
+
+def _of_kernel(gradient, x, kernel):
+    return conv2d_weight(x, kernel.shape, gradient, 1, 1, 1, kernel.shape[0])
+
+
+def _total(parts):
+    return torch.stack(parts).sum(0) if parts else None

@@ -1,0 +1,82 @@
+"""The recurrence of Eq. 3 against NumPy, and its gradients against the plain form's."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.layers.light_recurrence import light_recurrence, light_recurrence_plain
+from tests.golden import assert_close
+from tests.gradients import gradients
+from tests.layers.batch_parts import in_parts
+from tests.layers.stages import from_channels_first
+
+BATCH, CHANNELS, HEIGHT, WIDTH = 3, 4, 5, 2
+
+
+def random_case(data_format):
+    """Returns x, kernel, gate, memory, decay and the kernel of the excitation."""
+    rng = np.random.default_rng(0)
+    x, memory = rng.normal(size=(2, BATCH, CHANNELS, HEIGHT, WIDTH)).astype("float32")
+    kernel, excitation = rng.normal(size=(2, 3, 3, CHANNELS)).astype("float32")
+    gate, decay = rng.normal(size=(2, BATCH, CHANNELS)).astype("float32")
+    x, memory = (from_channels_first(maps, data_format) for maps in (x, memory))
+    return x, kernel, gate, memory, decay, excitation
+
+
+def depthwise(x, kernel):
+    """Convolves NHWC maps in NumPy."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    windows = ((i, j, padded[:, i : i + HEIGHT, j : j + WIDTH]) for i in range(3) for j in range(3))
+    return sum(kernel[i, j] * window for i, j, window in windows)
+
+
+@pytest.mark.parametrize("parted", [False, True])
+@pytest.mark.parametrize("excited", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_equals_numpy(data_format, excited, parted):
+    x, kernel, gate, memory, decay, excitation = random_case("channels_last")
+    expected = gate[:, None, None] * depthwise(x, kernel) + decay[:, None, None] * memory
+    expected = expected + depthwise(memory, excitation) if excited else expected
+    *tensors, excitation = map(keras.ops.convert_to_tensor, random_case(data_format))
+    with in_parts(parted):
+        actual = light_recurrence(*tensors, excitation if excited else None, data_format)
+    expected = expected if data_format == "channels_last" else expected.transpose(0, 3, 1, 2)
+    assert_close(actual, expected, 1e-5)
+
+
+class Recurrence(keras.layers.Layer):
+    """A model whose weights are the arguments of the recurrence."""
+
+    def __init__(self, function, case, excited, data_format):
+        super().__init__()
+        self.function = function
+        self.data_format = data_format
+        case = case if excited else case[:-1]
+        self.arguments = [self.constant(value) for value in case]
+        self.rest = () if excited else (None,)
+        self.built = True
+
+    def constant(self, value):
+        return self.add_weight(value.shape, lambda shape, dtype: keras.ops.convert_to_tensor(value))
+
+    def call(self, x, training=False):
+        features, *arguments = (argument.value for argument in self.arguments)
+        return self.function(features * x, *arguments, *self.rest, self.data_format) ** 2
+
+
+@pytest.mark.parametrize("parted", [False, True])
+@pytest.mark.parametrize("excited", [False, True])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_gradients_equal_the_plain_form(data_format, excited, parted):
+    case = random_case(data_format)
+    cotangent = np.random.default_rng(9).normal(size=case[0].shape).astype("float32")
+    results = []
+    for function in (light_recurrence, light_recurrence_plain):
+        layer = Recurrence(function, case, excited, data_format)
+        with in_parts(parted):
+            _, input_grad, weight_grads = gradients(layer, np.ones_like(case[0]), cotangent)
+        results.append([input_grad, *(weight_grads[id(w)] for w in layer.trainable_variables)])
+    assert len(results[0]) == (7 if excited else 6)
+    for actual, expected in zip(*results, strict=True):
+        assert np.abs(expected).max() > 0
+        assert_close(actual, expected, 1e-5)
