@@ -16,8 +16,10 @@ def batch_norm(x, gamma, beta, epsilon, statistics, data_format):
         0.0,
         epsilon,
     )
-    variance = inverse_deviation.detach().pow(-2) - epsilon
-    return _as_it_was(outputs, data_format), mean.detach(), variance
+    outputs = _as_it_was(outputs, data_format)
+    if statistics is not None:
+        return outputs, *statistics
+    return outputs, mean.detach(), inverse_deviation.detach().pow(-2) - epsilon
 
 
 def _channels_first(x, data_format):

@@ -5,6 +5,7 @@ import functools
 import keras
 
 from keras_dla.layers.channels import channel_axis
+from keras_dla.layers.direct import cast
 from keras_dla.layers.straight_call import StraightCall
 from keras_dla.layers.validation import standardize_data_format
 
@@ -62,7 +63,7 @@ class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
         fused = fused_kernel(self.data_format, self.over_replicas)
         if fused is None or not self.has_kernel_weights() or mask is not None:
             return super().call(inputs, training=training, mask=mask)
-        inputs = keras.ops.cast(inputs, _dtype_of_statistics(inputs.dtype))
+        inputs = cast(inputs, _dtype_of_statistics(inputs.dtype))
         if not (training and self.trainable):
             statistics = self.moving_mean, self.moving_variance
             outputs, _, _ = fused(inputs, self.gamma, self.beta, self.epsilon, statistics)
@@ -70,7 +71,7 @@ class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
             outputs, mean, variance = fused(inputs, self.gamma, self.beta, self.epsilon, None)
             self._move(self.moving_mean, mean)
             self._move(self.moving_variance, variance)
-        return keras.ops.cast(outputs, self.compute_dtype)
+        return cast(outputs, self.compute_dtype)
 
     def _move(self, moving, value):
         moving.assign(moving.value * self.momentum + value * (1.0 - self.momentum))

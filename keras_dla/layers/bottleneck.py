@@ -30,8 +30,8 @@ class GateBottleneck(StraightCall, keras.layers.Layer):
 
     def gates(self, inputs):
         """The map itself; a unit calls it directly, which spares the cost of a layer call."""
-        hidden = ops.relu(ops.matmul(inputs, self.reduce_kernel) + self.reduce_bias)
-        return ops.matmul(hidden, self.expand_kernel) + self.expand_bias
+        hidden = ops.relu(inputs @ self.reduce_kernel.value + self.reduce_bias.value)
+        return hidden @ self.expand_kernel.value + self.expand_bias.value
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.outputs)

@@ -32,10 +32,11 @@ def convolve_channels(vectors, kernels):
     # Not `ops.pad`, which takes longer than all the rest where PyTorch runs it call by call.
     zeros = ops.zeros_like(vectors[..., :half])
     padded = ops.concatenate([zeros, vectors, zeros], axis=-1)
-    return sum(
+    first, *others = (
         padded[..., shift : shift + channels] * kernels[..., shift : shift + 1]
         for shift in range(size)
     )
+    return sum(others, start=first)
 
 
 class ChannelConv1D(StraightCall, keras.layers.Layer):

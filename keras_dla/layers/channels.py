@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_dla.layers.direct import cast
+
 
 def channel_axis(data_format: str) -> int:
     """Returns the axis of the channels in a batch of feature maps."""
@@ -17,8 +19,13 @@ def spatial_axes(data_format: str) -> tuple[int, int]:
 def global_average_pool(x, data_format: str):
     """GAP of Eq. 4, in float32 at least: `[batch, channels]` from a batch of feature maps."""
     if keras.backend.standardize_dtype(x.dtype) != "float64":
-        x = ops.cast(x, "float32")
-    return ops.mean(x, axis=spatial_axes(data_format))
+        x = cast(x, "float32")
+    axes = spatial_axes(data_format)
+    height, width = (x.shape[axis] for axis in axes)
+    if isinstance(height, int) and isinstance(width, int):
+        # The gradient of a mean is divided as a whole map, the gradient of this in its one entry.
+        return ops.sum(x, axis=axes) / (height * width)
+    return ops.mean(x, axis=axes)
 
 
 def global_max_pool(x, data_format: str):

@@ -143,8 +143,8 @@ class DynamicSharingUnit(RecurrentUnit):
     def _paper_step(self, y, states):
         (c,) = states
         s = ops.concatenate([self._normalize(c), y], axis=-1)
-        s = ops.relu(ops.matmul(s, self.reduce_kernel))
-        i, f, g = ops.split(ops.matmul(s, self.expand_kernel) + self.expand_bias, 3, axis=-1)
+        s = ops.relu(s @ self.reduce_kernel.value)
+        i, f, g = ops.split(s @ self.expand_kernel.value + self.expand_bias.value, 3, axis=-1)
         c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
         return c, [c]
 

@@ -6,6 +6,7 @@ from keras_dla.layers.batch_normalization import BatchNormalization
 from keras_dla.layers.channel_convolution import ChannelConv1D, convolve_channels
 from keras_dla.layers.channels import global_average_pool
 from keras_dla.layers.depthwise_convolution import DepthwiseConv3x3
+from keras_dla.layers.direct import reshape
 from keras_dla.layers.drop_path import DropPath
 from keras_dla.layers.elementwise import rectify
 from keras_dla.layers.flops import entries, kernel_flops, positions
@@ -114,7 +115,7 @@ class LayerAttention(LayerInteraction):
             keys: `[batch, layers, channels]`.
         """
         products = ops.expand_dims(query, 1) * keys
-        products = ops.reshape(products, (-1, keys.shape[1], self.heads, self.head_size))
+        products = reshape(products, (-1, keys.shape[1], self.heads, self.head_size))
         return ops.sum(products, axis=-1) / self.head_size**0.5
 
     def by_channel(self, scores):

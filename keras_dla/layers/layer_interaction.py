@@ -1,10 +1,10 @@
 """The protocol by which the blocks of a stage talk to each other."""
 
 import keras
-from keras import ops
 
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.channels import channel_axis
+from keras_dla.layers.direct import cast
 from keras_dla.layers.elementwise import relu_of_sum
 from keras_dla.layers.straight_call import StraightCall
 from keras_dla.layers.validation import (
@@ -133,10 +133,10 @@ class LayerInteraction(StraightCall, keras.layers.Layer):
 
     def merge(self, features, shortcut):
         """Returns the block's output: ReLU(features + shortcut), or `features` alone."""
-        features = ops.cast(features, self.compute_dtype)
+        features = cast(features, self.compute_dtype)
         if shortcut is None:
             return features
-        return relu_of_sum(features, ops.cast(shortcut, self.compute_dtype))
+        return relu_of_sum(features, cast(shortcut, self.compute_dtype))
 
     def get_config(self):
         return {**base_config(self), "depth": self.depth, "data_format": self.data_format}

@@ -65,5 +65,5 @@ class LinearRecurrentUnit(RecurrentUnit):
 
     def preactivation(self, y, h):
         """Returns W_y y + b_y + W_h h + b_h."""
-        from_input = ops.matmul(y, self.input_kernel) + self.input_bias
-        return from_input + ops.matmul(h, self.hidden_kernel) + self.hidden_bias
+        from_input = y @ self.input_kernel.value + self.input_bias.value
+        return from_input + h @ self.hidden_kernel.value + self.hidden_bias.value

@@ -71,7 +71,7 @@ def _recomputes_or_is_quantised(operation) -> bool:
 
 
 def _has_extras(layer) -> bool:
-    """Whether the layer regularises, takes more from its caller, or is hooked by PyTorch's means."""
+    """Whether the layer regularises, takes more of its caller, or is hooked by PyTorch's means."""
     return bool(
         layer.activity_regularizer is not None
         or layer._call_context_args != {"training"}

@@ -44,12 +44,14 @@ def _flat(nest) -> list:
     On PyTorch Keras's own `flatten` leaves reference cycles behind, which keep what it was given
     until Python's collector comes by, so it is given numbers in place of the feature maps.
     """
+    if not isinstance(nest, (dict, list, tuple)):
+        return [nest]
     tensors = []
     return [tensors[number] for number in keras.tree.flatten(_numbered(nest, tensors))]
 
 
 def _numbered(nest, tensors: list):
-    """Moves the tensors of a nest to `tensors`; returns the nest with their places in it instead."""
+    """Moves the tensors of a nest to `tensors`; returns the nest of their places there."""
     if isinstance(nest, dict):
         numbered = nest.copy()
         numbered.update({key: _numbered(value, tensors) for key, value in nest.items()})
