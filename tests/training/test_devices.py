@@ -33,10 +33,15 @@ INDIVISIBLE = "divisible by the 3 devices, but one has"
 def start(folder, devices, *others, job="train"):
     folder.mkdir(exist_ok=True)
     flags = [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2"]
+    variables = {
+        "XLA_FLAGS": " ".join(flags),
+        # Without it, what TensorFlow computes twice on some processors is not the same bit for bit.
+        "TF_DETERMINISTIC_OPS": "1",
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "tests.training.parallel", job, folder, str(devices), *others],
         cwd=ROOT,
-        env=os.environ | {"XLA_FLAGS": " ".join(flags)},
+        env=os.environ | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
