@@ -5,7 +5,7 @@ import functools
 import keras
 
 from keras_dla.layers.channels import channel_axis
-from keras_dla.layers.direct import cast
+from keras_dla.layers.direct import cast, in_float32
 from keras_dla.layers.straight_call import StraightCall
 from keras_dla.layers.validation import standardize_data_format
 
@@ -63,7 +63,7 @@ class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
         fused = fused_kernel(self.data_format, self.over_replicas)
         if fused is None or not self.has_kernel_weights() or mask is not None:
             return super().call(inputs, training=training, mask=mask)
-        inputs = cast(inputs, _dtype_of_statistics(inputs.dtype))
+        inputs = in_float32(inputs)
         if not (training and self.trainable):
             statistics = self.moving_mean, self.moving_variance
             outputs, _, _ = fused(inputs, self.gamma, self.beta, self.epsilon, statistics)
@@ -84,12 +84,6 @@ class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
         }
         del config["axis"]
         return config
-
-
-@functools.cache
-def _dtype_of_statistics(dtype) -> str:
-    """The dtype of the input, float32 at least."""
-    return keras.backend.result_type(dtype, "float32")
 
 
 @functools.cache

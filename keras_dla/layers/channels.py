@@ -1,9 +1,8 @@
 """Where the channels of a feature map lie, and what is done along them."""
 
-import keras
 from keras import ops
 
-from keras_dla.layers.direct import cast
+from keras_dla.layers.direct import in_float32
 
 
 def channel_axis(data_format: str) -> int:
@@ -18,8 +17,7 @@ def spatial_axes(data_format: str) -> tuple[int, int]:
 
 def global_average_pool(x, data_format: str):
     """GAP of Eq. 4, in float32 at least: `[batch, channels]` from a batch of feature maps."""
-    if keras.backend.standardize_dtype(x.dtype) != "float64":
-        x = cast(x, "float32")
+    x = in_float32(x)
     axes = spatial_axes(data_format)
     height, width = (x.shape[axis] for axis in axes)
     if isinstance(height, int) and isinstance(width, int):

@@ -2,6 +2,8 @@
 
 import torch
 
+from keras_dla.layers.layout_torch import as_it_was, channels_first
+
 
 def conv2d(x, kernel, strides, groups, data_format):
     """Convolves with zeros of `(size - 1) // 2` around the map.
@@ -15,13 +17,9 @@ def conv2d(x, kernel, strides, groups, data_format):
     """
     padding = tuple((size - 1) // 2 for size in kernel.shape[:2])
     kernel = kernel.permute(3, 2, 0, 1)
-    if data_format == "channels_first":
-        return torch.nn.functional.conv2d(x, kernel, None, strides, padding, 1, groups)
-    # PyTorch's channels-last layout is a view of the same memory.
-    outputs = torch.nn.functional.conv2d(
-        x.permute(0, 3, 1, 2), kernel, None, strides, padding, 1, groups
-    )
-    return outputs.permute(0, 2, 3, 1)
+    x = channels_first(x, data_format)
+    outputs = torch.nn.functional.conv2d(x, kernel, None, strides, padding, 1, groups)
+    return as_it_was(outputs, data_format)
 
 
 def depthwise_torch(x, kernel, data_format):

@@ -4,6 +4,8 @@ Keras searches the arguments of every operation for symbolic tensors, on PyTorch
 a shape, which is a nest, that takes longer than a matrix product of pooled features.
 """
 
+import functools
+
 import keras
 from keras import ops
 
@@ -11,6 +13,16 @@ from keras import ops
 def cast(x, dtype: str):
     """`ops.cast`, which returns a tensor of that dtype as it is."""
     return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
+
+
+def in_float32(x):
+    """Casts to float32, or leaves what is finer."""
+    return cast(x, _float32_at_least(x.dtype))
+
+
+@functools.cache
+def _float32_at_least(dtype) -> str:
+    return keras.backend.result_type(dtype, "float32")
 
 
 def reshape(x, shape: tuple):

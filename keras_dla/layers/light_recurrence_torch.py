@@ -1,10 +1,11 @@
 """The recurrence of Eq. 3 for PyTorch, with few passes through memory and no map of values kept."""
 
 import torch
-from torch.nn.functional import conv2d
 from torch.nn.grad import conv2d_weight
 
 from keras_dla.layers.batch_parts_torch import batch_parts
+from keras_dla.layers.convolution_torch import depthwise_torch
+from keras_dla.layers.layout_torch import as_it_was, channels_first
 
 
 class LightRecurrence(torch.autograd.Function):
@@ -39,45 +40,39 @@ class LightRecurrence(torch.autograd.Function):
             torch.mul(own, old, out=product)
             torch.sum(product, (2, 3), keepdim=True, out=of_decay[part])
             torch.mul(own, gate[part], out=product)
-            of_kernel.append(_of_kernel(product, features, kernel))
+            of_kernel.append(_of_kernel(product, features))
             if excitation is None:
                 torch.mul(own, decay[part], out=of_memory[part])
             else:
                 through = _transposed(own, excitation)
                 torch.addcmul(through, own, decay[part], out=of_memory[part])
-                of_excitation.append(_of_kernel(own, old, excitation))
+                of_excitation.append(_of_kernel(own, old))
         return of_x, _total(of_kernel), of_gate, of_memory, of_decay, _total(of_excitation)
 
 
 def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format):
     """See `keras_dla.layers.light_recurrence.light_recurrence`."""
-    kernels = [_grouped(kernel), None if excitation is None else _grouped(excitation)]
+    x, memory = (channels_first(feature_map, data_format) for feature_map in (x, memory))
     gate, decay = (scores[:, :, None, None] for scores in (gate, decay))
-    if data_format == "channels_first":
-        return LightRecurrence.apply(x, kernels[0], gate, memory, decay, kernels[1])
-    # PyTorch's channels-last layout is a view of the same memory.
-    x, memory = (feature_map.permute(0, 3, 1, 2) for feature_map in (x, memory))
-    output = LightRecurrence.apply(x, kernels[0], gate, memory, decay, kernels[1])
-    return output.permute(0, 2, 3, 1)
-
-
-def _grouped(kernel):
-    """Shapes `[3, 3, channels]` as PyTorch's convolution has it."""
-    return kernel.permute(2, 0, 1).unsqueeze(1)
+    output = LightRecurrence.apply(x, kernel, gate, memory, decay, excitation)
+    return as_it_was(output, data_format)
 
 
 def _depthwise(x, kernel):
-    return conv2d(x, kernel, None, 1, 1, 1, kernel.shape[0])
+    return depthwise_torch(x, kernel, "channels_first")
 
 
 def _transposed(gradient, kernel):
     """The depthwise convolution transposed: one that keeps the size, with the kernel turned."""
-    return _depthwise(gradient, kernel.flip(2, 3))
+    return _depthwise(gradient, kernel.flip(0, 1))
 
 
-def _of_kernel(gradient, x, kernel):
-    return conv2d_weight(x, kernel.shape, gradient, 1, 1, 1, kernel.shape[0])
+def _of_kernel(gradient, x):
+    """The gradient of a depthwise kernel, `[channels, 1, 3, 3]`."""
+    channels = x.shape[1]
+    return conv2d_weight(x, (channels, 1, 3, 3), gradient, padding=1, groups=channels)
 
 
 def _total(parts):
-    return torch.stack(parts).sum(0) if parts else None
+    """The sum of such gradients, `[3, 3, channels]`."""
+    return torch.stack(parts).sum(0).squeeze(1).permute(1, 2, 0) if parts else None

@@ -3,6 +3,7 @@
 import torch
 
 from keras_dla.layers.batch_parts_torch import batch_parts
+from keras_dla.layers.channels import spatial_axes
 
 
 class WeightedSum(torch.autograd.Function):
@@ -50,7 +51,7 @@ class WeightedSum(torch.autograd.Function):
 def weighted_sum(maps, weights, data_format):
     """See `keras_dla.layers.weighted_sum.weighted_sum`."""
     # A map's worth of arithmetic needs a weight for every map: [n, batch, 1, 1, channels].
-    axes = (1, 2) if data_format == "channels_last" else (2, 3)
+    axes = spatial_axes(data_format)
     weights = weights.movedim(1, 0)
     for axis in axes:
         weights = weights.unsqueeze(axis + 1)

@@ -8,7 +8,9 @@ from keras_dla.layers.light_recurrence import light_recurrence, light_recurrence
 from tests.golden import assert_close
 from tests.gradients import gradients
 from tests.layers.batch_parts import in_parts
+from tests.layers.functions import FunctionOfWeights
 from tests.layers.stages import from_channels_first
+from tests.layers.test_paper_formulation import depthwise
 
 BATCH, CHANNELS, HEIGHT, WIDTH = 3, 4, 5, 2
 
@@ -23,45 +25,28 @@ def random_case(data_format):
     return x, kernel, gate, memory, decay, excitation
 
 
-def depthwise(x, kernel):
-    """Convolves NHWC maps in NumPy."""
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    windows = ((i, j, padded[:, i : i + HEIGHT, j : j + WIDTH]) for i in range(3) for j in range(3))
-    return sum(kernel[i, j] * window for i, j, window in windows)
-
-
 @pytest.mark.parametrize("parted", [False, True])
 @pytest.mark.parametrize("excited", [False, True])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_equals_numpy(data_format, excited, parted):
-    x, kernel, gate, memory, decay, excitation = random_case("channels_last")
-    expected = gate[:, None, None] * depthwise(x, kernel) + decay[:, None, None] * memory
+    x, kernel, gate, memory, decay, excitation = random_case("channels_first")
+    gate, decay = gate[:, :, None, None], decay[:, :, None, None]
+    expected = gate * depthwise(x, kernel) + decay * memory
     expected = expected + depthwise(memory, excitation) if excited else expected
     *tensors, excitation = map(keras.ops.convert_to_tensor, random_case(data_format))
     with in_parts(parted):
         actual = light_recurrence(*tensors, excitation if excited else None, data_format)
-    expected = expected if data_format == "channels_last" else expected.transpose(0, 3, 1, 2)
-    assert_close(actual, expected, 1e-5)
+    assert_close(actual, from_channels_first(expected, data_format), 1e-5)
 
 
-class Recurrence(keras.layers.Layer):
-    """A model whose weights are the arguments of the recurrence."""
+def squared(function, excited, data_format):
+    """The square of the recurrence, whose gradient depends on its value."""
+    rest = () if excited else (None,)
 
-    def __init__(self, function, case, excited, data_format):
-        super().__init__()
-        self.function = function
-        self.data_format = data_format
-        case = case if excited else case[:-1]
-        self.arguments = [self.constant(value) for value in case]
-        self.rest = () if excited else (None,)
-        self.built = True
+    def square(x, features, *arguments):
+        return function(features * x, *arguments, *rest, data_format) ** 2
 
-    def constant(self, value):
-        return self.add_weight(value.shape, lambda shape, dtype: keras.ops.convert_to_tensor(value))
-
-    def call(self, x, training=False):
-        features, *arguments = (argument.value for argument in self.arguments)
-        return self.function(features * x, *arguments, *self.rest, self.data_format) ** 2
+    return square
 
 
 @pytest.mark.parametrize("parted", [False, True])
@@ -72,7 +57,9 @@ def test_gradients_equal_the_plain_form(data_format, excited, parted):
     cotangent = np.random.default_rng(9).normal(size=case[0].shape).astype("float32")
     results = []
     for function in (light_recurrence, light_recurrence_plain):
-        layer = Recurrence(function, case, excited, data_format)
+        layer = FunctionOfWeights(
+            squared(function, excited, data_format), case if excited else case[:-1]
+        )
         with in_parts(parted):
             _, input_grad, weight_grads = gradients(layer, np.ones_like(case[0]), cotangent)
         results.append([input_grad, *(weight_grads[id(w)] for w in layer.trainable_variables)])

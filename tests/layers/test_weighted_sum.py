@@ -10,6 +10,7 @@ from keras_dla.layers.weighted_sum import weighted_sum, weighted_sum_plain
 from tests.golden import assert_close
 from tests.gradients import gradients
 from tests.layers.batch_parts import in_parts
+from tests.layers.functions import FunctionOfWeights
 
 
 def random_case(depth, data_format):
@@ -36,45 +37,34 @@ def plain(maps, weights, data_format):
     return weighted_sum_plain(maps, weights, data_format), maps
 
 
-class Sums(keras.layers.Layer):
-    """A model whose weights are maps and the weights of sums, as the layers of a stage form them.
+def sums(function, data_format):
+    """A function of maps and the weights of sums, as the layers of a stage form them.
 
     Every sum reads the maps that the one before handed on; the last map is read outside the sums
     too, and the last sum by nobody.
     """
 
-    def __init__(self, function, case, data_format):
-        super().__init__()
-        maps, weights = case
-        self.function = function
-        self.data_format = data_format
-        self.maps = [self.constant(feature_map) for feature_map in maps]
-        self.sum_weights = self.constant(weights)
-        self.built = True
-
-    def constant(self, value):
-        return self.add_weight(value.shape, lambda shape, dtype: keras.ops.convert_to_tensor(value))
-
-    def call(self, x, training=False):
+    def total(x, sum_weights, *known):
         maps, total = [], 0
-        for m, feature_map in enumerate(self.maps):
-            maps = [*maps, feature_map.value * x]
-            weights = self.sum_weights.value[:, : m + 1]
-            output, maps = self.function(maps, weights * (m + 1), self.data_format)
+        for m, feature_map in enumerate(known):
+            maps = [*maps, feature_map * x]
+            output, maps = function(maps, sum_weights[:, : m + 1] * (m + 1), data_format)
             total = total + output**2
-        self.function(maps, self.sum_weights.value, self.data_format)
+        function(maps, sum_weights, data_format)
         return total + maps[-1] ** 3
+
+    return total
 
 
 @pytest.mark.parametrize("parted", [False, True])
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_gradients_equal_the_plain_form(data_format, parted):
-    case = random_case(3, data_format)
-    x = np.ones_like(case[0][0])
+    maps, weights = random_case(3, data_format)
+    x = np.ones_like(maps[0])
     cotangent = np.random.default_rng(9).standard_normal(x.shape, "float32")
     results = []
     for function in (weighted_sum, plain):
-        layer = Sums(function, case, data_format)
+        layer = FunctionOfWeights(sums(function, data_format), [weights, *maps])
         with in_parts(parted):
             _, input_grad, weight_grads = gradients(layer, x, cotangent)
         results.append([input_grad, *(weight_grads[id(w)] for w in layer.trainable_variables)])
