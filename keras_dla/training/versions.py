@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import json
 import platform
+import subprocess
 from pathlib import Path
 
 import keras
@@ -23,7 +24,24 @@ def present_versions() -> dict[str, str]:
         backend: importlib.import_module(backend).__version__,
         "numpy": importlib.metadata.version("numpy"),
         "python": platform.python_version(),
+        **_commit_of(Path(__file__).resolve().parents[2]),
     }
+
+
+def _commit_of(clone: Path) -> dict[str, str]:
+    """Returns the commit of this library, where it runs from a clone; "+" marks later changes."""
+    if not (clone / ".git").exists():
+        return {}  # an installed package: its version says it all
+
+    def git(*words: str) -> str:
+        command = ("git", "-C", str(clone), *words)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", "keras_dla")
+        return {"commit": git("rev-parse", "HEAD") + ("+" if changed else "")}
+    except (OSError, subprocess.CalledProcessError):
+        return {}  # no git, or a clone that it does not trust
 
 
 def note_versions(folder: Path, epochs: int) -> None:
