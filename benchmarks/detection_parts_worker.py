@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 from worker import answer, peak_memory
 
-from keras_dla.detection.boxes import intersection_over_union
-from keras_dla.detection.non_maximum_suppression import non_maximum_suppression
-from keras_dla.detection.roi_align import box_levels, pyramid_roi_align
+from keras_dla.detection.ops.boxes import intersection_over_union
+from keras_dla.detection.ops.non_maximum_suppression import non_maximum_suppression
+from keras_dla.detection.ops.roi_align import box_levels, pyramid_roi_align
 
 STRIDES = (4, 8, 16, 32)
 IOU_THRESHOLD = 0.7

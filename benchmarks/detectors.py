@@ -21,12 +21,12 @@ from keras import ops
 
 from keras_dla.data import DetectionDataset, ShapesSource
 from keras_dla.detection import FasterRCNN
-from keras_dla.detection.box_assignment import assign_boxes
-from keras_dla.detection.box_head import box_detections
-from keras_dla.detection.box_sampling import sample_boxes
 from keras_dla.detection.faster_rcnn import POOLED_SIZE, POSITIVE_FRACTION
-from keras_dla.detection.region_proposal_network import region_proposal_losses
-from keras_dla.detection.region_proposals import region_proposals
+from keras_dla.detection.heads.box_head import box_detections
+from keras_dla.detection.heads.proposals import region_proposals
+from keras_dla.detection.heads.region_proposal_network import region_proposal_losses
+from keras_dla.detection.ops.box_matcher import assign_boxes
+from keras_dla.detection.ops.box_sampler import sample_boxes
 from keras_dla.training import DETECTION, keep_freed_memory
 
 STEPS = {"jax": jax_steps, "tensorflow": tensorflow_steps, "torch": torch_steps}

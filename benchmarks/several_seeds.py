@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_dla.models import get_model
 from keras_dla.training import CIFAR, compile_model
-from keras_dla.training.seed_stack import SeedStack
+from keras_dla.training.seeds.stacked_models import SeedStack
 
 
 def parse_arguments():

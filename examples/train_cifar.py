@@ -21,7 +21,7 @@ from keras_dla.training import (
     launch,
     prepare_experiment,
 )
-from keras_dla.training.experiment_run import check_devices
+from keras_dla.training.experiment.run import check_devices
 
 
 def parse_arguments(argv):

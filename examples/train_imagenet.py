@@ -36,11 +36,11 @@ from keras_dla.training import (
     parallel_model,
     synchronize_batch_norm,
 )
-from keras_dla.training.devices import check_batch_size
-from keras_dla.training.event_files import has_tensorboard
-from keras_dla.training.room import check_room, check_writable
-from keras_dla.training.runs import holds_run
-from keras_dla.training.versions import note_versions
+from keras_dla.training.devices.devices import check_batch_size
+from keras_dla.training.run_folder.disk_space import check_room, check_writable
+from keras_dla.training.run_folder.folder import holds_run
+from keras_dla.training.run_folder.tensorboard import has_tensorboard
+from keras_dla.training.run_folder.versions import note_versions
 
 # Where the run's files lie, and which machines train it, does not make it another run.
 NO_SETTINGS = {"data_dir", "output", "resume", "devices", "hosts", "host"}

@@ -14,7 +14,7 @@ pytest.register_assert_rewrite(
 # Their examples build the paper's own networks, or train a detector.
 LARGE_EXAMPLES = (
     "keras_dla.analysis.attention_scores",
-    "keras_dla.analysis.paper_tables",
+    "keras_dla.analysis.paper.paper_tables",
     "keras_dla.detection.backbones",
     "keras_dla.detection.faster_rcnn",
     "keras_dla.models.dla_resnet",

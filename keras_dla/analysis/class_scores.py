@@ -5,8 +5,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from keras_dla.analysis.complexity.symbolic_run import has_graph
 from keras_dla.analysis.graph import model_nodes, producers
-from keras_dla.analysis.symbolic_run import has_graph
 
 
 def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, Callable]:

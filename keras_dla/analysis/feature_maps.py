@@ -2,9 +2,9 @@
 
 import keras
 
+from keras_dla.analysis.complexity.symbolic_run import has_graph
 from keras_dla.analysis.graph import backwards, model_nodes, producers
-from keras_dla.analysis.symbolic_run import has_graph
-from keras_dla.layers.channels import spatial_axes
+from keras_dla.ops.channels import spatial_axes
 
 
 def feature_map(model: keras.Model, layer: "str | keras.layers.Layer | None") -> keras.KerasTensor:

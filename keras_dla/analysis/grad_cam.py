@@ -9,8 +9,8 @@ from keras_dla.analysis.class_scores import class_scores
 from keras_dla.analysis.feature_maps import data_format_of, feature_map
 from keras_dla.analysis.graph import cut
 from keras_dla.analysis.map_gradients import gradient, without_gradients
-from keras_dla.layers.channels import spatial_axes
-from keras_dla.layers.validation import check_positive_integer
+from keras_dla.ops.channels import spatial_axes
+from keras_dla.utils.validation import check_positive_integer
 
 
 def class_activation_maps(

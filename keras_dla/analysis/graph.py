@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import keras
 
+from keras_dla.keras_internals.graph_nodes import call_node, ordered_nodes
 from keras_dla.models import LeanModel
-from keras_dla.models.graph_nodes import call_node, ordered_nodes
 
 
 def model_nodes(model: keras.Model) -> list:

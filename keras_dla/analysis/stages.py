@@ -9,9 +9,9 @@ from keras import ops
 from keras_dla.analysis.checked_images import checked_images
 from keras_dla.analysis.map_gradients import without_gradients
 from keras_dla.layers import DynamicLayerAttention
-from keras_dla.layers.layer_attention import LayerAttention
+from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import observe
-from keras_dla.layers.validation import check_positive_integer
+from keras_dla.utils.validation import check_positive_integer
 
 
 def measure_stages(

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from keras_dla.text_table import as_markdown, as_text
+from keras_dla.utils.text_table import as_markdown, as_text
 
 if TYPE_CHECKING:
     from keras_dla.training import Result
@@ -52,7 +52,7 @@ def grouped(results: Iterable["Result"]) -> list[list["Result"]]:
 
 
 def _row(group: Sequence["Result"]) -> tuple[str, ...]:
-    from keras_dla.analysis.published_accuracy import label, published_accuracy
+    from keras_dla.analysis.paper.published_accuracy import label, published_accuracy
 
     experiment = group[0].experiment
     published = published_accuracy(experiment.model, experiment.dataset, experiment.unit)

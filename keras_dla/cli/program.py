@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from keras_dla.cli import (
+from keras_dla.cli.commands import (
     attention,
     convert,
     evaluate,

@@ -49,7 +49,7 @@ def table_experiments(
 
 def _rows(table) -> list[dict]:
     """What the table's rows say of an experiment."""
-    from keras_dla.analysis import published
+    from keras_dla.analysis.paper import published_costs as published
 
     datasets = {10: "cifar10", 100: "cifar100"}
     return [

@@ -12,16 +12,20 @@ from keras_dla.data.blood_cells import (
     BLOOD_CELL_STD,
     load_blood_cells,
 )
-from keras_dla.data.cifar import cifar_dataset, cifar_steps_per_epoch
-from keras_dla.data.cifar_arrays import load_cifar_arrays
-from keras_dla.data.coco_source import CocoSource
-from keras_dla.data.detection_dataset import DetectionDataset, common_padded_shape
-from keras_dla.data.imagenet import imagenet_classes, imagenet_dataset, imagenet_steps_per_epoch
-from keras_dla.data.in_memory import ArrayDataset
+from keras_dla.data.classification.array_dataset import ArrayDataset
+from keras_dla.data.classification.cifar import cifar_dataset, cifar_steps_per_epoch
+from keras_dla.data.classification.cifar_arrays import load_cifar_arrays
+from keras_dla.data.classification.device_array_dataset import DeviceArrayDataset
+from keras_dla.data.classification.imagenet import (
+    imagenet_classes,
+    imagenet_dataset,
+    imagenet_steps_per_epoch,
+)
+from keras_dla.data.detection.coco_source import CocoSource
+from keras_dla.data.detection.dataset import DetectionDataset, common_padded_shape
+from keras_dla.data.detection.shapes_source import ShapesSource
+from keras_dla.data.detection.tfds_source import TfdsSource
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
-from keras_dla.data.on_device import DeviceArrayDataset
-from keras_dla.data.shapes_source import ShapesSource
-from keras_dla.data.tfds_source import TfdsSource
 
 __all__ = [
     "BLOOD_CELL_CLASSES",

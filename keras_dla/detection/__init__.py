@@ -1,18 +1,18 @@
 """Detectors: Faster R-CNN, Mask R-CNN and RetinaNet with any backbone, and their evaluation."""
 
 from keras_dla.detection.backbones import feature_extractor
-from keras_dla.detection.coco_evaluation import CocoEvaluation, evaluate_coco
-from keras_dla.detection.coco_table import coco_table, coco_table_by_class
+from keras_dla.detection.coco.evaluation import CocoEvaluation, evaluate_coco
+from keras_dla.detection.coco.table import coco_table, coco_table_by_class
 from keras_dla.detection.faster_rcnn import FasterRCNN
-from keras_dla.detection.feature_pyramid import FeaturePyramid
+from keras_dla.detection.heads.feature_pyramid import FeaturePyramid
+from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
 from keras_dla.detection.mask_rcnn import MaskRCNN
-from keras_dla.detection.non_maximum_suppression import (
+from keras_dla.detection.ops.non_maximum_suppression import (
     class_detections,
     non_maximum_suppression,
 )
-from keras_dla.detection.prediction_decoder import PredictionDecoder
+from keras_dla.detection.ops.roi_align import pyramid_roi_align, roi_align
 from keras_dla.detection.retinanet import RetinaNet
-from keras_dla.detection.roi_align import pyramid_roi_align, roi_align
 
 __all__ = [
     "CocoEvaluation",

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_dla.layers.validation import check_choice
 from keras_dla.models import LeanModel, get_model
+from keras_dla.utils.validation import check_choice
 
 # r of DLA in the authors' detectors; with it Table 3's numbers of parameters are met.
 DETECTION_REDUCTION = 20

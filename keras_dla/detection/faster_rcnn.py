@@ -6,23 +6,23 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dla.detection.anchors import level_anchors
 from keras_dla.detection.backbones import feature_extractor, freeze, level_strides
-from keras_dla.detection.box_assignment import assign_boxes
-from keras_dla.detection.box_head import BoxHead, box_detections, box_losses
-from keras_dla.detection.box_sampling import sample_boxes
 from keras_dla.detection.detector import Detector
-from keras_dla.detection.feature_pyramid import FeaturePyramid
-from keras_dla.detection.region_proposal_network import (
+from keras_dla.detection.heads.box_head import BoxHead, box_detections, box_losses
+from keras_dla.detection.heads.feature_pyramid import FeaturePyramid
+from keras_dla.detection.heads.proposals import region_proposals
+from keras_dla.detection.heads.region_proposal_network import (
     RegionProposalNetwork,
     region_proposal_losses,
 )
-from keras_dla.detection.region_proposals import region_proposals
-from keras_dla.detection.roi_align import pyramid_roi_align
+from keras_dla.detection.ops.anchors import level_anchors
+from keras_dla.detection.ops.box_matcher import assign_boxes
+from keras_dla.detection.ops.box_sampler import sample_boxes
+from keras_dla.detection.ops.roi_align import pyramid_roi_align
 from keras_dla.detection.validation import check_positive_number
 from keras_dla.layers.base_config import base_config
-from keras_dla.layers.channels import spatial_axes
-from keras_dla.layers.validation import (
+from keras_dla.ops.channels import spatial_axes
+from keras_dla.utils.validation import (
     check_feature_map,
     check_positive_integer,
     check_rate,

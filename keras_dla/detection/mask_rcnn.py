@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_dla.detection.faster_rcnn import POSITIVE_FRACTION, FasterRCNN
-from keras_dla.detection.losses import gather_targets
-from keras_dla.detection.mask_head import MaskHead, mask_loss, mask_of_class, mask_targets
+from keras_dla.detection.heads.mask_head import MaskHead, mask_loss, mask_of_class, mask_targets
+from keras_dla.detection.ops.losses import gather_targets
 
 POOLED_SIZE = 14
 

@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from keras_dla.detection.backbones import feature_extractor
-from keras_dla.detection.boxes import clip_boxes
 from keras_dla.detection.detector import ChecksClassCount
-from keras_dla.detection.prediction_decoder import PredictionDecoder
-from keras_dla.layers.validation import check_positive_integer
+from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
+from keras_dla.detection.ops.boxes import clip_boxes
+from keras_dla.utils.validation import check_positive_integer
 
 LEVELS = ("P3", "P4", "P5")
 # The coarsest level that a backbone gives; KerasCV halves it rounding up for the two above.

@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_dla.files import replacing
 from keras_dla.interop.official_names import Entry, official_entries
+from keras_dla.utils.files import replacing
 
 
 def save_official_checkpoint(model: keras.Model, path: "str | Path") -> None:

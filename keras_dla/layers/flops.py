@@ -14,7 +14,7 @@ import math
 
 import keras
 
-from keras_dla.layers.channels import spatial_axes
+from keras_dla.ops.channels import spatial_axes
 
 
 def entries(x) -> int:

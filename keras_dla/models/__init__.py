@@ -1,5 +1,6 @@
 """Residual networks whose blocks interact, by name and by builder."""
 
+from keras_dla.keras_internals.lean_model import LeanModel
 from keras_dla.models.dla_resnet import (
     DLAResNet20,
     DLAResNet50,
@@ -9,7 +10,6 @@ from keras_dla.models.dla_resnet import (
     DLAResNet152,
     DLAResNet164,
 )
-from keras_dla.models.lean_model import LeanModel
 from keras_dla.models.registry import get_model, list_models
 from keras_dla.models.resnet import ResNet
 

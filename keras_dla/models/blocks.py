@@ -3,10 +3,10 @@
 import keras
 from keras import layers
 
-from keras_dla.layers.batch_normalization import BatchNormalization
-from keras_dla.layers.block_attention import position_of
-from keras_dla.layers.channels import channel_axis
-from keras_dla.layers.convolution import Conv2D
+from keras_dla.layers.block_attention.block_attention import position_of
+from keras_dla.layers.core.batch_normalization import BatchNormalization
+from keras_dla.layers.core.convolution import Conv2D
+from keras_dla.ops.channels import channel_axis
 
 
 def batch_norm(x, data_format: str, name: str, gamma: str = "ones"):

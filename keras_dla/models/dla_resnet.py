@@ -5,8 +5,8 @@ All take the arguments of `keras_dla.models.ResNet` behind their own two.
 
 import keras
 
-from keras_dla.layers.validation import check_choice
 from keras_dla.models.resnet import ResNet
+from keras_dla.utils.validation import check_choice
 
 VARIANTS = {"light": "dla_l", "base": "dla_b"}
 

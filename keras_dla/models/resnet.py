@@ -5,17 +5,10 @@ from functools import partial
 import keras
 from keras import layers
 
-from keras_dla.layers.block_attention import BlockPlace
-from keras_dla.layers.channels import channel_axis
+from keras_dla.keras_internals.lean_model import LeanModel
+from keras_dla.layers.block_attention.block_attention import BlockPlace
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.layers.layer_interaction import LayerInteraction
-from keras_dla.layers.validation import (
-    FORMULATIONS,
-    check_choice,
-    check_positive_integer,
-    check_rate,
-    standardize_data_format,
-)
+from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.models.blocks import bottleneck, conv_bn
 from keras_dla.models.interactions import (
     INTERACTIONS,
@@ -23,8 +16,15 @@ from keras_dla.models.interactions import (
     default_reduction,
     make_interaction,
 )
-from keras_dla.models.lean_model import LeanModel
 from keras_dla.models.stage import stage
+from keras_dla.ops.channels import channel_axis
+from keras_dla.utils.validation import (
+    FORMULATIONS,
+    check_choice,
+    check_positive_integer,
+    check_rate,
+    standardize_data_format,
+)
 
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 PLANES = {"cifar": (16, 32, 64), "imagenet": (64, 128, 256, 512)}

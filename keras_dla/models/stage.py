@@ -6,8 +6,8 @@ import keras
 from keras import layers
 
 from keras_dla.layers.base_config import clone_layer
-from keras_dla.layers.block_attention import BlockAttention, BlockPlace, position_of
-from keras_dla.layers.layer_interaction import LayerInteraction
+from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace, position_of
+from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 
 
 def stage(

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import keras_dla
-from keras_dla.cli import list_models, main
+from keras_dla.cli import main
+from keras_dla.cli.commands import list_models
 from keras_dla.models import list_models as names_of_models
 
 PACKAGE = Path(keras_dla.__file__).parent

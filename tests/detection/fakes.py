@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_dla.data import DetectionDataset
-from keras_dla.data.detection_source import DetectionSource
+from keras_dla.data.detection.source import DetectionSource
 from keras_dla.models import ResNet
 
 NAMES = ["square", "disc"]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dla.detection.coco_evaluation import evaluate_coco
+from keras_dla.detection.coco.evaluation import evaluate_coco
 from keras_dla.detection.retinanet import RetinaNet
 from tests.detection.fakes import shapes, tiny_backbone
 

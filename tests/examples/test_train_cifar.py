@@ -13,7 +13,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dla.training import experiment_data, experiment_run, load_last
+from keras_dla.training import load_last
+from keras_dla.training.experiment import data as experiment_data
+from keras_dla.training.experiment import run as experiment_run
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_cifar.py"
 ARGUMENTS = ("--data", "memory", "--model", "tiny", "--batch-size", "8", "--epochs", "4")

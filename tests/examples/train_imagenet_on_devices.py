@@ -7,7 +7,7 @@ import sys
 
 import keras
 
-from tests.cli.train_on_devices import with_batch_norm
+from tests.cli.commands.train_on_devices import with_batch_norm
 from tests.docs.pages import ROOT, load
 from tests.training.parallel import divide_cpu
 

@@ -10,7 +10,7 @@ from keras_dla.interop import load_official_checkpoint
 from keras_dla.interop.official_names import official_entries
 from keras_dla.models import ResNet
 from tests.backends import on_pytorch
-from tests.layers.test_layer_interaction import RunningMean
+from tests.layers.interaction.test_layer_interaction import RunningMean
 
 NETWORKS = [None, "se", "eca", "dianet", "mrla_b", "mrla_l", "dla_b", "dla_l"]
 

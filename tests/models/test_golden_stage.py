@@ -7,7 +7,7 @@ import pytest
 
 from keras_dla.interop import load_official_checkpoint
 from keras_dla.interop.official_names import official_entries
-from keras_dla.layers.block_attention import BlockPlace
+from keras_dla.layers.block_attention.block_attention import BlockPlace
 from keras_dla.models.blocks import bottleneck
 from keras_dla.models.resnet import resolve_interaction
 from keras_dla.models.stage import stage

@@ -6,10 +6,10 @@ import pytest
 from keras import ops
 
 from keras_dla.layers import DynamicLayerAttention
-from keras_dla.layers.block_attention import BlockAttention, BlockPlace
+from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
 from keras_dla.models import ResNet
 from keras_dla.models.stage import stage
-from tests.layers.test_layer_interaction import RunningMean
+from tests.layers.interaction.test_layer_interaction import RunningMean
 
 
 def places(depth):

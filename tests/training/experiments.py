@@ -12,7 +12,9 @@ import keras
 import numpy as np
 
 from keras_dla.models import ResNet
-from keras_dla.training import Experiment, experiment_data, experiment_run, run_experiment
+from keras_dla.training import Experiment, run_experiment
+from keras_dla.training.experiment import data as experiment_data
+from keras_dla.training.experiment import run as experiment_run
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
 

@@ -28,7 +28,7 @@ from keras_dla.training import (
     parallel_model,
     synchronize_batch_norm,
 )
-from keras_dla.training.devices import from_main_process, process_number
+from keras_dla.training.devices.devices import from_main_process, process_number
 from tests.training import tiny
 from tests.training.experiments import Act
 

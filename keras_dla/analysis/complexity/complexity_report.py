@@ -1,0 +1,109 @@
+"""The parameters and FLOPs of a model, layer by layer, as numbers and as a table."""
+
+from dataclasses import dataclass
+
+from keras_dla.utils.text_table import as_markdown, as_text
+
+HEADER = ("layer", "class", "output", "parameters", "FLOPs")
+LEFT = 3
+
+
+@dataclass(frozen=True)
+class LayerComplexity:
+    """What one layer holds and costs.
+
+    Args:
+        name: the layer's name, behind those of the models that it lies in: `"backbone/conv1"`.
+        kind: the name of its class.
+        output_shape: shape of its (first) output at its last call, without the batch axis.
+        params: number of parameters, each counted with the first layer that holds it.
+        trainable: how many of them are trainable.
+        flops: multiply-adds of all its calls for one image; `None` if they are not known.
+        parts: the same by part of the layer.
+        calls: how often the model calls it.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple
+    params: int
+    trainable: int
+    flops: int | None
+    parts: dict[str, int]
+    calls: int
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What a model holds and costs; `str()` of it is a table.
+
+    Args:
+        name: the model's name.
+        input_shape: shape of one input without the batch axis, or a list of them.
+        layers: the layers in the order of their first call.
+        params: number of parameters of the model.
+        trainable: how many of them are trainable.
+    """
+
+    name: str
+    input_shape: tuple | list
+    layers: tuple[LayerComplexity, ...]
+    params: int
+    trainable: int
+
+    @property
+    def non_trainable(self) -> int:
+        """How many parameters are not trainable: in BN the moving statistics."""
+        return self.params - self.trainable
+
+    @property
+    def flops(self) -> int:
+        """Multiply-adds for one image, without those of the layers in `uncounted`."""
+        return sum(layer.flops or 0 for layer in self.layers)
+
+    @property
+    def uncounted(self) -> tuple[str, ...]:
+        """Names of the layers whose cost is not known."""
+        return tuple(layer.name for layer in self.layers if layer.flops is None)
+
+    def __str__(self) -> str:
+        table = as_text(HEADER, list(self._rows()), LEFT)
+        return "\n".join([self.title, table, *self._totals()])
+
+    def to_markdown(self) -> str:
+        """Returns the same table in Markdown."""
+        table = as_markdown(HEADER, list(self._rows()), LEFT)
+        # Two spaces at the end of a line break it.
+        return "\n".join([f"**{self.title}**", "", table, "", "  \n".join(self._totals())])
+
+    @property
+    def title(self) -> str:
+        """The model's name and the size of its input."""
+        shapes = self.input_shape if isinstance(self.input_shape, list) else [self.input_shape]
+        return f"{self.name} on {', '.join(map(_shape, shapes))}"
+
+    def _rows(self):
+        for layer in self.layers:
+            kind = layer.kind if layer.calls == 1 else f"{layer.kind}, {layer.calls} calls"
+            flops = "not counted" if layer.flops is None else f"{layer.flops:,}"
+            yield layer.name, kind, _shape(layer.output_shape), f"{layer.params:,}", flops
+            if len(layer.parts) > 1:
+                for part, cost in layer.parts.items():
+                    yield f"- {part}", "", "", "", f"{cost:,}"
+
+    def _totals(self):
+        yield (
+            f"{self.params:,} parameters: {self.trainable:,} trainable, {self.non_trainable:,} not"
+        )
+        least = "at least " * bool(self.uncounted)
+        yield f"{least}{self.flops:,} FLOPs (multiply-adds) an image: {_rounded(self.flops)}"
+        if self.uncounted:
+            yield f"not counted: {', '.join(self.uncounted)}"
+
+
+def _rounded(flops):
+    return f"{flops / 1e9:.2f} G" if flops >= 1e9 else f"{flops / 1e6:.2f} M"
+
+
+def _shape(shape):
+    return " x ".join(map(str, shape))

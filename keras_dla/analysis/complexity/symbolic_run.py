@@ -1,0 +1,68 @@
+"""Sends shapes through a model's graph: every call in order, and nothing is computed."""
+
+from functools import partial
+from typing import NamedTuple
+
+import keras
+
+from keras_dla.keras_internals.graph_nodes import call_node, ordered_nodes
+
+
+class Call(NamedTuple):
+    """One call of a layer or operation; tensors are `keras.KerasTensor`s.
+
+    Args:
+        name: the operation's name, behind the names of the models that it lies in.
+        operation: the layer or operation.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        outputs: the nest that it returns.
+    """
+
+    name: str
+    operation: keras.Operation
+    args: tuple
+    kwargs: dict
+    outputs: object
+
+
+def has_graph(operation: object) -> bool:
+    """Returns whether `operation` is a model that Keras holds as a graph."""
+    if isinstance(operation, keras.Sequential):
+        return operation.built
+    return isinstance(operation, keras.Function)
+
+
+def symbolic_calls(model: keras.Model, inputs: list) -> list[Call]:
+    """Returns the calls that `model` makes, those inside nested models included.
+
+    Args:
+        model: a functional or built sequential model.
+        inputs: a `keras.KerasTensor` for each of `model.inputs`.
+    """
+    calls: list[Call] = []
+    _run(model, inputs, "", calls)
+    return calls
+
+
+def _run(model, inputs, prefix, calls):
+    graph = keras.Function(model.inputs, model.outputs)
+    known = dict(zip(map(id, graph.inputs), inputs, strict=True))
+    for node in ordered_nodes(graph):
+        if not node.is_input:
+            call_node(node, known, partial(_call, node.operation, prefix, calls))
+    return [known[id(output)] for output in graph.outputs]
+
+
+def _call(operation, prefix, calls, /, *args, **kwargs):
+    name = prefix + operation.name
+    if has_graph(operation):
+        return _run(operation, tensors((args, kwargs)), f"{name}/", calls)
+    outputs = operation.compute_output_spec(*args, **kwargs)
+    calls.append(Call(name, operation, args, kwargs, outputs))
+    return outputs
+
+
+def tensors(nest: object) -> list:
+    """Returns the `keras.KerasTensor`s of a nest."""
+    return [x for x in keras.tree.flatten(nest) if isinstance(x, keras.KerasTensor)]

@@ -1,0 +1,1 @@
+"""Pictures of what models read, see and predict."""

@@ -1,0 +1,1 @@
+"""The commands of `keras-dla`, one a file."""

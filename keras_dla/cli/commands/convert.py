@@ -1,0 +1,131 @@
+"""`keras-dla convert`: the authors' checkpoints to `.keras`, and `.keras` to other formats."""
+
+from pathlib import Path
+
+from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.networks import add_network_options, load_network, network_arguments
+from keras_dla.cli.options.outputs import add_force_option, check_output
+
+CHECKPOINTS = (".pth", ".pth.tar", ".pt", ".safetensors")
+# A format of `keras_dla.interop.export_model`, by the ending of its files.
+EXPORTS = {".onnx": "onnx", ".tflite": "litert", ".pt2": "torch"}
+FORMATS = ("tf_saved_model", *EXPORTS.values())
+TEXT = f"""\
+The endings say what is what: {", ".join(CHECKPOINTS)} are checkpoints of the authors'
+PyTorch code, .keras is a network of this package, and .onnx, .tflite (LiteRT) and .pt2
+(torch.export) are exported formats. A TensorFlow SavedModel is a folder: --format tf_saved_model.
+Some backends write some formats only; another backend reads the same .keras file.
+
+A checkpoint holds tensors alone, so --model says of which network. Every tensor must find its
+weight and every weight its tensor. Nothing in a file is executed.
+
+  keras-dla convert model_best.pth.tar dla.keras --model dla_l_56
+  keras-dla convert dla.keras dla.pth.tar
+  keras-dla convert dla.keras dla.onnx
+  keras-dla convert dla.keras folder --format tf_saved_model
+"""
+
+
+def add_parser(commands) -> None:
+    """Adds the command to the program."""
+    parser = new_command(
+        commands, "convert", run, "convert a network from and to other formats", TEXT
+    )
+    parser.add_argument("input", metavar="INPUT", help="a checkpoint, or a .keras file")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="what to write")
+    parser.add_argument(
+        "--model", metavar="NAME", help="the checkpoint's network, one of `keras-dla list`"
+    )
+    parser.add_argument(
+        "--classes", type=int, help="number of classes (default: as in the checkpoint)"
+    )
+    parser.add_argument("--format", choices=FORMATS, help="of an export, if no ending tells it")
+    add_force_option(parser)
+    add_network_options(parser)
+
+
+def run(arguments) -> None:
+    """Writes the output, whole or not at all."""
+    convert = _conversion(arguments)
+    check_output(arguments.output, arguments.force)
+    convert(arguments)
+    print(f"wrote {arguments.output}")
+
+
+def _conversion(arguments):
+    """Returns the function for these endings, once the options fit it."""
+    source, output = arguments.input, str(arguments.output)
+    if source.endswith(CHECKPOINTS):
+        _check_from_checkpoint(arguments)
+        return _from_checkpoint
+    if not source.endswith(".keras"):
+        raise CommandError(f"INPUT must end in .keras, {', '.join(CHECKPOINTS)}, but is {source}.")
+    if arguments.model or network_arguments(arguments):
+        raise CommandError(
+            "`--model` and its options must not be given for a .keras file, which holds its own "
+            "network."
+        )
+    if arguments.format is None and output.endswith(CHECKPOINTS):
+        return _to_checkpoint
+    if _format(arguments) is None:
+        raise CommandError(
+            f"OUTPUT must end in {', '.join((*CHECKPOINTS, *EXPORTS))}, or `--format` must be "
+            f"given, but is {output}."
+        )
+    return _to_export
+
+
+def _check_from_checkpoint(arguments):
+    if not Path(arguments.input).is_file():
+        raise CommandError(f"there is no file {arguments.input}.")
+    if arguments.output.suffix != ".keras" or arguments.format is not None:
+        raise CommandError(
+            f"OUTPUT must be a .keras file for a checkpoint (export that file then), "
+            f"but is {arguments.output}."
+        )
+    if arguments.model is None:
+        raise CommandError(
+            "`--model` must say which network the checkpoint is of; `keras-dla list` prints the "
+            "names."
+        )
+
+
+def _format(arguments):
+    return arguments.format or EXPORTS.get(arguments.output.suffix)
+
+
+def _from_checkpoint(arguments):
+    from keras_dla.interop import load_official_checkpoint
+    from keras_dla.interop.tensor_files import read_tensors
+    from keras_dla.models import get_model
+    from keras_dla.utils.files import replacing
+
+    tensors = read_tensors(arguments.input)
+    given = _classes_of(tensors) | network_arguments(arguments)
+    tell(f"Building {arguments.model} ...")
+    model = get_model(arguments.model, **given)
+    load_official_checkpoint(model, tensors)
+    with replacing(arguments.output) as partial:
+        model.save(partial)
+
+
+def _classes_of(tensors):
+    """Returns the number of classes as the checkpoint's classifier has it."""
+    bias = tensors.get("fc.bias")
+    return {} if bias is None or bias.ndim != 1 else {"classes": len(bias)}
+
+
+def _to_checkpoint(arguments):
+    from keras_dla.interop import save_official_checkpoint
+
+    save_official_checkpoint(load_network(arguments.input), arguments.output)
+
+
+def _to_export(arguments):
+    model = load_network(arguments.input)
+    from keras_dla.interop import export_model
+
+    chosen = _format(arguments)
+    tell(f"Exporting {model.name} as {chosen} ...")
+    export_model(model, arguments.output, chosen)

@@ -1,0 +1,43 @@
+"""`keras-dla list`: the names of the networks."""
+
+from keras_dla.cli.command import new_command
+from keras_dla.cli.errors import CommandError
+
+TEXT = """\
+A name is what the blocks of a stage do, and a depth: dla_l_56. Depths 9n + 2 (20, 56, 110, ...)
+are CIFAR networks, also those that are not listed; 50, 101 and 152 are ImageNet networks.
+
+  keras-dla list                         all of the paper's comparison
+  keras-dla list dla                     those with "dla" in their name
+  keras-dla list dla_ _50                those with both in their name
+  keras-dla list --images imagenet
+"""
+
+
+def add_parser(commands) -> None:
+    """Adds the command to the program."""
+    parser = new_command(commands, "list", run, "list the networks by name", TEXT)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="what the names have in them")
+    parser.add_argument("--images", choices=("cifar", "imagenet"), help="the networks' pictures")
+
+
+def run(arguments) -> None:
+    """Prints the names, one a line."""
+    from keras_dla.models import list_models
+
+    names = [name for name in list_models() if _is_wanted(name, arguments)]
+    if not names:
+        raise CommandError(
+            f"no network has {' and '.join(map(repr, arguments.parts))} in its name"
+            f"{f' and is for {arguments.images}' if arguments.images else ''}; "
+            f"`keras-dla list` prints them all."
+        )
+    print("\n".join(names))
+
+
+def _is_wanted(name, arguments):
+    from keras_dla.models.resnet import IMAGENET_DEPTHS
+
+    depth = int(name.rpartition("_")[2])
+    images = "imagenet" if depth in IMAGENET_DEPTHS else "cifar"
+    return arguments.images in (None, images) and all(part in name for part in arguments.parts)

@@ -1,0 +1,37 @@
+"""`keras-dla tables`: the paper's tables of parameters and FLOPs beside our counts."""
+
+from keras_dla.cli.command import new_command, tell
+
+NUMBERS = (1, 2, 4, 6)
+TEXT = """\
+Builds the networks of the tables, which takes minutes for Tables 1 and 2. "met" says whether our
+count, rounded as the paper rounds it, is the printed figure; below a table stands why where not.
+
+  keras-dla tables 4
+  keras-dla tables 2 --markdown > table2.md
+"""
+
+
+def add_parser(commands) -> None:
+    """Adds the command to the program."""
+    parser = new_command(commands, "tables", run, "print the paper's tables with our counts", TEXT)
+    parser.add_argument(
+        "tables",
+        nargs="*",
+        type=int,
+        metavar="TABLE",
+        help="1 (CIFAR), 2 (ImageNet), 4 (units of DLA) and 6 (LII); default: all of them",
+    )
+    parser.add_argument("--markdown", action="store_true", help="write the tables in Markdown")
+
+
+def run(arguments) -> None:
+    """Prints each table as soon as its networks are counted."""
+    from keras_dla.analysis.paper import paper_tables
+    from keras_dla.analysis.paper import published_costs as published
+
+    form = paper_tables.table_markdown if arguments.markdown else paper_tables.table_text
+    for number in arguments.tables or NUMBERS:
+        if number in NUMBERS:
+            tell(f"Table {number}: counting {len(published.rows(number))} networks ...")
+        print(form(number, paper_tables.paper_table(number)), end="\n\n", flush=True)

@@ -1,0 +1,213 @@
+"""`keras-dla train`: an experiment, or the runs of a table of the paper."""
+
+import contextlib
+import sys
+from pathlib import Path
+
+from keras_dla.cli.accuracy_table import accuracy_table
+from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.networks import FORMULATIONS
+from keras_dla.cli.seeds_at_once import check_at_once, train_at_once
+from keras_dla.cli.table_experiments import TABLES, table_experiments
+
+PARENT = Path("runs")
+# Options that are arguments of `Experiment`: what is left out keeps the file's value, or the
+# paper's.
+FIELDS = {
+    "model": {"metavar": "NAME", "help": "one of `keras-dla list`, such as dla_l_20"},
+    "formulation": {"choices": FORMULATIONS, "help": "default: official"},
+    "unit": {"choices": ("dsu", "dia", "lstm", "rnn"), "help": "of dianet, dla_b and dla_l"},
+    "seed": {"type": int, "help": "default: 0"},
+    "epochs": {"type": int, "help": "drops of the rate move in proportion (default: 180)"},
+    "batch_size": {"type": int, "help": "default: 128"},
+    "learning_rate": {"type": float, "help": "before the first drop (default: 0.1)"},
+    "momentum": {"type": float, "help": "default: 0.9"},
+    "weight_decay": {"type": float, "help": "default: 0.0001"},
+    "attention_weight_decay": {
+        "type": float,
+        "help": "of block attentions and layer interactions (default: --weight-decay)",
+    },
+    "drop_path": {"type": float, "help": "default: 0.2"},
+    "milestones": {
+        "type": int,
+        "nargs": "*",
+        "metavar": "EPOCH",
+        "help": "where the rate drops to a tenth (default: 100 150 of 180, in proportion)",
+    },
+    "precision": {
+        "choices": ("float32", "mixed_float16", "mixed_bfloat16"),
+        "help": "default: float32",
+    },
+    "sync_batch_norm": {
+        "action": "store_true",
+        "default": None,
+        "help": "statistics over the batches of all devices, as on one",
+    },
+    "steps_per_epoch": {"type": int, "help": "for a trial: fewer than a pass over the images"},
+    "data": {
+        "choices": ("memory", "device", "tfds"),
+        "help": "arrays, arrays on the device, or tf.data (default: by the backend)",
+    },
+}
+NOT_WITH_TABLE = ("file", "model", "unit", "seed")
+NOT_WITHOUT_TABLE = ("rows", "seeds", "at_once")
+TEXT = """\
+Without options this is the paper's run of DLA-L-20 on CIFAR-100. The folder gets settings.json
+(which is itself such a FILE), versions.json, log.csv, last.keras, best.keras and, where tensorboard
+is installed, its files. A run that was stopped or killed goes on from its last state when the same
+command is given again; one that is done is not repeated.
+
+  keras-dla train --model dla_l_20 --dataset cifar100 --seed 0 --output runs/first
+  keras-dla train mine.json --seed 1
+  keras-dla train --table 1 --rows resnet_20 mrla_l_20 dla_l_20 --dataset cifar100 --seeds 5
+  KERAS_BACKEND=jax keras-dla train --table 1 --rows dla_l_20 --seeds 5 --at-once
+  KERAS_BACKEND=torch keras-dla train --epochs 3 --steps-per-epoch 130
+  keras-dla train --devices 8 --sync-batch-norm
+
+With --hosts, every machine runs the same command with its own --host, and all see one folder.
+"""
+
+
+def add_parser(commands) -> None:
+    """Adds the command to the program."""
+    parser = new_command(commands, "train", run, "train on CIFAR by the paper's recipe", TEXT)
+    add = parser.add_argument
+    add("file", nargs="?", metavar="FILE", help="an experiment in JSON")
+    add("--dataset", nargs="+", choices=("cifar10", "cifar100"), help="default: cifar100")
+    for name, options in FIELDS.items():
+        add(f"--{name.replace('_', '-')}", **options)
+    add("--output", type=Path, metavar="DIR", help="the run's folder; of a table, the runs' parent")
+    add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
+    add("--checkpoint-steps", type=int, help="save inside epochs so often, not just by time")
+    devices = parser.add_argument_group("many devices")
+    add = devices.add_argument
+    add("--devices", type=int, default=1, help="how many on each machine (default: 1)")
+    add("--hosts", nargs="+", default=[], metavar="HOST:PORT", help="all machines, in one order")
+    add("--host", type=int, default=0, help="which of them this is, from 0")
+    table = parser.add_argument_group("a table of the paper")
+    table.add_argument("--table", type=int, choices=TABLES, help="train its networks")
+    table.add_argument("--rows", nargs="+", metavar="ROW", help="only these (default: all)")
+    table.add_argument("--seeds", type=int, help="how many runs a row (default: 5)")
+    table.add_argument(
+        "--at-once",
+        action="store_true",
+        default=None,
+        help="train the seeds of a row in one program (JAX), which spares a graphics card's time",
+    )
+
+
+def run(arguments) -> None:
+    """Trains what is not done yet, and prints the table."""
+    _check_options(arguments)
+    tell("Looking for what is done ...")
+    runs = _table_runs(arguments) if arguments.table else [_single_run(arguments)]
+    _train_left(runs, arguments)
+    if arguments.host == 0:  # whose process it is that writes the folders
+        _report(runs)
+
+
+def _check_options(arguments):
+    for name in NOT_WITH_TABLE if arguments.table else NOT_WITHOUT_TABLE:
+        if getattr(arguments, name) is not None:
+            option = "FILE" if name == "file" else f"`--{name.replace('_', '-')}`"
+            how = "with" if arguments.table else "without"
+            raise CommandError(f"{option} must not be given {how} `--table`.")
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise CommandError(f"`--seeds` must be at least 1, but is {arguments.seeds}.")
+    if arguments.checkpoint_steps is not None and arguments.checkpoint_steps < 1:
+        raise CommandError(
+            f"`--checkpoint-steps` must be at least 1, but is {arguments.checkpoint_steps}."
+        )
+    if arguments.at_once:
+        check_at_once(arguments)
+    if not arguments.table and arguments.dataset and len(arguments.dataset) > 1:
+        raise CommandError("`--dataset` must be one data set without `--table`.")
+
+
+def _given(arguments) -> dict:
+    return {n: getattr(arguments, n) for n in FIELDS if getattr(arguments, n) is not None}
+
+
+def _single_run(arguments):
+    from keras_dla.training import Experiment, read_experiment
+
+    given = _given(arguments)
+    if arguments.dataset:
+        given["dataset"] = arguments.dataset[0]
+    experiment = (
+        Experiment(**given) if arguments.file is None else read_experiment(arguments.file, **given)
+    )
+    return experiment, arguments.output or PARENT / experiment.name
+
+
+def _table_runs(arguments):
+    experiments = table_experiments(
+        arguments.table,
+        arguments.rows,
+        arguments.dataset,
+        5 if arguments.seeds is None else arguments.seeds,
+        _given(arguments),
+    )
+    parent = arguments.output or PARENT
+    return [(experiment, parent / experiment.name) for experiment in experiments]
+
+
+def _train_left(runs, arguments) -> None:
+    from keras_dla.training import is_finished, launch
+    from keras_dla.training.experiment.run import check_devices
+
+    # All runs first, so that a wrong one is not found hours later.
+    left = [run for run in runs if not is_finished(*run)]
+    for experiment, _ in left:
+        check_devices(experiment, arguments.devices, arguments.hosts)
+    if len(left) < len(runs):
+        tell(f"{len(runs) - len(left)} of {len(runs)} runs are done.")
+    if left and arguments.at_once:
+        train_at_once(left, arguments.data_dir)
+    elif left:
+        places = arguments.data_dir, arguments.checkpoint_steps
+        launch(_train_all, arguments.devices, (left, *places), arguments.hosts, arguments.host)
+
+
+def _train_all(runs, data_dir, checkpoint_steps) -> None:
+    """Trains run after run, also behind one that diverges; in every process of `launch()`."""
+    from keras_dla.training import DivergenceError, is_main_process, keep_freed_memory
+
+    keep_freed_memory()
+    say = tell if is_main_process() else lambda text: None
+    for number, (experiment, folder) in enumerate(runs, start=1):
+        say(f"Run {number} of {len(runs)}: {folder} ...")
+        try:
+            _train(experiment, folder, data_dir, checkpoint_steps, say)
+        except DivergenceError as error:
+            say(f"{folder}: {error}")
+
+
+def _train(experiment, folder, data_dir, checkpoint_steps, say):
+    import keras
+
+    from keras_dla.training import prepare_experiment
+    from keras_dla.training.devices.devices import device_count
+
+    if device_count() == 1:  # Keras would forget the others
+        keras.utils.clear_session()  # the graphs of the run before
+    run_ = prepare_experiment(experiment, folder, data_dir)
+    try:
+        # Keras's progress bar is not the command's result.
+        with contextlib.redirect_stdout(sys.stderr):
+            run_.train(checkpoint_steps=checkpoint_steps)
+    except KeyboardInterrupt:
+        done = f"{run_.progress.epochs} of {experiment.epochs} epochs"
+        say(f"\nStopped after {done}; the same command goes on.")
+        raise
+
+
+def _report(runs) -> None:
+    from keras_dla.training import is_finished, read_result
+
+    done = [read_result(folder) for experiment, folder in runs if is_finished(experiment, folder)]
+    if done:
+        print(accuracy_table(done))
+    if len(done) < len(runs):
+        raise CommandError(f"{len(runs) - len(done)} of {len(runs)} runs diverged: see above.")

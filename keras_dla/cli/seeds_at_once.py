@@ -1,0 +1,71 @@
+"""The seeds of a table's rows, those of a row in one program."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_dla.cli.command import tell
+from keras_dla.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from keras_dla.training import Experiment
+
+
+def check_at_once(arguments) -> None:
+    """Raises `CommandError` where `--at-once` does not go with the backend or another option."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "jax":
+        raise CommandError(
+            f"`--at-once` needs the JAX backend, but it is {backend}: set KERAS_BACKEND=jax, or "
+            "leave it out."
+        )
+    if arguments.devices > 1 or arguments.hosts:
+        raise CommandError("`--at-once` must not be given with `--devices` or `--hosts`.")
+    if arguments.checkpoint_steps is not None:
+        raise CommandError(
+            "`--checkpoint-steps` must not be given with `--at-once`, which saves after epochs."
+        )
+
+
+def train_at_once(runs: Sequence[tuple["Experiment", Path]], data_dir: str | None) -> None:
+    """Trains row after row, also behind one of which a seed diverges.
+
+    Args:
+        runs: experiments that are not finished, and their folders.
+        data_dir: folder of tensorflow-datasets, or `None` to download.
+    """
+    import keras
+
+    from keras_dla.training import DivergenceError, run_seeds
+
+    rows = _rows(runs)
+    for number, row in enumerate(rows, start=1):
+        seeds = ", ".join(str(experiment.seed) for experiment in row)
+        tell(f"Row {number} of {len(rows)}: {next(iter(row)).model}, seeds {seeds} ...")
+        keras.utils.clear_session()  # the graphs of the row before
+        try:
+            run_seeds(list(row), list(row.values()), data_dir, _tell_epoch)
+        except DivergenceError as error:
+            tell(str(error))
+        except KeyboardInterrupt:
+            tell("\nStopped; the same command goes on from the last whole epoch.")
+            raise
+
+
+def _rows(runs) -> list[dict]:
+    """The runs in groups that differ in their seed alone."""
+    rows = {}
+    for experiment, folder in runs:
+        rows.setdefault(dataclasses.replace(experiment, seed=0), {})[experiment] = folder
+    return list(rows.values())
+
+
+def _tell_epoch(rows) -> None:
+    accuracies = sorted(100 * row["val_accuracy"] for row in rows)
+    tell(
+        f"epoch {rows[0]['epoch']}: {rows[0]['seconds']:.0f} s, test accuracy "
+        f"{accuracies[0]:.2f} to {accuracies[-1]:.2f} %"
+    )

@@ -1,0 +1,1 @@
+"""CIFAR, ImageNet and arrays in memory."""

@@ -1,0 +1,137 @@
+"""Batches of augmented images straight from arrays in memory, without TensorFlow."""
+
+import keras
+import numpy as np
+
+from keras_dla.data.classification.augmentation import EpochDraw, crop_and_flip, draw_epoch
+from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, normalize, scale_and_shift
+from keras_dla.data.validation import check_count, check_data_format, check_images_and_labels
+
+
+class ArrayDataset(keras.utils.PyDataset):
+    """Batches of normalised, randomly cropped and flipped images for `model.fit`.
+
+    Each image is padded with 4 black pixels on every side, cropped back to its size at a
+    random place, mirrored with probability 1/2, and normalised: the augmentation of the
+    paper's CIFAR recipe. Every batch is a pure function of `(seed, epoch, index)`, so a run
+    that is resumed with `initial_epoch=k` sees what an uninterrupted run sees from epoch k on.
+
+    Pass `shuffle=False` to `model.fit`: this data set has shuffled its images already, and
+    Keras would otherwise permute the batches with Python's own random numbers.
+
+    The epoch advances in `on_epoch_end`, if every batch was asked for since `on_epoch_begin`:
+    Keras also ends an epoch before the first one, when it has looked at a batch or two.
+
+    Args:
+        images: uint8 array `(size, height, width, channels)`.
+        labels: integer array `(size,)`.
+        batch_size: int, images a batch. The last batch may be smaller.
+        augment: bool, whether to crop and flip. Set it to `False` for validation.
+        shuffle: bool, whether every epoch has its own order. Set it to `False` for validation.
+        seed: int, at least 0.
+        mean: Sequence of floats, one a channel, in units of the white level (0 to 1).
+        std: Sequence of floats, one a channel, in the same unit.
+        initial_epoch: int, the epoch to start with, counted from 0. Give `model.fit` the same.
+        drop_remainder: bool, whether to leave out a last batch that is not full.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting. It
+            concerns the batches; `images` are channels last in any case.
+
+    Raises:
+        ValueError: If an argument is not as described above.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.data import ArrayDataset
+    >>> images, labels = np.zeros((10, 32, 32, 3), "uint8"), np.arange(10)
+    >>> dataset = ArrayDataset(images, labels, batch_size=4, data_format="channels_last")
+    >>> len(dataset)
+    3
+    >>> batch_images, batch_labels = dataset[0]
+    >>> batch_images.shape, batch_labels.shape
+    ((4, 32, 32, 3), (4,))
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int = 128,
+        augment: bool = True,
+        shuffle: bool = True,
+        seed: int = 0,
+        mean=CIFAR_MEAN,
+        std=CIFAR_STD,
+        initial_epoch: int = 0,
+        drop_remainder: bool = False,
+        data_format: str | None = None,
+    ):
+        super().__init__()
+        check_images_and_labels(images, labels)
+        self.images = images
+        # 32 bits are what every backend has; JAX truncates 64 by default.
+        self.labels = labels.astype("int32")
+        self.batch_size = check_count("batch_size", batch_size, minimum=1)
+        self.augment = bool(augment)
+        self.shuffle = bool(shuffle)
+        self.seed = check_count("seed", seed, minimum=0)
+        self.scale, self.shift = scale_and_shift(mean, std)
+        self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
+        self.drop_remainder = bool(drop_remainder)
+        self.data_format = check_data_format(data_format)
+        if len(self.scale) != images.shape[-1]:
+            raise ValueError(
+                "`mean` and `std` must have one entry for each channel of `images`. "
+                f"Received: {len(self.scale)} entries and {images.shape[-1]} channels"
+            )
+        self._length = count_batches(len(images), self.batch_size, self.drop_remainder)
+        self._asked_for = set()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Batch `index` of the present epoch.
+
+        Args:
+            index: int, from 0 to `len(self) - 1`.
+
+        Returns:
+            A pair `(images, labels)`: float32 `(batch, height, width, channels)`, or
+            `(batch, channels, height, width)` for channels first, and int32 `(batch,)`.
+
+        Raises:
+            IndexError: If there is no batch `index`.
+        """
+        draw = self._draw(index)
+        images = self.images[draw.order]
+        if self.augment:
+            images = crop_and_flip(images, draw)
+        return normalize(images, self.scale, self.shift, self.data_format), self.labels[draw.order]
+
+    def _draw(self, index: int) -> EpochDraw:
+        """The random choices for batch `index`, which counts as asked for."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
+        self._asked_for.add(index)
+        epoch = draw_epoch(len(self.images), self.seed, self.epoch, self.shuffle)
+        return epoch.batch(index, self.batch_size)
+
+    def on_epoch_begin(self) -> None:
+        """Starts to watch which batches are asked for."""
+        self._asked_for = set()
+
+    def on_epoch_end(self) -> None:
+        """Goes on to the next epoch if every batch of this one has been asked for."""
+        if len(self._asked_for) == len(self):
+            self.epoch += 1
+        self._asked_for = set()
+
+
+def count_batches(size: int, batch_size: int, drop_remainder: bool) -> int:
+    """The number of batches that `size` images make; `ValueError` if there is none."""
+    if drop_remainder and batch_size > size:
+        raise ValueError(
+            "With `drop_remainder=True`, `batch_size` must be at most the number of images. "
+            f"Received: batch_size={batch_size} and {size} images"
+        )
+    return size // batch_size if drop_remainder else -(-size // batch_size)

@@ -1,0 +1,34 @@
+"""What the tf.data pipelines do to whole batches: mirror with KerasCV, and normalise."""
+
+from keras_dla.data.normalization import scale_and_shift
+from keras_dla.utils.optional_imports import import_for
+
+
+def flipper(tf, caller: str):
+    """Returns a function that mirrors some pictures of a batch with KerasCV's `RandomFlip`.
+
+    Which ones is said by its second argument, a boolean tensor with an entry a picture: left to
+    itself, the layer draws from a stateful generator, so that no epoch could be repeated.
+    """
+    keras_cv = import_for(caller, "keras_cv")
+    # A global policy of mixed precision would make the layer work in 16 bits.
+    layer = keras_cv.layers.RandomFlip("horizontal", dtype="float32")
+
+    def flip(images, flips):
+        mirrored = tf.cast(flips, "float32")[:, None]
+        return layer.augment_images(
+            images, {"flip_horizontals": mirrored, "flip_verticals": tf.zeros_like(mirrored)}
+        )
+
+    return flip
+
+
+def normalizer(tf, mean, std, data_format: str):
+    """Returns a function that normalises a uint8 batch and lays it out in `data_format`."""
+    scale, shift = scale_and_shift(mean, std)
+
+    def normalize(images):
+        normal = tf.cast(images, "float32") * scale + shift
+        return tf.transpose(normal, (0, 3, 1, 2)) if data_format == "channels_first" else normal
+
+    return normalize

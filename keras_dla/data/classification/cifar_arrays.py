@@ -1,0 +1,108 @@
+"""CIFAR-10 and CIFAR-100 as arrays, from a download, an `.npz` file or a prepared folder."""
+
+import os
+import zipfile
+import zlib
+
+import keras
+import numpy as np
+
+from keras_dla.data.classification.tfds_cifar import CIFAR_NAMES, read_prepared
+from keras_dla.data.validation import check_choice, check_images_and_labels
+
+_KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def load_cifar_arrays(
+    name: str = "cifar100",
+    source: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike | None = None,
+):
+    """Loads CIFAR into memory, for `keras_dla.data.ArrayDataset`.
+
+    With neither `source` nor `data_dir`, `keras.datasets` downloads the data set, or takes the
+    copy that it keeps. TensorFlow is imported with `data_dir` only.
+
+    Args:
+        name: `"cifar10"` or `"cifar100"` (the 100 fine classes).
+        source: Path of an `.npz` file with the arrays `x_train`, `y_train`, `x_test` and
+            `y_test`: uint8 images `(size, height, width, channels)` and integer labels
+            `(size,)` or `(size, 1)`. No pickled object is read from it.
+        data_dir: Path of a folder in which tensorflow-datasets has prepared the data set. It
+            is only read. Needs the extra `data`.
+
+    Returns:
+        A pair of pairs `(train_images, train_labels), (test_images, test_labels)`: uint8
+        `(size, 32, 32, 3)` and int64 `(size,)`.
+
+    Raises:
+        ValueError: If `name` is unknown, both `source` and `data_dir` are given, or `source`
+            does not hold such arrays.
+        FileNotFoundError: If there is no file `source`, or `data_dir` lacks the data set.
+        ImportError: If `data_dir` is given and tensorflow-datasets is not installed.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from keras_dla.data import load_cifar_arrays
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name) / "four.npz"
+    >>> images, labels = np.zeros((4, 32, 32, 3), "uint8"), np.arange(4)
+    >>> np.savez(path, x_train=images, y_train=labels, x_test=images[:2], y_test=labels[:2])
+    >>> (x_train, y_train), (x_test, y_test) = load_cifar_arrays("cifar10", source=path)
+    >>> x_train.shape, y_test.tolist()
+    ((4, 32, 32, 3), [0, 1])
+    >>> folder.cleanup()
+    """
+    check_choice("name", name, CIFAR_NAMES)
+    if source is not None and data_dir is not None:
+        raise ValueError(
+            "`source` and `data_dir` exclude each other. "
+            f"Received: source={str(source)!r}, data_dir={str(data_dir)!r}"
+        )
+    if source is not None:
+        return _read_npz(source)
+    if data_dir is not None:
+        return tuple(
+            read_prepared("load_cifar_arrays", name, split, data_dir) for split in ("train", "test")
+        )
+    (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
+    return (x_train, _flat_labels(y_train)), (x_test, _flat_labels(y_test))
+
+
+def _read_npz(path):
+    arrays = _open_npz(path)
+    pairs = []
+    for part in ("train", "test"):
+        names = (f"x_{part}", f"y_{part}")
+        images, labels = (arrays[name] for name in names)
+        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        check_images_and_labels(images, labels, names)
+        pairs.append((images, _flat_labels(labels)))
+    return tuple(pairs)
+
+
+def _open_npz(path) -> dict:
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"`source` must be the path of a file. Received: {str(path)!r}")
+    # `np.load` would read a pickle or a lone array from a file that is no archive.
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"`source` must be an .npz archive. Received: {str(path)!r}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [key for key in _KEYS if key not in archive.files]
+            arrays = {key: archive[key] for key in _KEYS if key not in missing}
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise ValueError(
+            f"`source` must be an .npz archive of plain arrays. Received: {str(path)!r} ({error})"
+        ) from error
+    if missing:
+        raise ValueError(
+            f"`source` must hold the arrays {', '.join(_KEYS)}. "
+            f"Received: {str(path)!r}, which lacks {', '.join(missing)}"
+        )
+    return arrays
+
+
+def _flat_labels(labels) -> np.ndarray:
+    return labels.reshape(-1).astype("int64")

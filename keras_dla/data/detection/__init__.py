@@ -1,0 +1,1 @@
+"""Images with boxes and masks: COCO files, tensorflow-datasets, made-up shapes."""

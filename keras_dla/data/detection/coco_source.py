@@ -1,0 +1,159 @@
+"""Pictures with objects from a folder and a file of annotations in COCO's format."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_dla.data.detection.coco_annotations import read_coco
+from keras_dla.data.detection.segmentation import decode_segmentations
+from keras_dla.data.detection.source import DetectionSource
+from keras_dla.data.images import read_picture
+
+
+class CocoSource(DetectionSource):
+    """Pictures in a folder, with the objects that a JSON file in COCO's format lists.
+
+    An example is a dictionary with `"image"` uint8 `(height, width, 3)`, `"image_id"`,
+    `"boxes"` float32 `(objects, 4)` as (x1, y1, x2, y2), `"classes"` int64 `(objects,)`,
+    `"crowd"` bool `(objects,)` and, with `masks`, `"masks"` uint8 `(objects, height, width)`.
+    Classes are numbered from 0 in the order of the category ids. Boxes are as the file has them,
+    even beyond the picture's border; `DetectionDataset` cuts them off there.
+
+    The whole file is checked when the source is made, and that every picture is there. It
+    must not name files outside `images`.
+
+    Args:
+        annotations: Path of the JSON file.
+        images: Path of the folder with the pictures.
+        masks: bool, whether to draw the objects' segmentations.
+        keep_empty: bool, whether pictures without an object stay (crowds do not count).
+
+    Raises:
+        FileNotFoundError: If the file, the folder or a picture is missing.
+        ValueError: If the file is not in COCO's format; or, when a picture is read, if it is
+            broken or has another size than the file says.
+        ImportError: If a package of the extra `detection` is not installed, when it is needed.
+
+    Example:
+    >>> import json, pathlib, tempfile
+    >>> from keras_dla.data import CocoSource
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> picture = pathlib.Path(folder.name) / "one.ppm"
+    >>> _ = picture.write_bytes(b"P6 2 1 255 " + bytes(6))
+    >>> content = {
+    ...     "images": [{"id": 5, "file_name": "one.ppm", "height": 1, "width": 2}],
+    ...     "annotations": [{"image_id": 5, "category_id": 9, "bbox": [1, 0, 1, 1]}],
+    ...     "categories": [{"id": 9, "name": "cell"}],
+    ... }
+    >>> annotations = pathlib.Path(folder.name) / "annotations.json"
+    >>> _ = annotations.write_text(json.dumps(content))
+    >>> source = CocoSource(annotations, images=folder.name)
+    >>> len(source), source.class_names, source.category_ids
+    (1, ['cell'], [9])
+    >>> source.coco()["annotations"][0]["bbox"]
+    [1.0, 0.0, 1.0, 1.0]
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        annotations: str | os.PathLike,
+        images: str | os.PathLike,
+        masks: bool = False,
+        keep_empty: bool = True,
+    ):
+        self.masks = bool(masks)
+        self._folder = Path(images)
+        if not self._folder.is_dir():
+            raise FileNotFoundError(f"`images` must be the path of a folder. Received: {images!r}")
+        content = read_coco(annotations, self.masks)
+        self.class_names = [category["name"] for category in content["categories"]]
+        self.category_ids = [category["id"] for category in content["categories"]]
+        objects = _by_image(content["annotations"], self.masks)
+        self._images = [
+            {key: image[key] for key in ("id", "file_name", "height", "width")}
+            for image in content["images"]
+            if keep_empty or any(not entry["iscrowd"] for entry in objects.get(image["id"], ()))
+        ]
+        if not self._images:
+            raise ValueError(
+                "With `keep_empty=False`, `annotations` must have an object in some image. "
+                f"Received: {str(annotations)!r}"
+            )
+        self._objects = [objects.get(image["id"], []) for image in self._images]
+        _check_files(self._folder, [image["file_name"] for image in self._images])
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> dict:
+        """The example `index`, in the order of the file's `images`."""
+        index = self._check_index(index)
+        image, objects = self._images[index], self._objects[index]
+        path = self._folder / image["file_name"]
+        picture = read_picture(path)
+        height, width, _ = picture.shape
+        if (height, width) != (image["height"], image["width"]):
+            raise ValueError(
+                f"the image file {str(path)!r} must have the height and width of the annotations, "
+                f"{(image['height'], image['width'])}. It has {(height, width)}"
+            )
+        boxes = np.array([entry["bbox"] for entry in objects], dtype="float64").reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        classes = [self.category_ids.index(entry["category_id"]) for entry in objects]
+        example = {
+            "image": picture,
+            "image_id": image["id"],
+            "boxes": boxes.astype("float32"),
+            "classes": np.array(classes, dtype="int64"),
+            "crowd": np.array([entry["iscrowd"] for entry in objects], dtype="bool"),
+        }
+        if self.masks:
+            segmentations = [entry["segmentation"] for entry in objects]
+            example["masks"] = decode_segmentations(segmentations, height, width)
+        return example
+
+    def info(self, index: int) -> dict:
+        """The `"image_id"`, `"height"` and `"width"` of picture `index`, from the file."""
+        image = self._images[self._check_index(index)]
+        return {"image_id": image["id"], "height": image["height"], "width": image["width"]}
+
+    def annotations(self, index: int) -> list[dict]:
+        """The objects of picture `index` as in the file, without ids."""
+        return [dict(entry) for entry in self._objects[self._check_index(index)]]
+
+
+def _by_image(annotations, masks):
+    """The objects of each image, with all that evaluation wants."""
+    by_image = {}
+    for annotation in annotations:
+        box = [float(number) for number in annotation["bbox"]]
+        entry = {
+            "category_id": annotation["category_id"],
+            "bbox": box,
+            "area": float(annotation.get("area", box[2] * box[3])),
+            "iscrowd": int(annotation.get("iscrowd", 0)),
+        }
+        if masks:
+            entry["segmentation"] = annotation["segmentation"]
+        by_image.setdefault(annotation["image_id"], []).append(entry)
+    return by_image
+
+
+def _check_files(folder, names):
+    # A listing of each folder: asking for every file takes minutes on a slow disk.
+    parents = {(folder / name).parent for name in names}
+    present = {
+        Path(entry.path)
+        for parent in parents
+        if parent.is_dir()
+        for entry in os.scandir(parent)
+        if entry.is_file()
+    }
+    missing = [name for name in names if folder / name not in present]
+    if missing:
+        raise FileNotFoundError(
+            f"`images` must be the folder with every image of `annotations`. {str(folder)!r} "
+            f"lacks {missing[0]!r}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+        )

@@ -1,0 +1,344 @@
+"""Batches of pictures with their objects, for the training and evaluation of detectors."""
+
+import functools
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from keras_dla.data.classification.augmentation import draw_epoch
+from keras_dla.data.detection.object_targets import choose_objects, pad_objects
+from keras_dla.data.detection.transforms import flip, padded_shape_of, resize, resized_shape
+from keras_dla.data.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize, scale_and_shift
+from keras_dla.data.validation import check_count, check_data_format
+
+
+class DetectionDataset(keras.utils.PyDataset):
+    """Batches of resized, flipped, normalised and padded pictures with their objects.
+
+    Each picture is resized so that its shorter side is `shorter_side`, or less where its longer
+    side would exceed `longer_side`; mirrored with probability `flip`; normalised; and padded
+    with zeros at the bottom and on the right. Boxes and masks move with it. Crowds, and objects
+    of less than a pixel inside the picture, are left out; pictures without objects stay.
+
+    Every batch is a pure function of `(seed, epoch, index)`, and every batch is full: the last
+    one goes on with the first pictures of the epoch. Pass `shuffle=False` to `model.fit`:
+    this data set has shuffled its pictures already. The epoch advances in `on_epoch_end`, if
+    every batch was asked for since `on_epoch_begin`.
+
+    A batch is a pair `(x, y)` of dictionaries:
+
+    - `x["images"]`: float32 `(batch, height, width, 3)`, or `(batch, 3, height, width)`;
+    - `x["sizes"]`: int32 `(batch, 2)`, height and width of the picture inside its padding;
+    - `y["boxes"]`: float32 `(batch, max_objects, 4)`, (x1, y1, x2, y2) in pixels of `images`;
+    - `y["classes"]`: int32 `(batch, max_objects)`, -1 where there is no object;
+    - `y["masks"]`, with `mask_size`: uint8 `(batch, max_objects, mask_size, mask_size)`, each
+      object inside its own box.
+
+    Args:
+        source: sequence of examples such as `CocoSource`, `TfdsSource` or `ShapesSource`.
+        batch_size: int, pictures a batch.
+        shorter_side: int, the limit of a picture's shorter side.
+        longer_side: int, the limit of a picture's longer side.
+        padded_shape: pair of int (height, width), multiples of 32, to which every batch is
+            padded; a picture that would exceed it becomes smaller. `common_padded_shape` finds
+            the least that holds all. `None` for the least shape that holds the batch,
+            which is then different from batch to batch: JAX compiles a program for each, and
+            TensorFlow no longer knows the size, which `FasterRCNN` and `MaskRCNN` need.
+        flip: float, the probability that a picture is mirrored. Set it to 0 for validation.
+        shuffle: bool, whether every epoch has its own order. Set it to `False` for validation.
+        seed: int, at least 0.
+        max_objects: int, the most objects a picture; of more, the largest stay.
+        mask_size: int, the cells along each side of a mask, or `None` for no masks.
+        mean: Sequence of 3 floats, in units of the white level (0 to 1).
+        std: Sequence of 3 floats, in the same unit.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+        initial_epoch: int, the epoch to start with, counted from 0. Give `model.fit` the same.
+        workers: int, how many threads prepare the next batches while one is in use; 0 for none.
+            They change nothing about the batches.
+
+    Raises:
+        ValueError: If an argument is not as described above.
+
+    Example:
+    >>> from keras_dla.data import DetectionDataset, ShapesSource
+    >>> source = ShapesSource(10, image_size=(64, 96), shape_sizes=(16, 32))
+    >>> dataset = DetectionDataset(
+    ...     source, batch_size=4, shorter_side=64, mask_size=28, data_format="channels_last"
+    ... )
+    >>> len(dataset)
+    3
+    >>> x, y = dataset[0]
+    >>> x["images"].shape, x["sizes"][0].tolist()
+    ((4, 64, 96, 3), [64, 96])
+    >>> y["boxes"].shape, y["classes"].shape, y["masks"].shape
+    ((4, 100, 4), (4, 100), (4, 100, 28, 28))
+    """
+
+    def __init__(
+        self,
+        source,
+        batch_size: int,
+        shorter_side: int = 800,
+        longer_side: int = 1333,
+        padded_shape: tuple[int, int] | None = None,
+        flip: float = 0.5,
+        shuffle: bool = True,
+        seed: int = 0,
+        max_objects: int = 100,
+        mask_size: int | None = None,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        data_format: str | None = None,
+        initial_epoch: int = 0,
+        workers: int = 0,
+    ):
+        super().__init__()
+        _check_source(source)
+        self.source = source
+        self.batch_size = check_count("batch_size", batch_size, minimum=1)
+        self.shorter_side = check_count("shorter_side", shorter_side, minimum=1)
+        self.longer_side = check_count("longer_side", longer_side, minimum=self.shorter_side)
+        self.padded_shape = _checked_shape(padded_shape, self.shorter_side)
+        self.flip = _checked_probability(flip)
+        self.shuffle = bool(shuffle)
+        self.seed = check_count("seed", seed, minimum=0)
+        self.max_objects = check_count("max_objects", max_objects, minimum=1)
+        self.mask_size = _checked_mask_size(mask_size, source)
+        self.scale, self.shift = scale_and_shift(mean, std)
+        if len(self.scale) != 3:
+            raise ValueError(
+                f"`mean` and `std` must have 3 entries. Received: {len(self.scale)} entries"
+            )
+        self.data_format = check_data_format(data_format)
+        self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
+        self._ahead = _Ahead(self._batch, check_count("workers", workers, minimum=0))
+        self._asked_for = set()
+
+    def __len__(self) -> int:
+        return -(-len(self.source) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[dict, dict]:
+        """Batch `index` of the present epoch.
+
+        Args:
+            index: int, from 0 to `len(self) - 1`.
+
+        Returns:
+            A pair `(x, y)`, as described above.
+
+        Raises:
+            IndexError: If there is no batch `index`.
+        """
+        self._check_index(index)
+        self._asked_for.add(index)
+        following = range(index + 1, len(self))
+        return self._ahead.get((self.epoch, index), ((self.epoch, other) for other in following))
+
+    def records(self, index: int) -> list[dict]:
+        """What maps the boxes of batch `index` of the present epoch back to the pictures.
+
+        Args:
+            index: int, from 0 to `len(self) - 1`.
+
+        Returns:
+            A list of dictionaries, one for each picture in the order of the batch, without
+            those that only fill up the last batch:
+
+            - `"image_id"`: int; `"height"` and `"width"`: int, of the picture in the source;
+            - `"scale"`: pair of float, the factors by which its height and width were resized;
+            - `"flipped"`: bool, whether it was mirrored after that.
+
+        Raises:
+            IndexError: If there is no batch `index`.
+        """
+        self._check_index(index)
+        places = self._places(self.epoch, index)
+        count = min(self.batch_size, len(self.source) - index * self.batch_size)
+        return [self._record(picture, flipped) for picture, flipped in places[:count]]
+
+    def on_epoch_begin(self) -> None:
+        """Starts to watch which batches are asked for."""
+        self._asked_for = set()
+
+    def on_epoch_end(self) -> None:
+        """Goes on to the next epoch if every batch of this one has been asked for."""
+        if len(self._asked_for) == len(self):
+            self.epoch += 1
+        self._asked_for = set()
+
+    def _check_index(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
+
+    def _places(self, epoch, index):
+        """The pictures of a batch, and whether each is mirrored."""
+        size = len(self.source)
+        order = draw_epoch(size, self.seed, epoch, self.shuffle).order
+        flips = _draw_flips(size, self.seed, epoch, self.flip)
+        places = np.arange(index * self.batch_size, (index + 1) * self.batch_size) % size
+        return list(zip(order[places].tolist(), flips[places].tolist(), strict=True))
+
+    def _record(self, picture, flipped):
+        info = _info(self.source, picture)
+        height, width = self._resized_shape(info["height"], info["width"])
+        scale = (height / info["height"], width / info["width"])
+        return info | {"scale": scale, "flipped": flipped}
+
+    def _resized_shape(self, height, width):
+        limits = self.shorter_side, self.longer_side, self.padded_shape
+        return resized_shape(height, width, *limits)
+
+    def _batch(self, place):
+        samples = [self._sample(*where) for where in self._places(*place)]
+        sizes = [sample["image"].shape[:2] for sample in samples]
+        shape = self.padded_shape or padded_shape_of(sizes)
+        x = {
+            "images": self._stack([sample["image"] for sample in samples], *shape),
+            "sizes": np.array(sizes, dtype="int32"),
+        }
+        return x, pad_objects(samples, self.max_objects)
+
+    def _sample(self, picture, flipped):
+        sample = choose_objects(self.source[picture], self.max_objects, self.mask_size)
+        height, width, _ = sample["image"].shape
+        sample = resize(sample, *self._resized_shape(height, width))
+        return flip(sample) if flipped else sample
+
+    def _stack(self, images, height, width):
+        """Normalises the pictures, and pads them with zeros, which are the mean."""
+        last = self.data_format == "channels_last"
+        shape = (height, width, 3) if last else (3, height, width)
+        stacked = np.zeros((len(images), *shape), dtype="float32")
+        for place, image in zip(stacked, images, strict=True):
+            rows, columns, _ = image.shape
+            where = place[:rows, :columns] if last else place[:, :rows, :columns]
+            where[:] = normalize(image[None], self.scale, self.shift, self.data_format)[0]
+        return stacked
+
+
+def common_padded_shape(source, *others, shorter_side: int, longer_side: int) -> tuple[int, int]:
+    """The least padded shape that holds every picture of one or more sources.
+
+    With it as `padded_shape` of a `DetectionDataset`, all batches have one shape, and pictures are
+    as large as without it but for rounding. Upright and lying ones together need about a square.
+
+    Args:
+        source: sequence of examples, as for `DetectionDataset`. Its pictures are not read if
+            it has a method `info`, as `CocoSource` has.
+        *others: further ones.
+        shorter_side: int, the limit of a picture's shorter side, as for `DetectionDataset`.
+        longer_side: int, the limit of a picture's longer side.
+
+    Returns:
+        The height and width, multiples of 32.
+
+    Raises:
+        ValueError: If an argument is not as described above.
+
+    Example:
+    >>> from keras_dla.data import ShapesSource, common_padded_shape
+    >>> lying, upright = ShapesSource(2, image_size=(64, 96)), ShapesSource(2, image_size=(96, 64))
+    >>> common_padded_shape(lying, shorter_side=100, longer_side=166)
+    (128, 160)
+    >>> common_padded_shape(lying, upright, shorter_side=100, longer_side=166)
+    (160, 160)
+    """
+    check_count("shorter_side", shorter_side, minimum=1)
+    check_count("longer_side", longer_side, minimum=shorter_side)
+    shapes = set()
+    for each in (source, *others):
+        _check_source(each)
+        for picture in range(len(each)):
+            info = _info(each, picture)
+            shapes.add((info["height"], info["width"]))
+    return padded_shape_of(resized_shape(*shape, shorter_side, longer_side) for shape in shapes)
+
+
+class _Ahead:
+    """Calls a function, and meanwhile in threads for the places that will be asked for next.
+
+    Keras's own workers ask for batches on their own account, even of an epoch that is then
+    broken off, so that the data set could not tell which epoch it is in.
+    """
+
+    def __init__(self, function, workers):
+        self._function = function
+        self._workers = workers
+        self._threads = None
+        self._results = {}
+        self._lock = threading.Lock()
+
+    def get(self, place, following):
+        if not self._workers:
+            return self._function(place)
+        with self._lock:
+            self._threads = self._threads or ThreadPoolExecutor(self._workers)
+            wanted = [place, *itertools.islice(following, self._workers)]
+            for stale in self._results.keys() - set(wanted):
+                self._results.pop(stale).cancel()
+            for other in wanted:
+                if other not in self._results:
+                    self._results[other] = self._threads.submit(self._function, other)
+            result = self._results.pop(place)
+        return result.result()
+
+
+@functools.lru_cache(maxsize=8)
+def _draw_flips(size, seed, epoch, probability):
+    # A stream beside the two of `draw_epoch`.
+    sequence = np.random.SeedSequence(seed, spawn_key=(epoch, 2))
+    return np.random.Generator(np.random.Philox(sequence)).random(size) < probability
+
+
+def _info(source, picture):
+    if hasattr(source, "info"):
+        return source.info(picture)
+    example = source[picture]
+    height, width, _ = example["image"].shape
+    return {"image_id": example["image_id"], "height": height, "width": width}
+
+
+def _check_source(source):
+    if not hasattr(source, "__getitem__") or not hasattr(source, "__len__") or len(source) == 0:
+        raise ValueError(
+            "`source` must be a sequence of at least one example, such as a CocoSource. "
+            f"Received: {type(source).__name__}"
+        )
+
+
+def _checked_shape(shape, shorter_side):
+    if shape is None:
+        return None
+    sides = shape if isinstance(shape, tuple | list) else ()
+    if len(sides) != 2 or any(type(side) is not int or side < 1 or side % 32 for side in sides):
+        raise ValueError(
+            "`padded_shape` must be a pair (height, width) of multiples of 32, or None. "
+            f"Received: {shape!r}"
+        )
+    # One side may be less: long pictures reach `longer_side` before `shorter_side`.
+    if max(sides) < shorter_side:
+        raise ValueError(
+            f"`padded_shape` must be at least `shorter_side` in height or width, {shorter_side}. "
+            f"Received: {shape!r}"
+        )
+    return tuple(sides)
+
+
+def _checked_probability(flip):
+    if isinstance(flip, bool) or not isinstance(flip, int | float) or not 0 <= flip <= 1:
+        raise ValueError(f"`flip` must be a probability, from 0 to 1. Received: {flip!r}")
+    return float(flip)
+
+
+def _checked_mask_size(mask_size, source):
+    if mask_size is None:
+        return None
+    if "masks" not in source[0]:
+        raise ValueError(
+            "With `mask_size`, `source` must have masks; CocoSource has them with masks=True. "
+            f"Received: mask_size={mask_size!r}"
+        )
+    return check_count("mask_size", mask_size, minimum=1)

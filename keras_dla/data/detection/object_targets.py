@@ -1,0 +1,79 @@
+"""The objects that a detector learns from a picture, and their fixed-size form."""
+
+import numpy as np
+
+from keras_dla.data.detection.object_masks import cut_masks
+from keras_dla.data.detection.transforms import clip_boxes
+
+
+def choose_objects(example: dict, max_objects: int, mask_size: int | None = None) -> dict:
+    """Leaves in an example the objects to learn.
+
+    Boxes are cut off at the picture's border. Crowds are left out, and objects of which less
+    than a pixel's width or height is in the picture. Of more than `max_objects`, the largest
+    boxes stay.
+
+    Args:
+        example: dictionary, as `DetectionSource` describes it.
+        max_objects: int, how many objects may stay.
+        mask_size: int, the cells along each side to which masks are cut (see `cut_masks`), or
+            `None` for no masks.
+
+    Returns:
+        A dictionary with `"image"`, `"boxes"` float32 `(objects, 4)`, `"classes"` int32
+        `(objects,)`, and with `mask_size` `"masks"` uint8 `(objects, mask_size, mask_size)`.
+
+    Example:
+    >>> example = {
+    ...     "image": np.zeros((8, 8, 3), "uint8"),
+    ...     "boxes": np.array([[-2.0, 0, 4, 4], [9, 9, 12, 12], [0, 0, 8, 8]], "float32"),
+    ...     "classes": np.array([5, 6, 7]),
+    ...     "crowd": np.array([False, False, True]),
+    ... }
+    >>> objects = choose_objects(example, max_objects=10)
+    >>> objects["boxes"].tolist(), objects["classes"].tolist()
+    ([[0.0, 0.0, 4.0, 4.0]], [5])
+    """
+    height, width, _ = example["image"].shape
+    boxes = clip_boxes(example["boxes"].astype("float32"), height, width)
+    extents = boxes[:, 2:] - boxes[:, :2]
+    [chosen] = np.nonzero(~example["crowd"] & np.all(extents >= 1, axis=1))
+    if len(chosen) > max_objects:
+        by_area = np.argsort(-extents[chosen].prod(axis=1), kind="stable")
+        chosen = np.sort(chosen[by_area[:max_objects]])
+    objects = {
+        "image": example["image"],
+        "boxes": boxes[chosen],
+        "classes": example["classes"][chosen].astype("int32"),
+    }
+    if mask_size is not None:
+        objects["masks"] = cut_masks(example["masks"][chosen], boxes[chosen], mask_size)
+    return objects
+
+
+def pad_objects(samples: list[dict], max_objects: int) -> dict:
+    """Stacks the objects of a batch, padded to `max_objects` a picture.
+
+    Args:
+        samples: list of dictionaries from `choose_objects`.
+        max_objects: int.
+
+    Returns:
+        A dictionary with `"boxes"` float32 `(batch, max_objects, 4)`, 0 where there is no
+        object, `"classes"` int32 `(batch, max_objects)`, there -1, and, where the samples have
+        them, `"masks"` uint8 `(batch, max_objects, size, size)`, there 0.
+
+    Example:
+    >>> sample = {"boxes": np.ones((1, 4), "float32"), "classes": np.array([5], "int32")}
+    >>> pad_objects([sample], max_objects=3)["classes"].tolist()
+    [[5, -1, -1]]
+    """
+    fills = {"boxes": 0, "classes": -1, "masks": 0}
+    padded = {}
+    for key in (key for key in fills if key in samples[0]):
+        first = samples[0][key]
+        shape = (len(samples), max_objects, *first.shape[1:])
+        padded[key] = np.full(shape, fills[key], dtype=first.dtype)
+        for row, sample in zip(padded[key], samples, strict=True):
+            row[: len(sample[key])] = sample[key]
+    return padded

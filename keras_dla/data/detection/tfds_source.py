@@ -1,0 +1,173 @@
+"""COCO, Pascal VOC and the like as tensorflow-datasets prepared them."""
+
+import os
+import re
+
+import numpy as np
+
+from keras_dla.data.classification.tfds_cifar import find_prepared
+from keras_dla.data.detection.source import DetectionSource, example_annotations
+from keras_dla.data.images import picture_size, read_picture
+from keras_dla.utils.optional_imports import import_for
+
+# Of COCO's 91 categories, those that have objects; tensorflow-datasets numbers them from 0.
+_COCO_IDS = sorted(set(range(1, 91)) - {12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
+
+
+class TfdsSource(DetectionSource):
+    """A data set with objects that tensorflow-datasets has prepared, read by random access.
+
+    It must have been prepared as array_record, which two lines of Python do, and is only read:
+
+        import tensorflow_datasets as tfds
+        tfds.builder("coco/2017", file_format="array_record").download_and_prepare()
+
+    `"coco/2017"`, `"voc/2007"` and `"voc/2012"` are known to work, and
+    any other with the features `image` and `objects` with `bbox` and `label`. See `CocoSource`
+    for what an example is; there are no masks. Crowds are what the data set calls crowds, and
+    VOC's difficult objects, so that they are neither learnt nor counted in evaluation. The
+    number of a picture is its `image/id`, or else its index.
+
+    Args:
+        name: str, the data set's name and configuration.
+        split: str such as `"train"`, `"validation"` or `"train[:10%]"`.
+        data_dir: Path of the folder in which it was prepared, or `None` for
+            tensorflow-datasets' own folder.
+
+    Raises:
+        ValueError: If `name` or `split` is not as described above, or the data set has other
+            features or is not prepared as array_record.
+        FileNotFoundError: If the data set is not prepared in that folder.
+        ImportError: If a package of the extras `data` and `detection` is not installed.
+
+    Example:
+    >>> from keras_dla.data import TfdsSource
+    >>> source = TfdsSource("coco/2017", "validation")  # doctest: +SKIP
+    >>> len(source), source.class_names[0]  # doctest: +SKIP
+    (5000, 'person')
+    """
+
+    def __init__(self, name: str, split: str, data_dir: str | os.PathLike | None = None):
+        if not isinstance(name, str) or not re.fullmatch(r"\w+(/\w[\w.-]*)?", name):
+            raise ValueError(
+                f"`name` must be a data set of tensorflow-datasets such as 'coco/2017'. "
+                f"Received: {name!r}"
+            )
+        builder = _open(name, data_dir)
+        _check_features(name, builder.info.features)
+        self._has_ids = "image/id" in builder.info.features
+        self._records = _records(name, builder, split, data_dir)
+        self.class_names = list(builder.info.features["objects"]["label"].names)
+        self.category_ids = _category_ids(name, len(self.class_names))
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> dict:
+        """The example `index`, in the order of the files."""
+        record = self._record(index)
+        image = read_picture(record["image"], name=f"image {index}")
+        height, width, _ = image.shape
+        example = self._objects(record, height, width)
+        del example["areas"]
+        return {"image": image, "image_id": self._image_id(record, index)} | example
+
+    def info(self, index: int) -> dict:
+        """The `"image_id"`, `"height"` and `"width"` of picture `index`."""
+        record = self._record(index)
+        height, width = picture_size(record["image"], name=f"image {index}")
+        return {"image_id": self._image_id(record, index), "height": height, "width": width}
+
+    def annotations(self, index: int) -> list[dict]:
+        """The objects of picture `index` in COCO's form, without ids."""
+        record = self._record(index)
+        size = picture_size(record["image"], name=f"image {index}")
+        return example_annotations(self._objects(record, *size), self.category_ids)
+
+    def _record(self, index):
+        return self._records[self._check_index(index)]
+
+    def _image_id(self, record, index):
+        return int(record["image/id"]) if self._has_ids else int(index)
+
+    def _objects(self, record, height, width):
+        objects = record["objects"]
+        fractions = np.asarray(objects["bbox"], dtype="float64").reshape(-1, 4)
+        boxes = fractions[:, [1, 0, 3, 2]] * (width, height, width, height)
+        crowd = np.zeros(len(boxes), dtype="bool")
+        for key in ("is_crowd", "is_difficult"):
+            if key in objects:
+                crowd |= np.asarray(objects[key], dtype="bool")
+        return {
+            "boxes": boxes.astype("float32"),
+            "classes": np.asarray(objects["label"], dtype="int64").reshape(-1),
+            "crowd": crowd,
+            "areas": objects.get("area"),
+        }
+
+
+def _command(name, data_dir):
+    # In Python: the program `tfds` does not start without Apache Beam.
+    folder = "" if data_dir is None else f", data_dir={str(data_dir)!r}"
+    return (
+        "prepare it with: import tensorflow_datasets as tfds; "
+        f"tfds.builder({name!r}, file_format='array_record'{folder}).download_and_prepare()"
+    )
+
+
+def _open(name, data_dir):
+    # tensorflow-datasets imports it without requiring it, and names no package when it fails.
+    import_for("TfdsSource", "importlib_resources")
+    tfds = import_for("TfdsSource", "tensorflow_datasets")
+    root = tfds.core.constants.DATA_DIR if data_dir is None else data_dir
+    try:
+        folder = find_prepared(name, root)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"`data_dir` must be a folder with the data set {name!r}. Received: {str(root)!r}, "
+            f"which lacks it; {_command(name, data_dir)}"
+        ) from error
+    # From the folder itself: `tfds.builder` would look the data set up online, and may write.
+    return tfds.builder_from_directory(folder)
+
+
+def _check_features(name, features):
+    # Features of single values have no keys.
+    names = {name: set(getattr(features[name], "keys", tuple)()) for name in features}
+    if "image" not in names or not {"bbox", "label"} <= names.get("objects", set()):
+        raise ValueError(
+            "`name` must be a data set with the features 'image' and 'objects' with 'bbox' and "
+            f"'label'. Received: {name!r}"
+        )
+
+
+def _records(name, builder, split, data_dir):
+    tfds = import_for("TfdsSource", "tensorflow_datasets")
+    try:
+        # The picture stays a file, of which `info` reads the header alone.
+        records = builder.as_data_source(str(split), decoders={"image": tfds.decode.SkipDecoding()})
+        # A slice that ends before it begins has a negative length, which is an error too.
+        is_empty = len(records) == 0
+    except NotImplementedError as error:
+        raise ValueError(
+            f"`name` must be a data set prepared as array_record. Received: {name!r}, prepared "
+            f"as {builder.info.file_format.value}; delete it and {_command(name, data_dir)}"
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise _wrong_split(builder, split) from error
+    if is_empty:
+        raise _wrong_split(builder, split)
+    return records
+
+
+def _wrong_split(builder, split):
+    names = ", ".join(map(repr, sorted(builder.info.splits)))
+    return ValueError(
+        "`split` must be one of the following, or a part of one that is not empty, such as "
+        f"'train[:10%]': {names}. Received: {split!r}"
+    )
+
+
+def _category_ids(name, count):
+    is_coco = name.startswith("coco/") and count == len(_COCO_IDS)
+    return list(_COCO_IDS) if is_coco else list(range(1, count + 1))

@@ -1,0 +1,139 @@
+"""What a detector finds in a data set, in the form of COCO's results."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_dla.detection.coco.mask_pasting import paste_mask
+
+THRESHOLD = 0.5
+
+
+def coco_results(model, dataset) -> tuple[list[dict], list[int]]:
+    """Runs a detector over a data set and writes down what it found as COCO's JSON has it.
+
+    Boxes are mapped back to the image as it was before it was resized and mirrored, and cut off at
+    its borders. A mask is pasted into the image by bilinear interpolation; pixels of at least 0.5
+    belong to it. Images that only fill up the last batch do not count twice.
+
+    Args:
+        model: anything whose `predict_on_batch(x)` returns the detections of a batch: a dictionary
+            of `"boxes"` `[batch, detections, 4]` in pixels of the resized image, `"scores"` and
+            `"classes"` `[batch, detections]`, where class -1 is no detection, and optionally
+            `"masks"` `[batch, detections, rows, columns]` from 0 to 1 inside the box.
+        dataset: `keras_dla.data.DetectionDataset`.
+
+    Returns:
+        A list of dictionaries of `image_id`, `category_id`, `score`, `bbox` (x, y, width, height)
+        and, from a detector of masks, `segmentation` and its `area`; and the list of the images'
+        ids.
+
+    Raises:
+        ImportError: if there are masks and pycocotools is not installed.
+        ValueError: if `model` returns no detections, or a class that `dataset` does not have.
+
+    Example:
+
+        results, image_ids = coco_results(model, dataset)
+        pathlib.Path("results.json").write_text(json.dumps(results))
+    """
+    found = run_detector(model, dataset)
+    return found.results, found.image_ids
+
+
+class Found(NamedTuple):
+    """What a detector finds in a data set.
+
+    Args:
+        results: list of dictionaries, see `coco_results`.
+        image_ids: list of the images' ids.
+        has_masks: boolean, whether the detector gives masks, even where it finds nothing.
+    """
+
+    results: list[dict]
+    image_ids: list[int]
+    has_masks: bool
+
+
+def run_detector(model, dataset) -> Found:
+    """Returns what `coco_results` does, and whether the detector gives masks."""
+    results, image_ids, has_masks = [], [], False
+    for batch in range(len(dataset)):
+        x, _ = dataset[batch]
+        detections = model.predict_on_batch(x)
+        _check(detections)
+        _check_classes(detections["classes"], len(dataset.source.category_ids))
+        has_masks = "masks" in detections
+        for index, record in enumerate(dataset.records(batch)):
+            image_ids.append(record["image_id"])
+            found = {name: np.asarray(values[index]) for name, values in detections.items()}
+            results += _of_image(found, record, dataset.source.category_ids)
+    return Found(results, image_ids, has_masks)
+
+
+def _check(detections):
+    if not isinstance(detections, dict) or not {"boxes", "scores", "classes"} <= set(detections):
+        given = sorted(detections) if isinstance(detections, dict) else type(detections).__name__
+        raise ValueError(
+            f"`model` must return a dictionary of 'boxes', 'scores' and 'classes' from "
+            f"`predict_on_batch`, but returned {given}."
+        )
+
+
+def _check_classes(classes, count):
+    largest = int(np.max(np.asarray(classes), initial=-1))
+    if largest >= count:
+        raise ValueError(
+            f"`dataset` must have as many classes as the detector, but has {count}, and the "
+            f"detector found class {largest}, counted from 0."
+        )
+
+
+def _of_image(found, record, category_ids):
+    height, width = record["height"], record["width"]
+    scale_y, scale_x = record["scale"]
+    boxes = found["boxes"].astype("float64") / (scale_x, scale_y, scale_x, scale_y)
+    if record.get("flipped"):
+        boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    inside = np.clip(boxes, 0, (width, height, width, height))
+    results = []
+    for index in np.flatnonzero(found["classes"] >= 0):
+        x1, y1, x2, y2 = inside[index].tolist()
+        result = {
+            "image_id": record["image_id"],
+            "category_id": category_ids[int(found["classes"][index])],
+            "score": float(found["scores"][index]),
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+        }
+        if "masks" in found:
+            # The mask fills the box that it was predicted for, also where that leaves the image.
+            mask = found["masks"][index][:, :: -1 if record.get("flipped") else 1]
+            pasted = paste_mask(mask, boxes[index], height, width) >= THRESHOLD
+            result |= {"segmentation": run_lengths(pasted), "area": int(pasted.sum())}
+        results.append(result)
+    return results
+
+
+def run_lengths(mask: np.ndarray) -> dict:
+    """Returns a mask `[height, width]` in COCO's run-length code, as JSON can hold it.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.coco.results import run_lengths
+    >>> run_lengths(np.ones((2, 3)))
+    {'size': [2, 3], 'counts': '06'}
+    """
+    code = import_pycocotools("mask").encode(np.asfortranarray(mask, "uint8"))
+    return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
+
+
+def import_pycocotools(module: str):
+    """Returns a module of pycocotools; a sentence where it is missing."""
+    import importlib
+
+    try:
+        return importlib.import_module(f"pycocotools.{module}")
+    except ImportError as error:
+        raise ImportError(
+            f"evaluating detections needs pycocotools: pip install 'keras-dla[detection]' ({error})"
+        ) from error

@@ -1,0 +1,62 @@
+"""The figures of `evaluate_coco` as a table."""
+
+from keras_dla.utils.text_table import as_text
+
+FIGURES = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+
+
+def coco_table(figures: dict[str, float]) -> str:
+    """Returns the figures of boxes, and of masks where there are some, as a table.
+
+    Args:
+        figures: what `keras_dla.detection.evaluate_coco` returned.
+
+    Example:
+    >>> from keras_dla.detection import coco_table
+    >>> names = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+    >>> print(coco_table(dict.fromkeys(names, 0.5) | {"AP_L": -1}))
+    ----------------------------------------------
+              AP   AP50   AP75   AP_S   AP_M  AP_L
+    ----------------------------------------------
+    boxes  0.500  0.500  0.500  0.500  0.500     -
+    ----------------------------------------------
+    """
+    rows = [
+        (kind, *(figure_text(figures[prefix + name]) for name in FIGURES))
+        for kind, prefix in measured(figures).items()
+    ]
+    return as_text(("", *FIGURES), rows, left=1)
+
+
+def coco_table_by_class(figures: dict[str, float], class_names: list[str]) -> str:
+    """Returns AP and AP50 of every class as a table.
+
+    Args:
+        figures: what `keras_dla.detection.evaluate_coco(..., by_class=True)` returned.
+        class_names: the names of the classes.
+
+    Example:
+    >>> from keras_dla.detection import coco_table_by_class
+    >>> print(coco_table_by_class({"AP of cell": 0.5, "AP50 of cell": 0.75}, ["cell"]))
+    -------------------
+    class     AP   AP50
+    -------------------
+    cell   0.500  0.750
+    -------------------
+    """
+    columns = [prefix + name for prefix in measured(figures).values() for name in FIGURES[:2]]
+    rows = [
+        (name, *(figure_text(figures[f"{column} of {name}"]) for column in columns))
+        for name in class_names
+    ]
+    return as_text(("class", *(column.replace("_", " ") for column in columns)), rows, left=1)
+
+
+def measured(figures: dict[str, float]) -> dict[str, str]:
+    """Returns the names of what was measured, each with what stands before its figures' names."""
+    return {"boxes": "", "masks": "mask_"} if "mask_AP" in figures else {"boxes": ""}
+
+
+def figure_text(figure: float) -> str:
+    """Returns a figure with three digits; -1 is one that no object tells anything about."""
+    return "-" if figure < 0 else f"{figure:.3f}"

@@ -1,0 +1,1 @@
+"""The parts of a detector with weights: pyramid, proposal network, heads."""

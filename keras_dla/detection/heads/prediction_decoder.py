@@ -1,0 +1,109 @@
+"""From a detector's boxes and scores to detections: the last step of KerasCV's detectors."""
+
+import keras
+from keras import ops
+
+from keras_dla.detection.ops.non_maximum_suppression import class_detections
+from keras_dla.utils.validation import check_positive_integer
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class PredictionDecoder(keras.layers.Layer):
+    """Keeps the best boxes of every class that overlap little: the `prediction_decoder` of KerasCV.
+
+    It stands in for `keras_cv.layers.NonMaxSuppression`, and runs on every backend with the same
+    result. As in MMDetection, a box may be kept for several classes, and boxes of different
+    classes do not suppress each other.
+
+    Args:
+        from_logits: boolean, whether a sigmoid turns the scores into probabilities.
+        score_threshold: float, what a probability must exceed.
+        iou_threshold: float, the overlap above which the weaker of two boxes of one class is left
+            out.
+        max_detections: integer, how many detections of an image are returned.
+        candidates: integer, how many of an image's pairs of box and class, the likeliest, are
+            looked at.
+        **kwargs: further arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        box_prediction: `[batch, boxes, 4]` as (x1, y1, x2, y2) in pixels.
+        class_prediction: `[batch, boxes, classes]`.
+        images: not used; KerasCV's protocol has it.
+        image_shape: not used; KerasCV's protocol has it.
+
+    Returns:
+        A dictionary of `"boxes"` `[batch, max_detections, 4]`, `"confidence"` and `"classes"`
+        `[batch, max_detections]`, by descending confidence, with class -1 and zeros behind the
+        last; and `"num_detections"` `[batch]`.
+
+    Raises:
+        ValueError: if an argument is not among those allowed.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
+    >>> boxes = np.array([[[0, 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]]], "float32")
+    >>> scores = np.array([[[0.5], [0.75], [0.25]]], "float32")
+    >>> found = PredictionDecoder(from_logits=False, max_detections=4)(boxes, scores)
+    >>> np.array(found["classes"]).tolist(), np.array(found["num_detections"]).tolist()
+    ([[0, 0, -1, -1]], [2])
+    """
+
+    # KerasCV reads it off its decoder, and converts what it hands over.
+    bounding_box_format = "xyxy"
+
+    def __init__(
+        self,
+        from_logits: bool = True,
+        score_threshold: float = 0.05,
+        iou_threshold: float = 0.5,
+        max_detections: int = 100,
+        candidates: int = 2000,
+        **kwargs,
+    ):
+        check_fraction("score_threshold", score_threshold)
+        check_fraction("iou_threshold", iou_threshold)
+        check_positive_integer("max_detections", max_detections)
+        check_positive_integer("candidates", candidates)
+        # Sixteen bits would move the edges of boxes by whole pixels.
+        super().__init__(**{"dtype": "float32", **kwargs})
+        self.from_logits = from_logits
+        self.score_threshold = score_threshold
+        self.iou_threshold = iou_threshold
+        self.max_detections = max_detections
+        self.candidates = candidates
+        self.built = True
+
+    def call(self, box_prediction, class_prediction, images=None, image_shape=None):
+        scores = ops.sigmoid(class_prediction) if self.from_logits else class_prediction
+        found = class_detections(
+            ops.expand_dims(box_prediction, 2),
+            scores,
+            self.score_threshold,
+            self.iou_threshold,
+            self.max_detections,
+            self.candidates,
+        )
+        found_any = ops.cast(found["classes"] >= 0, "int32")
+        return {
+            "boxes": found["boxes"],
+            "confidence": found["scores"],
+            "classes": found["classes"],
+            "num_detections": ops.sum(found_any, axis=-1),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "from_logits": self.from_logits,
+            "score_threshold": self.score_threshold,
+            "iou_threshold": self.iou_threshold,
+            "max_detections": self.max_detections,
+            "candidates": self.candidates,
+        }
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Raises `ValueError` unless `value` is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"`{name}` must be a number from 0 to 1, but is {value!r}.")

@@ -1,0 +1,1 @@
+"""The arithmetic of detection: boxes, anchors, RoIAlign, non-maximum suppression."""

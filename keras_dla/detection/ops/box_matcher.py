@@ -1,0 +1,114 @@
+"""Which object a box is to be trained for: assignment by the largest overlap."""
+
+from keras import ops
+
+from keras_dla.detection.ops.boxes import elementwise_overlap
+
+BACKGROUND, IGNORED = -1, -2
+
+
+def assign_boxes(
+    boxes,
+    targets,
+    valid,
+    positive: float = 0.5,
+    negative: float = 0.5,
+    minimum: float = 0.5,
+    low_quality: bool = False,
+    usable=None,
+):
+    """Assigns every box an object, the background, or nothing: MMDetection's `MaxIoUAssigner`.
+
+    A box whose largest overlap is below `negative` is background; from `positive` on it belongs to
+    the object that it overlaps most (of equal ones, the first); between the two it is ignored.
+    With `low_quality`, every object whose best overlap is at least `minimum` then takes all boxes
+    with just that overlap, whomever they belonged to; of several such objects the last one wins.
+
+    Objects are gone through one by one, and no longer than there are objects in any image of the
+    batch: memory is that of a few arrays `[B, N]`. No gradients flow.
+
+    Args:
+        boxes: tensor `[B, N, 4]`, or `[N, 4]` for all images, as anchors.
+        targets: tensor `[B, G, 4]`, the objects' boxes.
+        valid: boolean tensor `[B, G]`, false where a target is padding, which gets no box.
+        positive: number, the overlap (intersection over union) from which a box is positive.
+        negative: number, at most `positive`, below which it is background.
+        minimum: number, the best overlap from which an object takes boxes of low quality.
+        low_quality: boolean, whether it does. The region proposal network has it, the box head
+            does not.
+        usable: optional boolean tensor `[B, N]`, false where a box is ignored, whatever it
+            overlaps; so an object's best overlap is one with the others.
+
+    Returns:
+        An int32 tensor `[B, N]`: the index of a target, -1 for background, -2 for ignored.
+
+    Raises:
+        ValueError: unless `0 < negative <= positive <= 1` and `0 <= minimum <= 1`.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.ops.box_matcher import assign_boxes
+    >>> boxes = [[0, 0, 8, 8], [0, 0, 8, 6], [0, 0, 8, 4], [20, 20, 28, 28]]
+    >>> targets, valid = [[[0, 0, 8, 8], [20, 20, 24, 24]]], [[True, True]]
+    >>> np.array(assign_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=False)).tolist()
+    [[0, 0, -1, -1]]
+    >>> np.array(assign_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=True)).tolist()
+    [[0, 0, -1, 1]]
+    """
+    _check_thresholds(positive, negative, minimum)
+    boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
+    targets = ops.stop_gradient(ops.cast(targets, "float32"))
+    valid = ops.cast(valid, "bool")
+    minimum = minimum if low_quality else None
+    best, match, taken = _go_through(boxes, targets, valid, minimum, usable)
+    matches = ops.where(best < negative, BACKGROUND, IGNORED)
+    matches = ops.where(best >= positive, match, matches)
+    matches = ops.where(taken >= 0, taken, matches)
+    if usable is not None:
+        matches = ops.where(usable, matches, IGNORED)
+    return ops.cast(matches, "int32")
+
+
+def _go_through(boxes, targets, valid, minimum, usable):
+    """Returns, all `[B, N]`: a box's largest overlap, with which target, and who took it last."""
+    padded, number = targets.shape[1], boxes.shape[-2]
+    shape = (ops.shape(targets)[0], number)
+    nobody = ops.full(shape, -1, dtype="int32")
+    none = ops.zeros(shape, "float32")
+    if padded == 0 or number == 0:
+        return none, nobody, nobody
+    places = ops.arange(1, padded + 1, dtype="int32")
+    end = ops.max(ops.where(valid, places, 0))
+
+    def overlaps_with(target):
+        target = ops.minimum(target, padded - 1)
+        overlaps = elementwise_overlap(boxes, ops.take(targets, target, axis=1)[:, None])
+        counts = ops.take(valid, target, axis=1)[:, None]
+        counts = counts if usable is None else counts & usable
+        return ops.where(counts, overlaps, 0.0)
+
+    def unfinished(target, *_):
+        return target < end
+
+    # The overlaps come from the round before: were they computed here, a compiler could compute
+    # them twice, differently in the last bit, and no box would then equal the largest.
+    def next_target(target, overlaps, best, match, taken):
+        match = ops.where(overlaps > best, target, match)
+        best = ops.maximum(overlaps, best)
+        if minimum is not None:
+            largest = ops.max(overlaps, axis=1, keepdims=True)
+            takes = (largest > 0) & (largest >= minimum) & (overlaps == largest)
+            taken = ops.where(takes, target, taken)
+        return target + 1, overlaps_with(target + 1), best, match, taken
+
+    first = ops.convert_to_tensor(0, "int32")
+    loop = (first, overlaps_with(first), none, nobody, nobody)
+    return ops.while_loop(unfinished, next_target, loop)[2:]
+
+
+def _check_thresholds(positive, negative, minimum):
+    if not 0 < negative <= positive <= 1 or not 0 <= minimum <= 1:
+        raise ValueError(
+            "`negative`, `positive` and `minimum` must be 0 < negative <= positive <= 1 and "
+            f"0 <= minimum <= 1, but are {negative!r}, {positive!r} and {minimum!r}."
+        )

@@ -1,0 +1,102 @@
+"""A random sample of boxes, positive and background in a set proportion, in fixed shape."""
+
+import keras
+from keras import ops
+
+from keras_dla.detection.ops.box_matcher import BACKGROUND, IGNORED
+from keras_dla.detection.ops.stable_top_k import best_first
+from keras_dla.utils.validation import check_positive_integer
+
+
+def sample_mask(matches, count: int, positive_fraction: float, seed) -> tuple:
+    """Draws `count` boxes of every image, without replacement: MMDetection's `RandomSampler`.
+
+    At most `count * positive_fraction` boxes, rounded down, are positive, drawn uniformly among the
+    positive ones; background boxes, drawn likewise, fill up the rest as far as there are any.
+
+    Args:
+        matches: integer tensor `[B, N]` as `assign_boxes` returns it: 0 or more for a positive box,
+            -1 for background, -2 for a box not to be drawn.
+        count: integer.
+        positive_fraction: number from 0 to 1.
+        seed: integer, or `keras.random.SeedGenerator` for other numbers at every call.
+
+    Returns:
+        Two boolean tensors `[B, N]`: the positive and the background boxes that were drawn.
+
+    Raises:
+        ValueError: if `count` is not a positive integer, or `positive_fraction` not from 0 to 1.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.ops.box_sampler import sample_mask
+    >>> positive, negative = sample_mask(np.array([[3, -1, -2, -1, -1]]), 2, 0.5, seed=0)
+    >>> np.array(positive).tolist(), int(np.array(negative).sum())
+    ([[True, False, False, False, False]], 1)
+    """
+    matches = ops.convert_to_tensor(matches)
+    indices, drawn, positive = _draw(matches, count, positive_fraction, seed)
+    number = matches.shape[1]
+    # What was not drawn is marked on a last column that nobody reads.
+    indices = ops.where(drawn, indices, number)
+    rows = ops.arange(ops.shape(matches)[0], dtype="int32")[:, None] * (number + 1)
+    blank = ops.zeros_like(ops.pad(matches, ((0, 0), (0, 1))), dtype="int32")
+    marked = ops.scatter_update(
+        ops.reshape(blank, (-1,)),
+        ops.reshape(rows + indices, (-1, 1)),
+        ops.reshape(ops.where(positive, 1, 2), (-1,)),
+    )
+    marked = ops.reshape(marked, (-1, number + 1))[:, :number]
+    return marked == 1, marked == 2
+
+
+def sample_boxes(matches, count: int, positive_fraction: float, seed) -> tuple:
+    """Draws boxes as `sample_mask` does, and returns their indices, the positive ones first.
+
+    Args:
+        matches: integer tensor `[B, N]`, as for `sample_mask`.
+        count: integer.
+        positive_fraction: number from 0 to 1.
+        seed: integer or `keras.random.SeedGenerator`.
+
+    Returns:
+        indices: int32 tensor `[B, count]` into N, 0 behind the last box that was drawn.
+        valid: boolean tensor `[B, count]`, which of the indices are there.
+
+    Raises:
+        ValueError: if `count` is not a positive integer, or `positive_fraction` not from 0 to 1.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.ops.box_sampler import sample_boxes
+    >>> indices, valid = sample_boxes(np.array([[-1, -2, 3]]), 4, 0.25, seed=0)
+    >>> np.array(indices).tolist(), np.array(valid).tolist()
+    ([[2, 0, 0, 0]], [[True, True, False, False]])
+    """
+    indices, drawn, _ = _draw(ops.convert_to_tensor(matches), count, positive_fraction, seed)
+    return ops.where(drawn, indices, 0), drawn
+
+
+def _draw(matches, count, positive_fraction, seed):
+    """Returns `[B, count]` each: indices, whether they were drawn, whether they are positive."""
+    check_positive_integer("count", count)
+    if not 0 <= positive_fraction <= 1:
+        raise ValueError(f"`positive_fraction` must be from 0 to 1, but is {positive_fraction!r}.")
+    matches = ops.pad(
+        matches, ((0, 0), (0, max(0, count - matches.shape[1]))), constant_values=IGNORED
+    )
+    # The largest of random numbers are a uniform draw, whatever is left out of the comparison.
+    lots = keras.random.uniform(ops.shape(matches), dtype="float32", seed=seed)
+    positives, number = _largest(lots, matches >= 0, count)
+    positive_number = ops.minimum(number, int(count * positive_fraction))
+    negatives, number = _largest(lots, matches == BACKGROUND, count)
+    seats = ops.arange(count, dtype="int32")
+    positive = seats < positive_number
+    indices = ops.take_along_axis(negatives, ops.maximum(seats - positive_number, 0), axis=1)
+    return ops.where(positive, positives, indices), seats < positive_number + number, positive
+
+
+def _largest(lots, among, count):
+    """Returns where the largest of some lots are, and how many of them there are, `[B, 1]`."""
+    number = ops.sum(ops.cast(among, "int32"), axis=1, keepdims=True)
+    return best_first(ops.where(among, lots, -1.0), count), number

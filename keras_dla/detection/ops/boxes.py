@@ -1,0 +1,96 @@
+"""Boxes (x1, y1, x2, y2) in pixels: areas, overlaps, clipping. Always in float32."""
+
+from keras import ops
+
+# Below this area, in square pixels, a union counts as this area: boxes without area overlap by 0.
+SMALLEST_UNION = 1e-6
+
+
+def box_area(boxes):
+    """Returns the areas of boxes; a box with a side that is zero or negative has none.
+
+    Args:
+        boxes: tensor `[..., 4]`.
+
+    Returns:
+        A float32 tensor `[...]`.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.ops.boxes import box_area
+    >>> np.array(box_area([[1, 1, 3, 4], [2, 2, 2, 9], [5, 5, 4, 4]])).tolist()
+    [6.0, 0.0, 0.0]
+    """
+    x1, y1, x2, y2 = ops.unstack(ops.cast(boxes, "float32"), 4, axis=-1)
+    return ops.maximum(x2 - x1, 0.0) * ops.maximum(y2 - y1, 0.0)
+
+
+def elementwise_overlap(a, b):
+    """Returns intersection over union of box by box.
+
+    Args:
+        a: tensor `[..., 4]`.
+        b: tensor `[..., 4]` whose leading axes broadcast against those of `a`.
+
+    Returns:
+        A float32 tensor `[...]` from 0 to 1. Boxes without area overlap nothing, nor themselves.
+
+    Example:
+    >>> from keras_dla.detection.ops.boxes import elementwise_overlap
+    >>> float(elementwise_overlap([0, 0, 2, 2], [0, 0, 2, 4]))
+    0.5
+    """
+    a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
+    a_x1, a_y1, a_x2, a_y2 = ops.unstack(a, 4, axis=-1)
+    b_x1, b_y1, b_x2, b_y2 = ops.unstack(b, 4, axis=-1)
+    width = ops.maximum(ops.minimum(a_x2, b_x2) - ops.maximum(a_x1, b_x1), 0.0)
+    height = ops.maximum(ops.minimum(a_y2, b_y2) - ops.maximum(a_y1, b_y1), 0.0)
+    intersection = width * height
+    union = box_area(a) + box_area(b) - intersection
+    return intersection / ops.maximum(union, SMALLEST_UNION)
+
+
+def intersection_over_union(a, b):
+    """Returns intersection over union of every box of `a` with every box of `b`.
+
+    Args:
+        a: tensor `[..., N, 4]`.
+        b: tensor `[..., M, 4]`; the leading axes broadcast.
+
+    Returns:
+        A float32 tensor `[..., N, M]` from 0 to 1. Boxes without area overlap nothing, nor
+        themselves.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.ops.boxes import intersection_over_union
+    >>> np.array(intersection_over_union([[0, 0, 2, 2]], [[0, 0, 2, 4], [2, 2, 3, 3]])).tolist()
+    [[0.5, 0.0]]
+    """
+    a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
+    return elementwise_overlap(ops.expand_dims(a, -2), ops.expand_dims(b, -3))
+
+
+def clip_boxes(boxes, sizes):
+    """Moves the corners of boxes that lie outside their picture onto its border.
+
+    Args:
+        boxes: tensor `[..., 4]`, as `[B, N, 4]`.
+        sizes: tensor `[..., 2]` of heights and widths, as `[B, 2]`; its leading axes are the
+            first of those of `boxes`.
+
+    Returns:
+        A float32 tensor of the shape of `boxes`.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.ops.boxes import clip_boxes
+    >>> np.array(clip_boxes([[[-3, 2, 12, 30]]], [[20, 10]])).tolist()
+    [[[0.0, 2.0, 10.0, 20.0]]]
+    """
+    boxes, sizes = ops.cast(boxes, "float32"), ops.cast(sizes, "float32")
+    height, width = ops.unstack(sizes, 2, axis=-1)
+    largest = ops.stack([width, height, width, height], axis=-1)
+    for _ in range(len(boxes.shape) - len(sizes.shape)):
+        largest = ops.expand_dims(largest, -2)
+    return ops.minimum(ops.maximum(boxes, 0.0), largest)

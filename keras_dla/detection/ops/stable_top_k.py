@@ -1,0 +1,49 @@
+"""The best of many scores, in the same order on every backend."""
+
+import keras
+from keras import ops
+
+
+def best_first(scores, count: int):
+    """Returns where the `count` largest scores are, by descending score.
+
+    Of equal scores the one with the lower index comes first, on every backend; and the scores are
+    not all sorted, which takes up to sixty times as long.
+
+    Args:
+        scores: tensor `[..., N]` with `N >= count`, without NaN.
+        count: integer.
+
+    Returns:
+        An int32 tensor `[..., count]` of indices.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection.ops.stable_top_k import best_first
+    >>> np.array(best_first([[0.5, 2.0, 0.5, 2.0]], 3)).tolist()
+    [[1, 3, 0]]
+    """
+    scores = ops.stop_gradient(ops.convert_to_tensor(scores))
+    # XLA would put -0.0 behind 0.0.
+    scores = ops.where(scores == 0, ops.zeros_like(scores), scores)
+    if count == 0:
+        return ops.cast(scores[..., :0], "int32")
+    if count == scores.shape[-1]:
+        return ops.cast(ops.argsort(-scores, axis=-1), "int32")
+    if keras.backend.backend() == "torch":
+        return _best_first_in_steps(scores, count)
+    return ops.cast(ops.top_k(scores, count)[1], "int32")
+
+
+def _best_first_in_steps(scores, count):
+    """The same where `top_k` returns any of equal scores, in any order, as on torch."""
+    last = ops.top_k(scores, count)[0][..., -1:]
+    greater, equal = scores > last, scores == last
+    wanted = count - ops.sum(ops.cast(greater, "int32"), axis=-1, keepdims=True)
+    first_equals = equal & (ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= wanted)
+    # The chosen ones by ascending index: a stable sort by score keeps that order among equals.
+    number = scores.shape[-1]
+    chosen = ops.where(greater | first_equals, -ops.arange(number, dtype="int32"), -number)
+    indices = -ops.top_k(chosen, count)[0]
+    order = ops.argsort(-ops.take_along_axis(scores, indices, axis=-1), axis=-1)
+    return ops.cast(ops.take_along_axis(indices, order, axis=-1), "int32")

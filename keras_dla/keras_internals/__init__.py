@@ -1,0 +1,1 @@
+"""Every name that Keras does not promise, each behind a small function."""

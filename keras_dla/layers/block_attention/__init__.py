@@ -1,0 +1,1 @@
+"""Layers that work inside one residual block."""

@@ -1,0 +1,87 @@
+"""The protocol of attention inside one residual block."""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from keras_dla.layers.base_config import base_config, clone_layer
+from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.straight_call import StraightCall
+from keras_dla.ops.channels import per_channel
+from keras_dla.utils.validation import standardize_data_format
+
+# Where in its block the layer stands, and what it is called with:
+# - "convolution": in place of the 3x3 convolution, with that one's input;
+# - "branch": behind the last BN, with the residual branch;
+# - "bridge": there too, with a list: the maps behind the first two activations, and the branch;
+# - "output": behind the block's last activation, with the block's output.
+POSITIONS = ("convolution", "branch", "bridge", "output")
+
+
+class BlockPlace(NamedTuple):
+    """A residual block's place in its network.
+
+    Args:
+        stage: integer, the stage, from 0.
+        stages: integer, the number of stages.
+        index: integer, the block in its stage, from 0.
+        depth: integer, the number of blocks of the stage.
+        planes: integer, channels of the 3x3 convolution; the block's output has four times as many.
+        strides: integer, stride of the 3x3 convolution.
+    """
+
+    stage: int
+    stages: int
+    index: int
+    depth: int
+    planes: int
+    strides: int
+
+
+class BlockAttention(StraightCall, keras.layers.Layer):
+    """Base class: a layer inside one residual block.
+
+    A layer that maps a residual branch to one of its shape needs no base class; the builder copies
+    it for every block. A subclass says by `position` where else in the block it stands, and by
+    `for_block` which blocks have it.
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        dtype: dtype or dtype policy. Statistics, gates and scores are computed in the variable
+            dtype (float32 in mixed precision), feature maps in the compute dtype.
+
+    Raises:
+        ValueError: if `data_format` is unknown.
+    """
+
+    position = "branch"
+
+    def __init__(self, data_format: str | None = None, **kwargs):
+        # Pooled statistics and gates stay in float32.
+        super().__init__(autocast=False, **kwargs)
+        self.data_format = standardize_data_format(data_format)
+
+    def for_block(self, place: BlockPlace, name: str | None = None) -> "BlockAttention | None":
+        """Returns a new layer with this one's settings for the block, or `None` to leave it out."""
+        return clone_layer(self, name=name)
+
+    def add_vector_weight(self, name: str, shape: tuple, initializer) -> keras.Variable:
+        """Adds a weight of pooled vectors, which stays in the variable dtype."""
+        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
+
+    def add_kernel(self, name: str, inputs: int, outputs: int) -> keras.Variable:
+        """Adds the kernel of a linear map of pooled vectors, with PyTorch's initial values."""
+        return self.add_vector_weight(name, (inputs, outputs), torch_uniform(inputs))
+
+    def per_channel(self, vector):
+        """Shapes `[batch, channels]` for a product or sum with feature maps, in their dtype."""
+        return ops.cast(per_channel(vector, self.data_format), self.compute_dtype)
+
+    def get_config(self):
+        return {**base_config(self), "data_format": self.data_format}
+
+
+def position_of(attention: keras.layers.Layer | None) -> str | None:
+    """Returns where in its block `attention` stands: one of `POSITIONS`, or `None`."""
+    return None if attention is None else getattr(attention, "position", "branch")

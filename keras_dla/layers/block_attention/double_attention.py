@@ -1,0 +1,111 @@
+"""The double attention block, A2-Nets (Chen et al., 2018)."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
+from keras_dla.layers.block_attention.non_local import is_one_of_five, to_maps, to_positions
+from keras_dla.layers.core.batch_normalization import BatchNormalization
+from keras_dla.layers.flops import kernel_flops, positions
+from keras_dla.ops.channels import channel_axis
+from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class DoubleAttention(BlockAttention):
+    """Gathers a few descriptors of the whole map and gives each position a mixture of them (A2).
+
+        G = phi(X) softmax(theta(X))^T          softmax over positions: n descriptors
+        Z = G softmax(rho(X))                   softmax over channels: a mixture a position
+        X <- X + BN(W Z)
+        phi: C -> m, theta, rho: C -> n, W: m -> C, 1x1 convolutions, m = n = C/r
+
+    m, n and C/4 are the paper's. It publishes no code, so what it leaves open is as in the code of
+    the first author's next paper, GloRe (2019): phi, theta and rho have biases and W has none, the
+    kernels begin Glorot uniform, the biases with zeros and the BN's gamma with zeros, so that the
+    layer begins as the identity. The bias of theta cancels in the softmax and, in training, that of
+    phi in the BN.
+
+    In a network the layer stands behind the last ReLU of some residual blocks only: five, as in the
+    paper's ResNet-50, two in the second stage and three in the third, spaced as `NonLocal` is.
+    Where a stage is too short, there are fewer.
+
+    Args:
+        reduction: integer, r; at most the number of channels.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        inputs: `[batch, height, width, channels]` or channels first.
+        training: boolean, whether the BN normalises with the batch's statistics.
+
+    Returns:
+        A tensor of the input's shape.
+
+    Raises:
+        ValueError: if `reduction` is not positive or exceeds the number of channels.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import DoubleAttention
+    >>> attention = DoubleAttention(reduction=4, data_format="channels_last")
+    >>> tuple(attention(np.ones((2, 8, 8, 64), "float32")).shape)
+    (2, 8, 8, 64)
+    """
+
+    position = "output"
+
+    def __init__(self, reduction: int = 4, data_format: str | None = None, **kwargs):
+        check_positive_integer("reduction", reduction)
+        super().__init__(data_format, **kwargs)
+        self.reduction = reduction
+
+    def for_block(self, place: BlockPlace, name: str | None = None) -> "DoubleAttention | None":
+        return super().for_block(place, name) if is_one_of_five(place) else None
+
+    def build(self, input_shape):
+        channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
+        check_reduction(self.reduction, channels)
+        hidden = channels // self.reduction
+        self.phi = self._linear("phi", channels, hidden)
+        self.theta = self._linear("theta", channels, hidden)
+        self.rho = self._linear("rho", channels, hidden)
+        self.expand = self._linear("expand", hidden, channels, use_bias=False)
+        self.norm = BatchNormalization(
+            self.data_format, gamma_initializer="zeros", dtype=self.dtype_policy, name="norm"
+        )
+        self.norm.build(input_shape)
+
+    def _linear(self, name, inputs, outputs, use_bias=True):
+        layer = keras.layers.Dense(outputs, use_bias=use_bias, dtype=self.dtype_policy, name=name)
+        layer.build((None, None, inputs))
+        return layer
+
+    def call(self, inputs, training=None):
+        x = ops.cast(inputs, self.compute_dtype)
+        rows = to_positions(x, self.data_format)
+        gather = self._softmax(self.theta(rows), axis=1)
+        distribute = self._softmax(self.rho(rows), axis=2)
+        # [batch, n, m]: never a matrix of positions by positions.
+        descriptors = ops.matmul(ops.swapaxes(gather, 1, 2), self.phi(rows))
+        mixtures = self.expand(ops.matmul(distribute, descriptors))
+        return x + self.norm(to_maps(mixtures, x, self.data_format), training=training)
+
+    def _softmax(self, scores, axis):
+        weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=axis)
+        return ops.cast(weights, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def flops(self, inputs):
+        places = positions(inputs, self.data_format)
+        kernels = [layer.kernel for layer in (self.phi, self.theta, self.rho, self.expand)]
+        products = places * self.phi.units * self.theta.units
+        return {
+            "projections": kernel_flops(*kernels, times=places),
+            "gathering": products,
+            "distribution": products,
+        }
+
+    def get_config(self):
+        return {**super().get_config(), "reduction": self.reduction}

@@ -1,0 +1,125 @@
+"""Global context block, GCNet (Cao et al., 2019)."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
+from keras_dla.layers.flops import entries, kernel_flops, positions
+from keras_dla.layers.initializers import torch_uniform
+from keras_dla.ops.channels import channel_axis
+from keras_dla.ops.softmax import softmax
+from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
+
+LAYOUTS = {"channels_last": "bhwc", "channels_first": "bchw"}
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class GlobalContext(BlockAttention):
+    """Adds to every position what one attention over all positions has gathered (GC).
+
+        z_i = x_i + W_v2 ReLU(LN(W_v1 sum over j of softmax_j(W_k x_j) x_j))
+        W_k: C -> 1, W_v1: C -> C/r, W_v2: C/r -> C
+
+    All three maps have biases, as in the authors' code, where W_v2 and its bias begin with zeros,
+    so that the layer begins as the identity. The bias of W_k cancels in the softmax.
+
+    In a network, the blocks of the first stages have none: the authors put theirs behind the last
+    BN of every block of c3 to c5, the last three stages, and call that all layers. A network of
+    three stages has it in every block.
+
+    Args:
+        reduction: integer, r; at most the number of channels.
+        last_stages: integer, how many of a network's stages have the layer, counted from the last.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        inputs: `[batch, height, width, channels]` or channels first.
+
+    Returns:
+        A tensor of the input's shape.
+
+    Raises:
+        ValueError: if `reduction` or `last_stages` is not positive, or `reduction` exceeds the
+            number of channels.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import GlobalContext
+    >>> attention = GlobalContext(reduction=16, data_format="channels_last")
+    >>> tuple(attention(np.ones((2, 8, 8, 64), "float32")).shape)
+    (2, 8, 8, 64)
+    """
+
+    def __init__(
+        self,
+        reduction: int = 16,
+        last_stages: int = 3,
+        data_format: str | None = None,
+        **kwargs,
+    ):
+        check_positive_integer("reduction", reduction)
+        check_positive_integer("last_stages", last_stages)
+        super().__init__(data_format, **kwargs)
+        self.reduction = reduction
+        self.last_stages = last_stages
+
+    def for_block(self, place: BlockPlace, name: str | None = None) -> "GlobalContext | None":
+        if place.stage < place.stages - self.last_stages:
+            return None
+        return super().for_block(place, name)
+
+    def build(self, input_shape):
+        channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
+        check_reduction(self.reduction, channels)
+        hidden = channels // self.reduction
+        uniform = torch_uniform(channels)
+        normal = keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / channels))
+        self.score_kernel = self.add_vector_weight("score_kernel", (channels,), normal)
+        self.score_bias = self.add_vector_weight("score_bias", (1,), "zeros")
+        self.reduce_kernel = self.add_vector_weight("reduce_kernel", (channels, hidden), uniform)
+        self.reduce_bias = self.add_vector_weight("reduce_bias", (hidden,), uniform)
+        # A vector in the variable dtype comes in, and has to come out.
+        self.norm = keras.layers.LayerNormalization(
+            epsilon=1e-5, dtype=self.variable_dtype, name="norm"
+        )
+        self.norm.build((None, hidden))
+        self.expand_kernel = self.add_vector_weight("expand_kernel", (hidden, channels), "zeros")
+        self.expand_bias = self.add_vector_weight("expand_bias", (channels,), "zeros")
+
+    def call(self, inputs):
+        x = ops.cast(inputs, self.compute_dtype)
+        hidden = ops.matmul(self._context(x), self.reduce_kernel) + self.reduce_bias
+        hidden = ops.relu(self.norm(hidden))
+        added = ops.matmul(hidden, self.expand_kernel) + self.expand_bias
+        return x + self.per_channel(added)
+
+    def _context(self, x):
+        """Returns the weighted mean over all positions, `[batch, channels]`."""
+        layout = LAYOUTS[self.data_format]
+        kernel = ops.cast(self.score_kernel, self.compute_dtype)
+        scores = ops.cast(ops.einsum(f"{layout},c->bhw", x, kernel), self.variable_dtype)
+        weights = softmax(scores + self.score_bias, axis=(1, 2))
+        # The sum takes the map as it is: a wider copy would be kept for the backward pass.
+        weights = ops.cast(weights, self.compute_dtype)
+        context = ops.einsum(f"{layout},bhw->bc", x, weights)
+        return ops.cast(context, self.variable_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def flops(self, inputs):
+        places = positions(inputs, self.data_format)
+        return {
+            "scores": kernel_flops(self.score_kernel, times=places),
+            "weighted sum": entries(inputs),
+            "transform": kernel_flops(self.reduce_kernel, self.expand_kernel),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "reduction": self.reduction,
+            "last_stages": self.last_stages,
+        }

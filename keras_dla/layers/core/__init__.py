@@ -1,0 +1,1 @@
+"""Convolutions, batch normalisation and drop path, as every network uses them."""

@@ -1,0 +1,58 @@
+"""2-D convolution as PyTorch pads it, in either data format on every device."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.initializers import he_normal_fan_out
+from keras_dla.layers.straight_call import StraightCall
+from keras_dla.ops.channels import per_channel
+from keras_dla.ops.convolution import conv2d
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class Conv2D(StraightCall, keras.layers.Conv2D):
+    """A convolution, zero-padded by `(kernel_size - 1) // 2` each side; by default without bias.
+
+    Keras's `padding="same"` pads an even-sized map on one side only where the stride is 2; the
+    authors' networks pad both. TensorFlow has no channels-first kernel on the CPU, so there the map
+    is transposed around the convolution.
+
+    Args:
+        filters: integer, the number of output channels.
+        kernel_size: odd integer.
+        strides: integer.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        **kwargs: further arguments of `keras.layers.Conv2D`, such as `use_bias`.
+
+    Call arguments:
+        inputs: `[batch, height, width, channels]` or channels first.
+
+    Returns:
+        `[batch, ceil(height / strides), ceil(width / strides), filters]` or channels first.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import Conv2D
+    >>> convolution = Conv2D(16, 3, strides=2, data_format="channels_last")
+    >>> tuple(convolution(np.ones((1, 8, 7, 3), "float32")).shape)
+    (1, 4, 4, 16)
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int, strides: int = 1, data_format=None, **kwargs
+    ):
+        kwargs = {"kernel_initializer": he_normal_fan_out(), "use_bias": False, **kwargs}
+        kwargs["padding"] = "same"
+        super().__init__(filters, kernel_size, strides, data_format=data_format, **kwargs)
+
+    def call(self, inputs):
+        outputs = self.convolution_op(inputs, self.kernel)
+        if self.use_bias:
+            # By the tensors' own sum: on TensorFlow, Keras 3.15 adds a bias along the last axis
+            # where its length fits, which in channels first is the width.
+            bias = ops.convert_to_tensor(self.bias, dtype=outputs.dtype)
+            outputs = outputs + per_channel(bias, self.data_format)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def convolution_op(self, inputs, kernel):
+        return conv2d(inputs, kernel, self.strides, self.data_format)

@@ -1,0 +1,64 @@
+"""Drop path, or stochastic depth (Huang et al., 2016)."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.straight_call import StraightCall
+from keras_dla.utils.validation import check_rate
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class DropPath(StraightCall, keras.layers.Layer):
+    """Drops whole samples of its input while training, and scales up the rest.
+
+    In layer attention it acts on the attention output alone, never on the residual branch.
+
+    Args:
+        rate: float, `0 <= rate < 1`, the probability that a sample is set to zero. Samples that
+            stay are divided by `1 - rate`.
+        seed: optional integer, the seed of the random numbers.
+
+    Call arguments:
+        inputs: tensor `[batch, ...]`.
+        training: boolean; at inference the input is returned as it is.
+
+    Returns:
+        A tensor of the input's shape and the layer's compute dtype.
+
+    Raises:
+        ValueError: if `rate` is not in [0, 1).
+
+    Example:
+    >>> import numpy as np
+    >>> import keras
+    >>> from keras_dla.layers import DropPath
+    >>> drop_path = DropPath(0.5, seed=0)
+    >>> y = drop_path(np.ones((64, 2, 2, 3), "float32"), training=True)
+    >>> y = keras.ops.convert_to_numpy(y)
+    >>> sorted(set(y.flatten().tolist()))
+    [0.0, 2.0]
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+        check_rate("rate", rate)
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+        self.built = True
+
+    def call(self, inputs, training=False):
+        if not training or self.rate == 0:
+            return inputs
+        ones = ops.ones((ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1), inputs.dtype)
+        return inputs * keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def flops(self, inputs):
+        return {}
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -1,0 +1,83 @@
+"""Static layer attention over all layers of a stage: MRLA-B, Eq. 1 and 2 of the paper."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.interaction.layer_attention import LayerAttention
+from keras_dla.layers.observation import report
+from keras_dla.ops.cheap import cast
+from keras_dla.ops.softmax import softmax
+from keras_dla.ops.weighted_sum import weighted_sum
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class BaseLayerAttention(LayerAttention):
+    """Layer attention in which every layer reads all layers of its stage up to itself (MRLA-B).
+
+        Q^l = f_q(x^l),  K^m = f_k^m(x^m),  V^m = f_v^m(x^m)                (Eq. 1)
+        o^l = sum over m <= l of softmax(Q^l K^m / sqrt(D_k)) V^m           (Eq. 2)
+        x^l <- x^l + drop path(ReLU(BN(o^l)))
+
+    f_q and f_k pool x and convolve it along the channels, f_v is a depthwise 3x3 convolution.
+
+    Args:
+        depth: integer, the number of layers of the stage.
+        head_size: integer, channels a head; divides the number of channels.
+        drop_path: float, the probability of dropping a sample's attention output in training.
+        formulation: accepted for uniformity: the paper and the authors' code agree here.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        features: `[batch, height, width, channels]` (or channels first), a block's residual
+            branch, or its output where there is no shortcut.
+        state: what the call before returned; `None` at index 0.
+        shortcut: optional tensor of the shape of `features`.
+        index: integer, the layer's place in the stage.
+
+    Returns:
+        The layer's new output, of the shape of `features`, and the state: `depth` value maps
+        (those not known yet are the newest) and the keys `[batch, index + 1, channels]`.
+
+    Raises:
+        ValueError: if an argument is not among those allowed, or shapes do not fit.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import BaseLayerAttention
+    >>> attention = BaseLayerAttention(depth=2, data_format="channels_last")
+    >>> x, state = attention(np.ones((1, 4, 4, 64), "float32"), index=0)
+    >>> x, state = attention(x, state, index=1)
+    >>> tuple(x.shape), tuple(state["keys"].shape)
+    ((1, 4, 4, 64), (1, 2, 64))
+    """
+
+    rectify = True
+
+    def attend(self, x, y, memory, index: int):
+        value = self.values[index](x)
+        values = [*memory["values"][:index], value] if index else [value]
+        query, key = self.project(y, index)
+        keys = ops.concatenate([memory["keys"], key], axis=1) if index else key
+        scores = softmax(self.logits(query, keys), axis=1)
+        report(self, index, scores=scores)
+        weights = self.by_channel(scores) * memory.get("scales", 1)
+        weights = cast(weights, self.compute_dtype)
+        output, values = weighted_sum(values, weights, self.data_format)
+        # The number of tensors of a state is fixed, so maps not known yet are the newest.
+        values = values + values[-1:] * (self.depth - len(values))
+        return output, {**memory, "keys": keys, "values": values}
+
+    def flops(self, features, state=None, shortcut=None, index=0):
+        return self.attention_flops(features, index, keys=index + 1, maps=index + 1)
+
+    def state_spec(self, features, state, shortcut, index):
+        return {
+            "keys": self.vectors_spec(features, index),
+            "values": [
+                keras.KerasTensor(features.shape, self.compute_dtype) for _ in range(self.depth)
+            ],
+        }
+
+    def vectors_spec(self, features, index):
+        """A vector of channels for every layer up to `index`."""
+        return keras.KerasTensor((features.shape[0], index + 1, self.channels), self.variable_dtype)

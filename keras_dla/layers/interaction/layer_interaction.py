@@ -1,0 +1,157 @@
+"""The protocol by which the blocks of a stage talk to each other."""
+
+import keras
+
+from keras_dla.layers.base_config import base_config, clone_layer
+from keras_dla.layers.straight_call import StraightCall
+from keras_dla.ops.channels import channel_axis
+from keras_dla.ops.cheap import cast
+from keras_dla.ops.relu import relu_of_sum
+from keras_dla.utils.validation import (
+    check_channels,
+    check_positive_integer,
+    sizes_fit,
+    standardize_data_format,
+)
+
+
+class LayerInteraction(StraightCall, keras.layers.Layer):
+    """Base class: a layer of one stage, called once for each of its blocks, in order.
+
+    It owns what the stage shares and what each block has of its own, and hands a state from block
+    to block:
+
+        interaction = MyInteraction(depth=3)
+        state = None
+        for index, block in enumerate(blocks):
+            features, shortcut = block(x, interaction.block_input(x, state, index))
+            x, state = interaction(features, state, shortcut=shortcut, index=index)
+
+    `features` is the residual branch before the addition and `shortcut` what is to be added to
+    it, so that the subclass decides how the two meet. Without a shortcut, `features` is the
+    block's output. What the residual branch reads may be more than what the shortcut carries:
+    `block_input`. A state that outlives its stage is handed on by `enter`, and read once more by
+    the network's head by `head_input`.
+
+    A subclass defines `build(features_shape, state_shape=None, shortcut_shape=None)`, where it
+    makes the weights of every index, `call(features, state=None, shortcut=None, index=0)` and
+    `state_spec(features, state, shortcut, index)`. A layer that is called often must return
+    the same number of tensors each time, so a state that grows starts with `depth` entries.
+
+    Args:
+        depth: integer, the number of blocks of the stage.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        dtype: dtype or dtype policy. Statistics, gates and scores are computed in the variable
+            dtype (float32 in mixed precision), feature maps in the compute dtype.
+
+    Raises:
+        ValueError: if `depth` is not positive or `data_format` unknown.
+    """
+
+    # Whether every feature map in the state has the shape of `features`, which is then checked.
+    keeps_maps = False
+
+    def __init__(self, depth: int, data_format: str | None = None, **kwargs):
+        check_positive_integer("depth", depth)
+        # A state in float32 must not be cast down when it comes back to a mixed-precision layer.
+        super().__init__(autocast=False, **kwargs)
+        self.depth = depth
+        self.data_format = standardize_data_format(data_format)
+
+    def for_stage(self, depth: int, name: str | None = None) -> "LayerInteraction":
+        """Returns a new layer with this one's settings for a stage of `depth` blocks."""
+        return clone_layer(self, depth=depth, name=name)
+
+    def block_input(self, x, state, index: int):
+        """Returns what the residual branch of block `index` reads instead of `x`. Here: `x`."""
+        return x
+
+    def enter(self, state):
+        """Returns the state of block 0, given the last one of the stage before. Here: `None`."""
+        return None
+
+    def head_input(self, x, state):
+        """Returns what the network's head reads instead of `x`, the last stage's output. Here: `x`.
+
+        Called once, when a network is built, on the layer that was given to the builder; it may
+        make layers.
+        """
+        return x
+
+    def state_spec(self, features, state, shortcut, index: int):
+        """Returns the nest of `keras.KerasTensor` that the call at `index` returns as state."""
+        raise NotImplementedError
+
+    def compute_output_spec(self, features, state=None, shortcut=None, index=0, training=None):
+        self.check_call(features, state, shortcut, index)
+        output = keras.KerasTensor(features.shape, self.compute_dtype)
+        return output, self.state_spec(features, state, shortcut, index)
+
+    def check_call(self, features, state, shortcut, index: int) -> None:
+        """Raises `ValueError` for arguments of `call` that do not fit each other."""
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.depth:
+            raise ValueError(
+                f"`index` must be an integer from 0 to {self.depth - 1} in a stage of depth "
+                f"{self.depth}, but is {index!r}."
+            )
+        if index > 0 and state is None:
+            raise ValueError(
+                f"`state` must be what the call at index {index - 1} returned, "
+                f"but is None at index {index}."
+            )
+        for name, tensor in (("features", features), ("shortcut", shortcut)):
+            if tensor is not None:
+                self._check_map(name, tensor.shape, features.shape)
+        if index > 0 and self.keeps_maps:
+            self._check_state(state, features.shape)
+
+    def _check_map(self, name, shape, features_shape):
+        channels = check_channels(name, shape, channel_axis(self.data_format))
+        if self.built and channels != self.channels:
+            raise ValueError(
+                f"`{name}` must have the {self.channels} channels of the stage's first layer, "
+                f"but has shape {tuple(shape)}."
+            )
+        if not sizes_fit(shape[1:], features_shape[1:]):
+            raise ValueError(
+                f"`{name}` must have the shape of `features` {tuple(features_shape)}, "
+                f"but has shape {tuple(shape)}."
+            )
+
+    def _check_state(self, state, features_shape):
+        for tensor in _tensors(state):
+            if len(tensor.shape) == 4 and not sizes_fit(tensor.shape[1:], features_shape[1:]):
+                raise ValueError(
+                    f"`features` must have the shape of the maps of the layers before, "
+                    f"{tuple(tensor.shape)}, but has shape {tuple(features_shape)}."
+                )
+
+    def build_channels(self, features_shape) -> int:
+        """Remembers and returns the stage's number of channels."""
+        self.channels = check_channels("features", features_shape, channel_axis(self.data_format))
+        return self.channels
+
+    def merge(self, features, shortcut):
+        """Returns the block's output: ReLU(features + shortcut), or `features` alone."""
+        features = cast(features, self.compute_dtype)
+        if shortcut is None:
+            return features
+        return relu_of_sum(features, cast(shortcut, self.compute_dtype))
+
+    def get_config(self):
+        return {**base_config(self), "depth": self.depth, "data_format": self.data_format}
+
+
+def _tensors(nest):
+    """Yields the tensors of a nest.
+
+    Keras's own `flatten` leaves reference cycles behind on PyTorch, which keep the maps until
+    Python's collector comes by.
+    """
+    if isinstance(nest, dict):
+        nest = list(nest.values())
+    if isinstance(nest, (list, tuple)):
+        for value in nest:
+            yield from _tensors(value)
+    else:
+        yield nest

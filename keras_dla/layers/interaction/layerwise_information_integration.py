@@ -1,0 +1,101 @@
+"""Layer-wise information integration, Section 5.3; with the DIA unit it is DIANet."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.flops import matrix_flops
+from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.observation import report
+from keras_dla.layers.units.by_name import make_unit, resolve_unit, state_specs, unit_config
+from keras_dla.ops.channels import global_average_pool, per_channel
+from keras_dla.utils.validation import FORMULATIONS, check_choice, check_positive_integer
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class LayerwiseInformationIntegration(LayerInteraction):
+    """Gates every residual branch by a recurrent unit that the stage shares (LII, Table 6).
+
+        h^l, states = unit(GAP(branch^l), states)
+        x^l = ReLU(branch^l * h^l + shortcut^l)
+
+    With the DIA unit this is DIANet (Huang et al., 2020).
+
+    Args:
+        depth: integer, the number of blocks of the stage.
+        unit: `"dia"`, `"dsu"`, `"lstm"`, `"rnn"`, a Keras RNN cell with as many outputs as the
+            features have channels, or a function of the number of channels that returns one.
+        reduction: integer, r of the DIA unit and the DSU.
+        formulation: the DSU's formulation; makes no difference to the other units.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        features: `[batch, height, width, channels]` (or channels first), a residual branch.
+        state: what the call before returned; `None` at index 0.
+        shortcut: optional tensor of the shape of `features`.
+        index: integer, the block's place in the stage.
+
+    Returns:
+        The block's output, of the shape of `features`, and the list of the unit's states.
+
+    Raises:
+        ValueError: if an argument is not among those allowed, or shapes do not fit.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import LayerwiseInformationIntegration
+    >>> lii = LayerwiseInformationIntegration(depth=2, unit="dia", data_format="channels_last")
+    >>> x, state = lii(np.ones((1, 4, 4, 64), "float32"), index=0)
+    >>> x, state = lii(x, state, index=1)
+    >>> tuple(x.shape), len(state)
+    ((1, 4, 4, 64), 2)
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        unit: "str | keras.layers.Layer" = "dia",
+        reduction: int = 4,
+        formulation: str = "official",
+        data_format: str | None = None,
+        **kwargs,
+    ):
+        check_choice("formulation", formulation, FORMULATIONS)
+        check_positive_integer("reduction", reduction)
+        unit = resolve_unit(unit)
+        super().__init__(depth, data_format, **kwargs)
+        self.unit = unit
+        self.unit_name = unit if isinstance(unit, str) else None
+        self.reduction = reduction
+        self.formulation = formulation
+
+    def build(self, features_shape, state_shape=None, shortcut_shape=None):
+        channels = self.build_channels(features_shape)
+        self.unit = make_unit(
+            self.unit, channels, self.reduction, self.formulation, self.variable_dtype
+        )
+        if not self.unit.built:
+            self.unit.build((None, channels))
+
+    def call(self, features, state=None, shortcut=None, index=0):
+        self.check_call(features, state, shortcut, index)
+        y = global_average_pool(features, self.data_format)
+        if index == 0:
+            state = self.unit.get_initial_state(ops.shape(y)[0])
+        gate, state = self.unit(y, state)
+        report(self, index, gate=gate)
+        gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
+        return self.merge(ops.cast(features, self.compute_dtype) * gate, shortcut), state
+
+    def state_spec(self, features, state, shortcut, index):
+        return state_specs(self.unit, features.shape[0])
+
+    def flops(self, features, state=None, shortcut=None, index=0):
+        return {"unit": matrix_flops(self.unit)}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "unit": unit_config(self.unit_name, self.unit),
+            "reduction": self.reduction,
+            "formulation": self.formulation,
+        }

@@ -1,0 +1,101 @@
+"""Static layer attention as a recurrence: MRLA-L, Eq. 3 of the paper."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.interaction.layer_attention import LayerAttention
+from keras_dla.layers.observation import report
+from keras_dla.ops.cheap import cast
+from keras_dla.ops.light_recurrence import light_recurrence
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class LightLayerAttention(LayerAttention):
+    """Layer attention with one map of memory in place of all layers (MRLA-L).
+
+        o^l = lambda^l * o^(l-1) + gate(Q^l K^l / sqrt(D_k)) V^l            (Eq. 3)
+        x^l <- x^l + drop path(BN(o^l))
+
+    One departure from Eq. 3, which is the authors': its softmax over a single key is the
+    constant 1, so the gate is a sigmoid.
+
+    `formulation="paper"` takes for o^(l-1) the output of the layer before, ahead of its BN, zero
+    at first. The authors' code (`"official"`, the same as `"verbatim"` here) takes the block's
+    shortcut; where there is no shortcut, it is as in the paper.
+
+    Args:
+        depth: integer, the number of layers of the stage.
+        head_size: integer, channels a head; divides the number of channels.
+        drop_path: float, the probability of dropping a sample's attention output in training.
+        formulation: `"official"`, `"paper"` or `"verbatim"`.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+
+    Call arguments:
+        features: `[batch, height, width, channels]` (or channels first), a block's residual
+            branch, or its output where there is no shortcut.
+        state: what the call before returned; `None` at index 0.
+        shortcut: optional tensor of the shape of `features`.
+        index: integer, the layer's place in the stage.
+
+    Returns:
+        The layer's new output, of the shape of `features`, and the state: the attention output
+        o^l ahead of BN, of the same shape.
+
+    Raises:
+        ValueError: if an argument is not among those allowed, or shapes do not fit.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import LightLayerAttention
+    >>> attention = LightLayerAttention(depth=2, data_format="channels_last")
+    >>> x, state = attention(np.ones((1, 4, 4, 64), "float32"), index=0)
+    >>> x, state = attention(x, state, index=1)
+    >>> tuple(x.shape), tuple(state["output"].shape)
+    ((1, 4, 4, 64), (1, 4, 4, 64))
+    """
+
+    def build(self, features_shape, state_shape=None, shortcut_shape=None):
+        super().build(features_shape, state_shape, shortcut_shape)
+        self.decays = [
+            self.add_weight(
+                name=f"decay_{index}",
+                shape=(self.channels,),
+                initializer=keras.initializers.RandomNormal(stddev=1.0),
+                autocast=False,
+            )
+            for index in range(self.depth)
+        ]
+
+    def recall(self, memory, shortcut, x):
+        if shortcut is not None and self.formulation != "paper":
+            return {"output": cast(shortcut, self.compute_dtype)}
+        return memory or {"output": ops.zeros_like(x)}
+
+    def attend(self, x, y, memory, index: int):
+        query, key = self.project(y, index)
+        gate = ops.sigmoid(self.logits(query, key)[:, 0])
+        decay = self.decays[index]
+        report(self, index, gate=gate, decay=decay)
+        # A refreshed memory o * d comes as o and d, so that the map is scaled only once.
+        scales = memory.get("scales")
+        decay = decay * (ops.ones_like(y) if scales is None else scales)
+        output = light_recurrence(
+            x,
+            cast(self.values[index].kernel.value, self.compute_dtype),
+            cast(self.by_channel(gate), self.compute_dtype),
+            memory["output"],
+            cast(decay, self.compute_dtype),
+            self.excitation(index),
+            self.data_format,
+        )
+        return output, {"output": output}
+
+    def excitation(self, index: int):
+        """Returns the kernel of the convolution of the memory that is added to Eq. 3: none here."""
+        return None
+
+    def flops(self, features, state=None, shortcut=None, index=0):
+        return self.attention_flops(features, index, keys=1, maps=2)
+
+    def state_spec(self, features, state, shortcut, index):
+        return {"output": keras.KerasTensor(features.shape, self.compute_dtype)}

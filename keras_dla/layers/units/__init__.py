@@ -1,0 +1,1 @@
+"""The recurrent units of dynamic layer attention (Eq. 7-9)."""

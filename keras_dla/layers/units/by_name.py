@@ -1,0 +1,86 @@
+"""The recurrent units by name, so that Table 4's four rows differ in one word."""
+
+from collections.abc import Callable
+
+import keras
+
+from keras_dla.layers.units.dia_unit import DIAUnit
+from keras_dla.layers.units.dynamic_sharing_unit import DynamicSharingUnit
+from keras_dla.layers.units.lstm_unit import LSTMUnit
+from keras_dla.layers.units.rnn_unit import RNNUnit
+
+UNITS = ("dsu", "dia", "lstm", "rnn")
+
+
+def resolve_unit(unit: object) -> str | keras.layers.Layer | Callable:
+    """Returns `unit`, made from its configuration where a layer is being loaded.
+
+    Raises:
+        ValueError: unless `unit` is a known name, an RNN cell or a function that makes one.
+    """
+    if isinstance(unit, dict):
+        unit = keras.saving.deserialize_keras_object(unit)
+    if unit in UNITS or callable(unit):
+        return unit
+    raise ValueError(
+        f"`unit` must be one of {', '.join(map(repr, UNITS))}, a Keras RNN cell, or a function of "
+        f"the number of channels that returns one, but is {unit!r}."
+    )
+
+
+def unit_config(name: str | None, unit: str | keras.layers.Layer | Callable) -> object:
+    """Returns what `resolve_unit` takes back: the name, or the configuration of a cell."""
+    if name is None and isinstance(unit, keras.layers.Layer):
+        return keras.saving.serialize_keras_object(unit)
+    return name or unit
+
+
+def make_unit(
+    unit: str | keras.layers.Layer | Callable,
+    channels: int,
+    reduction: int,
+    formulation: str,
+    dtype,
+) -> keras.layers.Layer:
+    """Returns the unit of one stage for `channels` channels.
+
+    Args:
+        unit: a name in `UNITS`, an RNN cell, or a function of `channels` that returns one.
+        channels: integer, the stage's number of channels.
+        reduction: integer, r of the DSU and of the DIA unit.
+        formulation: the DSU's formulation.
+        dtype: dtype policy of the unit.
+
+    Raises:
+        ValueError: if the unit's output does not have `channels` entries.
+    """
+    if isinstance(unit, str):
+        return _make_named(unit, channels, reduction, formulation, dtype)
+    cell = unit if isinstance(unit, keras.layers.Layer) else unit(channels)
+    size = getattr(cell, "output_size", None)
+    if size != channels:
+        raise ValueError(
+            f"`unit` must be an RNN cell with as many outputs as the features have channels "
+            f"({channels}), but {cell!r} has {size}."
+        )
+    return cell
+
+
+def _make_named(name, channels, reduction, formulation, dtype):
+    makers = {
+        "dsu": lambda: DynamicSharingUnit(
+            channels, reduction, formulation=formulation, dtype=dtype
+        ),
+        "dia": lambda: DIAUnit(channels, reduction, dtype=dtype),
+        "lstm": lambda: LSTMUnit(channels, dtype=dtype),
+        "rnn": lambda: RNNUnit(channels, dtype=dtype),
+    }
+    return makers[name]()
+
+
+def state_specs(unit: keras.layers.Layer, batch_size: int | None) -> list:
+    """Returns the `keras.KerasTensor`s of the states of an RNN cell."""
+    sizes = [unit.state_size] if isinstance(unit.state_size, int) else list(unit.state_size)
+    return keras.tree.map_structure(
+        lambda size: keras.KerasTensor((batch_size, size), unit.compute_dtype), sizes
+    )

@@ -1,0 +1,64 @@
+"""The unit of DIANet (Huang et al., 2020), compared with the DSU in Tables 4 and 6."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.units.gate_bottleneck import GateBottleneck
+from keras_dla.layers.units.recurrent_unit import RecurrentUnit
+from keras_dla.utils.validation import check_positive_integer, check_reduction
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class DIAUnit(RecurrentUnit):
+    """A light LSTM: bottlenecks in place of its linear maps, a sigmoid in place of the last tanh.
+
+    Args:
+        units: integer, the number of channels of inputs, states and output.
+        reduction: integer, the bottlenecks have `units // reduction` channels.
+
+    Call arguments:
+        inputs: tensor `[batch, units]`, pooled features of a layer.
+        states: list `[h, c]` of tensors `[batch, units]`.
+
+    Returns:
+        The output h `[batch, units]`, and the list of new states.
+
+    Raises:
+        ValueError: if `units` or `reduction` is not positive, or `reduction` exceeds `units`.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import DIAUnit
+    >>> unit = DIAUnit(64, reduction=4)
+    >>> output, states = unit(np.ones((2, 64), "float32"), unit.get_initial_state(batch_size=2))
+    >>> tuple(output.shape), unit.count_params()
+    ((2, 64), 10784)
+    """
+
+    state_names = ("hidden", "cell")
+
+    def __init__(self, units: int, reduction: int = 4, **kwargs):
+        check_positive_integer("units", units)
+        check_positive_integer("reduction", reduction)
+        check_reduction(reduction, units)
+        super().__init__(units, **kwargs)
+        self.reduction = reduction
+        hidden = units // reduction
+        self.input_gates = GateBottleneck(hidden, 4 * units, dtype=self.dtype_policy)
+        self.hidden_gates = GateBottleneck(hidden, 4 * units, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        self._check_input(input_shape)
+        self.input_gates.build((None, self.units))
+        self.hidden_gates.build((None, self.units))
+
+    def call(self, inputs, states):
+        h, c = states
+        gates = self.input_gates.gates(inputs) + self.hidden_gates.gates(h)
+        i, f, g, o = ops.split(gates, 4, axis=-1)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+        h = ops.sigmoid(o) * ops.sigmoid(c)
+        return h, [h, c]
+
+    def get_config(self):
+        return {**super().get_config(), "reduction": self.reduction}

@@ -1,0 +1,157 @@
+"""The Dynamic Sharing Unit, Section 3.4 of the paper (Eq. 7-9)."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.units.gate_bottleneck import GateBottleneck
+from keras_dla.layers.units.recurrent_unit import RecurrentUnit
+from keras_dla.utils.validation import (
+    FORMULATIONS,
+    check_choice,
+    check_positive_integer,
+    check_reduction,
+)
+
+NORMALIZERS = {
+    "sigmoid": ops.sigmoid,
+    "tanh": ops.tanh,
+    "relu": ops.relu,
+    "identity": lambda x: x,
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class DynamicSharingUnit(RecurrentUnit):
+    """The recurrent unit of Dynamic Layer Attention: an LSTM without an output gate.
+
+    It reads the pooled features of one layer, `y`, and carries the context `c` of the stage:
+
+        s = ReLU(W1 [sigmoid(c), y])                                              (Eq. 7)
+        g = tanh(W2 s + b_g),  i = sigmoid(W3 s + b_i),  f = sigmoid(W4 s + b_f)  (Eq. 8)
+        c <- f * c + i * g                                                        (Eq. 9)
+
+    This is `formulation="paper"`: the output is `c`, the first `c` is a trainable vector. The
+    authors' network (`"official"`) gives `y` and the hidden vector `h` a bottleneck each, with
+    biases, and adds the two; its states are `h` and `c`, both zero at first, `h = sigmoid(c)`
+    afterwards, and its output is `h`.
+
+    An object of this class is a Keras RNN cell: call it layer by layer, or hand it to
+    `keras.layers.RNN`.
+
+    Args:
+        units: integer, the number of channels of inputs, states and output.
+        reduction: integer, r of the paper: the bottleneck has `units // reduction` channels.
+            4 for CIFAR, 16 in the authors' ImageNet network, 20 in the paper's.
+        normalizer: the function that normalises `c` (Table 5): `"sigmoid"`, `"tanh"`, `"relu"`
+            or `"identity"`.
+        formulation: `"official"` or `"paper"`; `"verbatim"` is `"official"` here.
+
+    Call arguments:
+        inputs: tensor `[batch, units]`, pooled features of a layer.
+        states: list of tensors `[batch, units]`: `[h, c]`, in the paper's formulation `[c]`.
+
+    Returns:
+        The output `[batch, units]`, and the list of new states.
+
+    Raises:
+        ValueError: if an argument is not among those allowed, or if `reduction` exceeds `units`.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import DynamicSharingUnit
+    >>> unit = DynamicSharingUnit(64, reduction=4)
+    >>> y = np.ones((2, 64), "float32")
+    >>> output, (h, c) = unit(y, unit.get_initial_state(batch_size=2))
+    >>> tuple(output.shape), unit.count_params()
+    ((2, 64), 8608)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        reduction: int = 4,
+        normalizer: str = "sigmoid",
+        formulation: str = "official",
+        **kwargs,
+    ):
+        check_choice("formulation", formulation, FORMULATIONS)
+        check_choice("normalizer", normalizer, tuple(NORMALIZERS))
+        check_positive_integer("units", units)
+        check_positive_integer("reduction", reduction)
+        check_reduction(reduction, units)
+        self.state_names = ("context",) if formulation == "paper" else ("hidden", "context")
+        super().__init__(units, **kwargs)
+        self.reduction = reduction
+        self.normalizer = normalizer
+        self.formulation = formulation
+        self._normalize = NORMALIZERS[normalizer]
+        self._hidden = units // reduction
+        self._step = self._paper_step if formulation == "paper" else self._official_step
+        if formulation != "paper":
+            self.input_gates = GateBottleneck(self._hidden, 3 * units, dtype=self.dtype_policy)
+            self.hidden_gates = GateBottleneck(self._hidden, 3 * units, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        self._check_input(input_shape)
+        if self.formulation == "paper":
+            self._build_paper()
+        else:
+            self.input_gates.build((None, self.units))
+            self.hidden_gates.build((None, self.units))
+
+    def _build_paper(self):
+        self.reduce_kernel = self.add_weight(
+            name="reduce_kernel",
+            shape=(2 * self.units, self._hidden),
+            initializer=torch_uniform(2 * self.units),
+        )
+        self.expand_kernel = self.add_weight(
+            name="expand_kernel",
+            shape=(self._hidden, 3 * self.units),
+            initializer=torch_uniform(self._hidden),
+        )
+        self.expand_bias = self.add_weight(
+            name="expand_bias",
+            shape=(3 * self.units,),
+            initializer=torch_uniform(self._hidden),
+        )
+        self.initial_context = self.add_weight(
+            name="initial_context",
+            shape=(self.units,),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            autocast=False,
+        )
+
+    def get_initial_state(self, batch_size=None):
+        """Returns the states before the first layer: zeros, or the paper's trainable c^0."""
+        if self.formulation != "paper":
+            return super().get_initial_state(batch_size)
+        context = ops.cast(self.initial_context, self.compute_dtype)
+        return [ops.broadcast_to(context, (batch_size, self.units))]
+
+    def call(self, inputs, states):
+        return self._step(inputs, states)
+
+    def _official_step(self, y, states):
+        h, c = states
+        i, f, g = ops.split(self.input_gates.gates(y) + self.hidden_gates.gates(h), 3, axis=-1)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+        h = self._normalize(c)
+        return h, [h, c]
+
+    def _paper_step(self, y, states):
+        (c,) = states
+        s = ops.concatenate([self._normalize(c), y], axis=-1)
+        s = ops.relu(s @ self.reduce_kernel.value)
+        i, f, g = ops.split(s @ self.expand_kernel.value + self.expand_bias.value, 3, axis=-1)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+        return c, [c]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "reduction": self.reduction,
+            "normalizer": self.normalizer,
+            "formulation": self.formulation,
+        }

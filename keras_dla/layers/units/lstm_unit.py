@@ -1,0 +1,46 @@
+"""The LSTM of Tables 4 and 6, with the two biases that the paper's counts include."""
+
+import keras
+from keras import ops
+
+from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class LSTMUnit(LinearRecurrentUnit):
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997) as PyTorch counts it.
+
+    `keras.layers.LSTMCell` has one bias a gate and can be handed to the layers as well; the
+    paper's 1.31M of LII (LSTM) on ResNet-56 holds two.
+
+    Args:
+        units: integer, the number of channels of inputs, states and output.
+
+    Call arguments:
+        inputs: tensor `[batch, units]`, pooled features of a layer.
+        states: list `[h, c]` of tensors `[batch, units]`.
+
+    Returns:
+        The output h `[batch, units]`, and the list of new states.
+
+    Raises:
+        ValueError: if `units` is not positive.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.layers import LSTMUnit
+    >>> unit = LSTMUnit(64)
+    >>> output, states = unit(np.ones((2, 64), "float32"), unit.get_initial_state(batch_size=2))
+    >>> tuple(output.shape), unit.count_params()
+    ((2, 64), 33280)
+    """
+
+    state_names = ("hidden", "cell")
+    gates = 4
+
+    def call(self, inputs, states):
+        h, c = states
+        i, f, g, o = ops.split(self.preactivation(inputs, h), 4, axis=-1)
+        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+        h = ops.sigmoid(o) * ops.tanh(c)
+        return h, [h, c]

@@ -1,0 +1,1 @@
+"""Tensor functions that choose the form for the backend and its device."""

@@ -1,0 +1,50 @@
+"""Where the channels of a feature map lie, and what is done along them."""
+
+from keras import ops
+
+from keras_dla.ops.cheap import in_float32
+
+
+def channel_axis(data_format: str) -> int:
+    """Returns the axis of the channels in a batch of feature maps."""
+    return -1 if data_format == "channels_last" else 1
+
+
+def spatial_axes(data_format: str) -> tuple[int, int]:
+    """Returns the axes of height and width in a batch of feature maps."""
+    return (1, 2) if data_format == "channels_last" else (2, 3)
+
+
+def global_average_pool(x, data_format: str):
+    """GAP of Eq. 4, in float32 at least: `[batch, channels]` from a batch of feature maps."""
+    x = in_float32(x)
+    axes = spatial_axes(data_format)
+    height, width = (x.shape[axis] for axis in axes)
+    if isinstance(height, int) and isinstance(width, int):
+        # The gradient of a mean is divided as a whole map, the gradient of this in its one entry.
+        return ops.sum(x, axis=axes) / (height * width)
+    return ops.mean(x, axis=axes)
+
+
+def global_max_pool(x, data_format: str):
+    """The largest entry of every channel: `[batch, channels]` from a batch of feature maps."""
+    batch, channels = ops.shape(x)[0], x.shape[channel_axis(data_format)]
+    shape = (batch, -1, channels) if data_format == "channels_last" else (batch, channels, -1)
+    axis = 1 if data_format == "channels_last" else 2
+    return ops.squeeze(largest(ops.reshape(x, shape), axis), axis)
+
+
+def largest(x, axis: int):
+    """The first of the largest entries along `axis`, which is kept; the gradient goes to it alone.
+
+    The gradient of `ops.max` on JAX compares the maximum with entries that XLA may have computed a
+    second time with another rounding: where none is equal any more, it is 0 / 0.
+    """
+    places = ops.argmax(x, axis=axis, keepdims=True)
+    return ops.take_along_axis(x, ops.stop_gradient(places), axis=axis)
+
+
+def per_channel(vector, data_format: str):
+    """Shapes `[..., channels]` so that it multiplies a batch of feature maps channel by channel."""
+    axis = -2 if data_format == "channels_last" else -1
+    return ops.expand_dims(ops.expand_dims(vector, axis), axis)

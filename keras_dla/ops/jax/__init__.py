@@ -1,0 +1,1 @@
+"""JAX's own forms of the functions in `keras_dla.ops`."""

@@ -1,0 +1,17 @@
+"""1x1 convolution for JAX on a CPU, where XLA's gradient of its kernel is slow."""
+
+import jax.numpy as jnp
+from jax import lax
+
+from keras_dla.ops.channels import spatial_axes
+
+
+def conv1x1(x, kernel, strides, data_format):
+    """Convolves as a product of matrices; `kernel` is `[1, 1, channels, filters]`."""
+    kernel = kernel[0, 0]
+    # Not by an index, whose sizes JAX cannot tell to be a convolution's where none is known.
+    for axis, stride in zip(spatial_axes(data_format), strides, strict=True):
+        x = lax.slice_in_dim(x, 0, x.shape[axis], stride, axis)
+    if data_format == "channels_last":
+        return jnp.matmul(x, kernel)
+    return jnp.einsum("bchw,cd->bdhw", x, kernel)

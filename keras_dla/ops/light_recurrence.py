@@ -1,0 +1,35 @@
+"""The recurrence of Eq. 3, with the depthwise convolutions that it sums."""
+
+import keras
+
+from keras_dla.ops.channels import per_channel
+from keras_dla.ops.depthwise import depthwise_conv3x3
+
+
+def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format: str):
+    """Returns gate * depthwise(x) + decay * memory, and + depthwise(memory) with an excitation.
+
+    Args:
+        x: the layer's features, `[batch, height, width, channels]` or channels first.
+        kernel: `[3, 3, channels]`, of f_v.
+        gate: `[batch, channels]`, the scores of the layer's own value.
+        memory: what the layer remembers of those before, of the shape of `x`.
+        decay: `[batch, channels]`, lambda, and the scales of a refreshed memory.
+        excitation: the kernel of the memory's own convolution, or `None`.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+    arguments = x, kernel, gate, memory, decay, excitation, data_format
+    if keras.backend.backend() == "torch":
+        from keras_dla.ops.torch import light_recurrence as light_recurrence_torch
+
+        return light_recurrence_torch.light_recurrence(*arguments)
+    return light_recurrence_plain(*arguments)
+
+
+def light_recurrence_plain(x, kernel, gate, memory, decay, excitation, data_format: str):
+    """The same in `keras.ops`, which XLA fuses into few loops."""
+    value = depthwise_conv3x3(x, kernel, data_format)
+    output = per_channel(gate, data_format) * value + per_channel(decay, data_format) * memory
+    if excitation is None:
+        return output
+    return output + depthwise_conv3x3(memory, excitation, data_format)

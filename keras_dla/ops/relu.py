@@ -1,0 +1,21 @@
+"""ReLUs of feature maps that spare memory where PyTorch runs operation by operation."""
+
+import keras
+from keras import ops
+
+
+def relu_of_sum(x, y):
+    """Returns ReLU(x + y)."""
+    total = x + y
+    # In place only because the sum is a map of its own: the derivative of a view that was
+    # overwritten, such as a transposed map, copies whole maps.
+    return total.relu_() if keras.backend.backend() == "torch" else ops.relu(total)
+
+
+def rectify(x):
+    """Returns ReLU(x), for a map that nothing reads again: the backward pass needs its signs."""
+    if keras.backend.backend() == "torch":
+        from keras_dla.ops.torch import relu as elementwise_torch
+
+        return elementwise_torch.rectify(x)
+    return ops.relu(x)

@@ -1,0 +1,1 @@
+"""TensorFlow's own forms of the functions in `keras_dla.ops`."""

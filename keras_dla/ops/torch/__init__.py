@@ -1,0 +1,1 @@
+"""PyTorch's own forms of the functions in `keras_dla.ops`."""

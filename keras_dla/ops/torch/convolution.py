@@ -1,0 +1,28 @@
+"""Convolution for PyTorch without the copies that Keras makes of channels-last maps."""
+
+import torch
+
+from keras_dla.ops.torch.layout import as_it_was, channels_first
+
+
+def conv2d(x, kernel, strides, groups, data_format):
+    """Convolves with zeros of `(size - 1) // 2` around the map.
+
+    Args:
+        x: `[batch, height, width, channels]` or channels first.
+        kernel: `[height, width, channels // groups, filters]`, odd-sized.
+        strides: tuple of two integers.
+        groups: integer.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+    padding = tuple((size - 1) // 2 for size in kernel.shape[:2])
+    kernel = kernel.permute(3, 2, 0, 1)
+    x = channels_first(x, data_format)
+    outputs = torch.nn.functional.conv2d(x, kernel, None, strides, padding, 1, groups)
+    return as_it_was(outputs, data_format)
+
+
+def depthwise_torch(x, kernel, data_format):
+    """Depthwise convolution of the same kind; `kernel` is `[3, 3, channels]`."""
+    kernel = torch.as_tensor(kernel.value if hasattr(kernel, "value") else kernel)
+    return conv2d(x, kernel.unsqueeze(2), (1, 1), kernel.shape[-1], data_format)

@@ -1,0 +1,78 @@
+"""The recurrence of Eq. 3 for PyTorch, with few passes through memory and no map of values kept."""
+
+import torch
+from torch.nn.grad import conv2d_weight
+
+from keras_dla.ops.torch.batch_slices import batch_parts
+from keras_dla.ops.torch.convolution import depthwise_torch
+from keras_dla.ops.torch.layout import as_it_was, channels_first
+
+
+class LightRecurrence(torch.autograd.Function):
+    """Works on channels-first views, and keeps x and the memory.
+
+    The gradient of the gate needs no value V: sum(g V) = sum(depthwise^T(g) x).
+    """
+
+    @staticmethod
+    def forward(ctx, x, kernel, gate, memory, decay, excitation):
+        ctx.save_for_backward(x, kernel, gate, memory, decay, excitation)
+        output = torch.empty_like(x)
+        for part in batch_parts(x):
+            old, scale = memory[part], decay[part]
+            rest = old * scale if excitation is None else _depthwise(old, excitation)
+            torch.addcmul(rest, _depthwise(x[part], kernel), gate[part], out=output[part])
+            if excitation is not None:
+                output[part].addcmul_(old, scale)
+        return output
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, kernel, gate, memory, decay, excitation = ctx.saved_tensors
+        of_x, of_gate, of_memory, of_decay = map(torch.empty_like, (x, gate, memory, decay))
+        of_kernel, of_excitation = [], []
+        for part in batch_parts(x):
+            own, features, old = gradient[part], x[part], memory[part]
+            through = _transposed(own, kernel)
+            torch.mul(through, gate[part], out=of_x[part])
+            product = through.mul_(features)
+            torch.sum(product, (2, 3), keepdim=True, out=of_gate[part])
+            torch.mul(own, old, out=product)
+            torch.sum(product, (2, 3), keepdim=True, out=of_decay[part])
+            torch.mul(own, gate[part], out=product)
+            of_kernel.append(_of_kernel(product, features))
+            if excitation is None:
+                torch.mul(own, decay[part], out=of_memory[part])
+            else:
+                through = _transposed(own, excitation)
+                torch.addcmul(through, own, decay[part], out=of_memory[part])
+                of_excitation.append(_of_kernel(own, old))
+        return of_x, _total(of_kernel), of_gate, of_memory, of_decay, _total(of_excitation)
+
+
+def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format):
+    """See `keras_dla.ops.light_recurrence.light_recurrence`."""
+    x, memory = (channels_first(feature_map, data_format) for feature_map in (x, memory))
+    gate, decay = (scores[:, :, None, None] for scores in (gate, decay))
+    output = LightRecurrence.apply(x, kernel, gate, memory, decay, excitation)
+    return as_it_was(output, data_format)
+
+
+def _depthwise(x, kernel):
+    return depthwise_torch(x, kernel, "channels_first")
+
+
+def _transposed(gradient, kernel):
+    """The depthwise convolution transposed: one that keeps the size, with the kernel turned."""
+    return _depthwise(gradient, kernel.flip(0, 1))
+
+
+def _of_kernel(gradient, x):
+    """The gradient of a depthwise kernel, `[channels, 1, 3, 3]`."""
+    channels = x.shape[1]
+    return conv2d_weight(x, (channels, 1, 3, 3), gradient, padding=1, groups=channels)
+
+
+def _total(parts):
+    """The sum of such gradients, `[3, 3, channels]`."""
+    return torch.stack(parts).sum(0).squeeze(1).permute(1, 2, 0) if parts else None

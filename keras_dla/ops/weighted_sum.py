@@ -1,0 +1,35 @@
+"""The sum of Eq. 2: feature maps, each channel weighted."""
+
+import keras
+
+from keras_dla.ops.channels import per_channel
+
+
+def weighted_sum(maps: list, weights, data_format: str):
+    """Returns the sum of `maps[m] * weights[:, m]`, channel by channel, and the maps.
+
+    Summed one by one: stacked maps would be kept for the backward pass at every layer again,
+    which makes a stage of n layers cost n**2 maps.
+
+    Args:
+        maps: list of n feature maps, `[batch, height, width, channels]` or channels first.
+        weights: tensor `[batch, n, channels]` in the maps' dtype.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        The sum, and the maps as the next sum should read them, for which PyTorch adds up the
+        gradients of a map with less traffic.
+    """
+    if keras.backend.backend() == "torch":
+        from keras_dla.ops.torch import weighted_sum as weighted_sum_torch
+
+        return weighted_sum_torch.weighted_sum(maps, weights, data_format)
+    return weighted_sum_plain(maps, weights, data_format), maps
+
+
+def weighted_sum_plain(maps: list, weights, data_format: str):
+    """The sum in `keras.ops`, which XLA fuses into one loop."""
+    first, *others = (
+        feature_map * per_channel(weights[:, m], data_format) for m, feature_map in enumerate(maps)
+    )
+    return sum(others, start=first)

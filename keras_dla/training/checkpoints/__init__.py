@@ -1,0 +1,1 @@
+"""States of a training run that can be stopped at any step."""

@@ -1,0 +1,404 @@
+"""Training that can stop at any moment and go on from the last checkpoint.
+
+`last.keras` is the one truth: a model file that Keras can load, with the optimizer's
+state inside, and beside them an entry of ours with the run's history, the state of the
+random numbers and, inside an epoch, that of the metrics, all of which Keras leaves out.
+It is replaced in one step, so model and history always belong together. `best.keras` and
+`log.csv` follow from it, and whoever goes on with the run makes them match again.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dla.training.checkpoints.divergence import DivergenceError, check_running_loss
+from keras_dla.training.checkpoints.metric_state import get_metrics, set_metrics
+from keras_dla.training.checkpoints.random_state import (
+    get_counters,
+    get_generators,
+    set_counters,
+    set_generators,
+)
+from keras_dla.training.devices.devices import (
+    from_main_process,
+    is_main_process,
+    of_every_process,
+    process_number,
+)
+from keras_dla.utils.csv_table import write_log
+from keras_dla.utils.files import replacing
+from keras_dla.utils.validation import check_positive_integer
+
+LAST, BEST, LOG = "last.keras", "best.keras", "log.csv"
+PROGRESS = "progress.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochPart:
+    """What is done of an epoch that is not whole.
+
+    Args:
+        steps: Integer, its steps that are done.
+        left: Integer, its steps that are left.
+        learning_rate: Float, the rate at its first step.
+        seconds: Float, how long its steps took.
+        metrics: State of the metrics that run through it.
+    """
+
+    steps: int
+    left: int
+    learning_rate: float
+    seconds: float
+    metrics: list
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come.
+
+    Args:
+        history: One dictionary an epoch: `epoch` (from 1), `learning_rate`, Keras's logs
+            and `seconds`.
+        generators: State of the random numbers outside the model.
+        part: The `EpochPart` of the epoch that the state lies in, or `None` between epochs.
+        other_generators: `generators` of the processes of `launch()` but the main one.
+    """
+
+    history: list[dict] = dataclasses.field(default_factory=list)
+    generators: list[str] = dataclasses.field(default_factory=list)
+    part: EpochPart | None = None
+    other_generators: list[list[str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that are done."""
+        return len(self.history)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps that are done of the epoch after these."""
+        return 0 if self.part is None else self.part.steps
+
+
+def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
+    """Loads the last state that a run has saved.
+
+    The model comes back compiled, with the optimizer's state and that of its random
+    numbers. Nothing in the file is executed (`safe_mode` of Keras).
+
+    Args:
+        folder: Folder that an `EpochCheckpoint` wrote to.
+
+    Returns:
+        The model and its `Progress`; `None` if nothing was saved yet.
+
+    Raises:
+        ValueError: If the checkpoint is damaged, or its optimizer cannot be brought back.
+    """
+    path = Path(folder) / LAST
+    if not path.exists():
+        return None
+    try:
+        record = _read_record(path)
+        model = keras.saving.load_model(path, safe_mode=True)
+        set_counters(model, record["counters"])
+        progress = _progress_of(record)
+    except Exception as error:  # what a damaged file raises depends on where the damage is
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip()
+        raise ValueError(f"{path} cannot be read, it may be damaged ({reason}).") from error
+    _check_optimizer(model, record, path)
+    return model, progress
+
+
+class EpochCheckpoint(keras.callbacks.Callback):
+    """Saves the whole state of a run after every epoch, and inside epochs if asked to.
+
+    In the run's folder it keeps `last.keras` (the state to go on from, see
+    `load_last()`), `best.keras` (the model of the epoch with the best `monitor`; the
+    first of equals) and `log.csv` (a row an epoch: learning rate, losses, metrics,
+    seconds). Each is replaced in one step: an interrupted or killed process loses what
+    it did since the last state, never a file.
+
+    A loss that is not finite ends the run with an error before anything is saved, so the
+    last good state stays. So does a disk that is full.
+
+    In `launch()` every process needs one, since all keep up with the progress; the main one writes.
+
+    Args:
+        folder: Folder of the run, as `open_run()` makes it.
+        progress: The `Progress` that `load_last()` returned, if the run goes on; `fit_rest()`
+            then starts at the right place.
+        monitor: Name of the log that says which epoch is best, or `None` for no
+            `best.keras`.
+        mode: `"max"` or `"min"`, whether more or less of `monitor` is better.
+        every_steps: Integer, steps of an epoch from one state inside it to the next, or
+            `None` for no such states.
+        every_seconds: The same in seconds since the last state.
+
+    Raises:
+        ValueError: If an argument is not as described above, `fit()` starts at another
+            place than the run has reached, or the logs lack `monitor`.
+        DivergenceError: If the loss is not finite.
+        OSError: If a state cannot be written.
+
+    Example:
+    >>> import keras, tempfile
+    >>> from keras_dla.training import EpochCheckpoint, load_last
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", loss="mse")
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> saver = EpochCheckpoint(folder.name, monitor="loss", mode="min")
+    >>> x, y = keras.ops.ones((8, 2)), keras.ops.ones((8, 1))
+    >>> history = model.fit(x, y, epochs=3, verbose=0, callbacks=[saver])
+    >>> model, progress = load_last(folder.name)
+    >>> progress.epochs
+    3
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        progress: Progress | None = None,
+        monitor: str | None = "val_accuracy",
+        mode: str = "max",
+        every_steps: int | None = None,
+        every_seconds: float | None = None,
+    ):
+        super().__init__()
+        if mode not in ("max", "min"):
+            raise ValueError(f"`mode` must be 'max' or 'min', but is {mode!r}.")
+        if every_steps is not None:
+            check_positive_integer("every_steps", every_steps)
+        if every_seconds is not None and not every_seconds > 0:
+            raise ValueError(f"`every_seconds` must be positive, but is {every_seconds!r}.")
+        self.folder = Path(folder)
+        self.progress = Progress() if progress is None else progress
+        self.monitor = monitor
+        self.mode = mode
+        self.every_steps = every_steps
+        self.every_seconds = every_seconds
+
+    def on_train_begin(self, logs=None):
+        """Makes `best.keras` and `log.csv` match the state that the run goes on from."""
+        self._saved_at = time.perf_counter()
+        if self.progress.part is not None:
+            return  # the other files were brought up to date before the epoch began
+        if not self.progress.epochs:
+            if is_main_process():  # for the others, it may have begun to write
+                self._check_no_run()
+            return
+        self._check_monitor(self.progress.history[-1])
+        self._write_others()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Notes the time and the learning rate."""
+        self._check_place(epoch)
+        part = self.progress.part
+        self._start = time.perf_counter()
+        if part is None:
+            self._earlier_seconds = 0.0
+            rate = self.model.optimizer.learning_rate
+            self._learning_rate = _shortest(ops.convert_to_numpy(rate))
+        else:
+            self._earlier_seconds = part.seconds
+            self._learning_rate = part.learning_rate
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Starts as the last state left off, or saves a state inside the epoch.
+
+        Not at the epoch's beginning, because PyTorch's data loader draws a number whenever
+        it is made anew, which a run that goes on does more often. Nor at the end of a
+        batch, where Keras would wait for the device each time.
+        """
+        if batch == 0:
+            self._first_step = self.progress.steps
+            set_generators(self._own_generators())
+            if self.progress.part is not None:
+                set_metrics(self.model, self.progress.part.metrics)
+        elif self._is_due(batch):
+            self._save_part(batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the epoch."""
+        row = self._row(epoch, logs or {})
+        self._check_monitor(row)
+        self._check_loss(row)
+        self._save([*self.progress.history, row])
+        self._write_others()
+
+    def _is_due(self, batch):
+        if self.every_steps and (self._first_step + batch) % self.every_steps == 0:
+            return True
+        if self.every_seconds is None:
+            return False
+        waited = time.perf_counter() - self._saved_at
+        # Every process has its part in a state, and another idea of the time.
+        return bool(from_main_process(int(waited >= self.every_seconds)))
+
+    def _save_part(self, batch):
+        if self.params["steps"] is None:
+            return  # how much is left of the epoch is not known
+        steps = self._first_step + batch
+        check_running_loss(self.model, self.progress.epochs + 1, steps)
+        part = EpochPart(
+            steps=steps,
+            left=self.params["steps"] - batch,
+            learning_rate=self._learning_rate,
+            seconds=self._seconds(),
+            metrics=get_metrics(self.model),
+        )
+        self._save(self.progress.history, part)
+
+    def _save(self, history: list[dict], part: EpochPart | None = None):
+        generators, *others = of_every_process(get_generators())
+        progress = Progress(history, generators, part, others)
+        if is_main_process():
+            self._write(progress)
+        for field in dataclasses.fields(Progress):
+            setattr(self.progress, field.name, getattr(progress, field.name))
+        self._saved_at = time.perf_counter()
+
+    def _write(self, progress: Progress):
+        try:
+            with replacing(self.folder / LAST) as path:
+                self.model.save(path)
+                _add_record(path, self.model, progress)
+        except OSError as error:
+            raise OSError(
+                f"{self.folder / LAST} cannot be written ({error.strerror or error}); the state "
+                f"before stays, {_place(self.progress)}."
+            ) from error
+
+    def _write_others(self):
+        if is_main_process():
+            self._keep_best()
+            write_log(self.folder / LOG, self.progress.history)
+
+    def _own_generators(self):
+        """Empty for a process that the run did not have before: it keeps its own numbers."""
+        every = [self.progress.generators, *self.progress.other_generators]
+        number = process_number()
+        return every[number] if number < len(every) else []
+
+    def _check_place(self, epoch):
+        if epoch != self.progress.epochs:
+            raise ValueError(
+                f"`initial_epoch` of `fit()` must be {self.progress.epochs}, the number of epochs "
+                f"that {self.folder} has, but is {epoch}."
+            )
+        part = self.progress.part
+        if part is not None and part.left != self.params["steps"]:
+            raise ValueError(
+                f"`steps_per_epoch` of `fit()` must be {part.left}, what {self.folder} has left "
+                f"of epoch {epoch + 1}, but is {self.params['steps']}; `fit_rest()` sees to it."
+            )
+
+    def _seconds(self):
+        return round(self._earlier_seconds + time.perf_counter() - self._start, 3)
+
+    def _check_no_run(self):
+        if (self.folder / LAST).exists():
+            raise ValueError(
+                f"`progress` must be what `load_last()` returns, because {self.folder} already "
+                "holds a run, but is None."
+            )
+
+    def _row(self, epoch, logs):
+        return {
+            "epoch": epoch + 1,
+            "learning_rate": self._learning_rate,
+            **{name: _shortest(value) for name, value in logs.items()},
+            "seconds": self._seconds(),
+        }
+
+    def _check_monitor(self, row):
+        if self.monitor is not None and self.monitor not in row:
+            raise ValueError(
+                f"`monitor` must be one of {', '.join(map(repr, row))}, but is {self.monitor!r}."
+            )
+
+    def _check_loss(self, row):
+        if not math.isfinite(row.get("loss", 0.0)):
+            raise DivergenceError(
+                f"The loss of epoch {row['epoch']} is {row['loss']}, so training stops here; "
+                f"{self.folder} keeps the state {_place(self.progress)}."
+            )
+
+    def _keep_best(self):
+        """Copies the last state if it is the best.
+
+        It copies what is on the disk, so that a run that stopped between the two
+        catches up when it goes on.
+        """
+        if self.monitor is None or not self._last_is_best():
+            return
+        with replacing(self.folder / BEST) as path:
+            shutil.copyfile(self.folder / LAST, path)
+
+    def _last_is_best(self):
+        *earlier, last = map(self._score, self.progress.history)
+        return all(last > score for score in earlier)
+
+    def _score(self, row):
+        value = row[self.monitor]
+        if math.isnan(value):
+            return -math.inf
+        return value if self.mode == "max" else -value
+
+
+def _shortest(value) -> float:
+    """The number with the fewest digits that is this float32: 0.1, not 0.10000000149."""
+    return float(str(np.float32(value)))
+
+
+def _place(progress: Progress) -> str:
+    if progress.part is None:
+        return f"after epoch {progress.epochs}"
+    return f"after step {progress.steps} of epoch {progress.epochs + 1}"
+
+
+def _add_record(path: Path, model: keras.Model, progress: Progress) -> None:
+    record = {
+        **dataclasses.asdict(progress),
+        "counters": get_counters(model),
+        "optimizer_variables": len(model.optimizer.variables),
+    }
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(PROGRESS, json.dumps(record))
+
+
+def _progress_of(record: dict) -> Progress:
+    part = record.get("part")  # runs of earlier versions have none
+    return Progress(
+        record["history"],
+        record["generators"],
+        None if part is None else EpochPart(**part),
+        record.get("other_generators", []),
+    )
+
+
+def _check_optimizer(model: keras.Model, record: dict, path: Path) -> None:
+    """Raises `ValueError` where Keras only warns that it left out the optimizer's state."""
+    if len(model.optimizer.variables) != record["optimizer_variables"]:
+        raise ValueError(
+            f"{path} was loaded without the state of its optimizer: set the global dtype policy "
+            "that the run had."
+        )
+
+
+def _read_record(path: Path) -> dict:
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+        if broken is not None:
+            raise ValueError(f"{broken} in it has a wrong checksum.")
+        return json.loads(archive.read(PROGRESS))

@@ -1,0 +1,76 @@
+"""Training from wherever a run is to its end."""
+
+from collections.abc import Callable
+
+import keras
+
+from keras_dla.training.checkpoints.epoch_checkpoint import Progress
+from keras_dla.training.checkpoints.metric_state import build_metrics
+from keras_dla.training.devices.devices import from_main_process
+
+
+def fit_rest(
+    model: keras.Model,
+    batches: Callable[[int], object],
+    progress: Progress,
+    steps_per_epoch: int,
+    epochs: int,
+    **kwargs,
+) -> None:
+    """Trains what is left of a run: the rest of an epoch that is not whole, then whole ones.
+
+    Args:
+        model: A compiled model, new or from `load_last()`.
+        batches: Function of a number of batches; returns the training data from there on,
+            endless, such as `lambda first: EndlessBatches(dataset, first)`.
+        progress: The run's `Progress`, the one that its `EpochCheckpoint` keeps up to date.
+        steps_per_epoch: Integer, steps of a whole epoch.
+        epochs: Integer, epochs of the whole run.
+        **kwargs: Further arguments of `model.fit()`: `callbacks`, with the run's
+            `EpochCheckpoint` among them (in every process of `launch()`), `validation_data`,
+            `verbose`.
+
+    Raises:
+        ValueError: If the processes of `launch()` do not go on from the same state.
+
+    Example:
+    >>> import keras, numpy as np, tempfile
+    >>> from keras_dla.data import ArrayDataset
+    >>> from keras_dla.training import EndlessBatches, EpochCheckpoint, Progress, fit_rest
+    >>> data = ArrayDataset(np.zeros((4, 8, 8, 3), "uint8"), np.arange(4), batch_size=2)
+    >>> layers = [keras.layers.Flatten(), keras.layers.Dense(4)]
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> folder, progress = tempfile.TemporaryDirectory(), Progress()
+    >>> saver = EpochCheckpoint(folder.name, progress, monitor=None, every_steps=1)
+    >>> batches = lambda first: EndlessBatches(data, first)
+    >>> fit_rest(model, batches, progress, 2, epochs=3, callbacks=[saver], verbose=0)
+    >>> progress.epochs, progress.steps
+    (3, 0)
+    >>> folder.cleanup()
+    """
+    done, part = progress.epochs, progress.part
+    _check_same_place(done * steps_per_epoch + progress.steps)
+
+    def fit(data, steps, until):
+        model.fit(
+            data, steps_per_epoch=steps, initial_epoch=done, epochs=until, shuffle=False, **kwargs
+        )
+
+    if part is not None:
+        rest = batches(done * steps_per_epoch + part.steps)
+        build_metrics(model, rest)
+        fit(rest, part.left, until=done + 1)
+        done += 1
+    # Also with nothing left to do: the callbacks then bring the run's other files up to date.
+    fit(batches(done * steps_per_epoch), steps_per_epoch, until=epochs)
+
+
+def _check_same_place(steps: int) -> None:
+    """Otherwise the processes would wait for each other for ever, or mix two states."""
+    expected = from_main_process(steps)
+    if steps != expected:
+        raise ValueError(
+            f"The run's folder must be the same for every process, but one has {steps} steps in "
+            f"it where the main process has {expected}."
+        )

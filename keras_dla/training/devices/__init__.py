@@ -1,0 +1,1 @@
+"""Training on several devices by each backend's own engine."""

@@ -1,0 +1,238 @@
+"""Training on many devices by the backend's own engine, behind the same functions for all."""
+
+import importlib
+from collections.abc import Callable, Sequence
+
+import keras
+
+from keras_dla.utils.validation import check_positive_integer
+
+
+def launch(
+    function: Callable,
+    devices: int = 1,
+    arguments: Sequence = (),
+    hosts: Sequence[str] = (),
+    host: int = 0,
+) -> None:
+    """Calls `function(*arguments)` where `fit()` trains on many devices.
+
+    Each step's batch is divided among the devices, the gradients are averaged, and every device
+    takes the same step (data parallelism). The engine is the backend's own:
+    `keras.distribution.DataParallel` on JAX, `tf.distribute.MirroredStrategy` (on several
+    machines `MultiWorkerMirroredStrategy`) on TensorFlow, `DistributedDataParallel` on PyTorch.
+
+    JAX and TensorFlow call the function once on a machine, PyTorch once for every device, each
+    call in a process of its own. The function makes, compiles and trains its model as it would on
+    one device, but for two lines, which do nothing on one device:
+
+        model = parallel_model(model)    # after compile()
+        data = local_batches(data)       # batches of the whole, global size
+
+    and what it writes to disk, `is_main_process()` writes.
+
+    Call this before anything else uses the backend. With PyTorch, `function` and `arguments` are
+    pickled: the function must be one of a module, and a script must have its
+    `if __name__ == "__main__":`.
+
+    Args:
+        function: What to call. Its result is dropped.
+        devices: Integer, the devices to use on each machine: the first ones that the backend
+            sees, or CPU processes for PyTorch without a GPU.
+        arguments: Its arguments.
+        hosts: `"address:port"` of every machine, in one order on all of them; the ports are
+            free ones. Empty for a single machine. JAX and PyTorch meet at the first.
+        host: Integer, which of `hosts` this machine is, from 0.
+
+    Raises:
+        ValueError: If an argument is not as described above, or there are fewer devices.
+
+    Example:
+    >>> from keras_dla.training import launch
+    >>> launch(print, devices=1, arguments=("trained",))
+    trained
+    """
+    check_positive_integer("devices", devices)
+    hosts = _checked_hosts(hosts)
+    if isinstance(host, bool) or not isinstance(host, int) or not 0 <= host < max(1, len(hosts)):
+        raise ValueError(
+            f"`host` must be an integer from 0 to {max(1, len(hosts)) - 1}, but is {host!r}."
+        )
+    if devices == 1 and len(hosts) <= 1:
+        function(*arguments)
+    else:
+        engine().launch(function, devices, tuple(arguments), hosts, host)
+
+
+def parallel_model(model: keras.Model) -> keras.Model:
+    """Makes a compiled model's `fit()` work on the devices of `launch()`.
+
+    On PyTorch its training step then averages gradients and logs over all processes, and each
+    process drops paths of its own. On PyTorch and TensorFlow it averages a BN's moving statistics,
+    so that all devices test with the same. On JAX, where the model was made inside `launch()`, and
+    outside of `launch()` there is nothing to do.
+
+    Args:
+        model: A compiled and built model.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: If the model is not compiled.
+
+    Example:
+    >>> import keras
+    >>> from keras_dla.training import parallel_model
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> parallel_model(model) is model
+    True
+    """
+    if not model.compiled:
+        raise ValueError(f"The model {model.name!r} must be compiled, but is not.")
+    return engine().parallel_model(model)
+
+
+def synchronize_batch_norm(model: keras.Model) -> keras.Model:
+    """Makes every BN of a model take its statistics over the batches of all devices.
+
+    Otherwise each device normalises with its own part of the batch, as the frameworks do by
+    default; with few images a device that costs accuracy. With it, training equals that on one
+    device with the whole batch, up to rounding. On JAX it always does, so nothing changes there.
+    Call it before the model trains; a saved model keeps it.
+
+    Args:
+        model: A model, or a layer.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: If a BN cannot be synchronised on this backend: on PyTorch those that are
+            not `keras_dla.layers.BatchNormalization` with both scale and center.
+
+    Example:
+    >>> import keras_dla
+    >>> from keras_dla.training import synchronize_batch_norm
+    >>> model = synchronize_batch_norm(keras_dla.models.ResNet(11, "dla_l", classes=3))
+    >>> model.get_layer("stem_bn1").get_config()["synchronized"]
+    True
+    """
+    from keras_dla.training.devices.synchronize_batch_norm import synchronize
+
+    return synchronize(model)
+
+
+def local_batches(dataset):
+    """Returns what this process of `launch()` feeds to `fit()` of global batches.
+
+    Args:
+        dataset: Batches of the whole size, the same in every process: a
+            `keras.utils.PyDataset` such as an `ArrayDataset` with the same seed, or a
+            `tf.data.Dataset`. Every batch must be divisible by the number of all devices, the
+            last one of an epoch too.
+
+    Returns:
+        A data set of the same kind with this process's part of each batch; outside of `launch()`,
+        and with one device, `dataset` itself. On TensorFlow, whose strategies divide the batches
+        of a `tf.data.Dataset` themselves, it keeps them whole.
+
+    Raises:
+        ValueError: When a batch is read that cannot be divided.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.data import ArrayDataset
+    >>> from keras_dla.training import local_batches
+    >>> dataset = ArrayDataset(np.zeros((4, 8, 8, 3), "uint8"), np.arange(4), batch_size=2)
+    >>> local_batches(dataset) is dataset
+    True
+    """
+    from keras_dla.training.devices.sharded_batches import Place, local_part
+
+    place = Place(*engine().place())
+    return dataset if place.devices == 1 else local_part(dataset, place)
+
+
+def is_main_process() -> bool:
+    """Returns whether this process of `launch()` is the one that writes files."""
+    return engine().is_main_process()
+
+
+def device_count() -> int:
+    """Returns the number of all devices of `launch()`; 1 outside of it."""
+    return engine().place()[2]
+
+
+def check_batch_size(batch_size: int, devices: int, hosts: Sequence[str] = ()) -> None:
+    """Raises `ValueError` unless the devices of `launch()` can have equal parts of a batch."""
+    check_positive_integer("devices", devices)
+    every = devices * max(1, len(hosts))
+    if batch_size % every:
+        raise ValueError(
+            f"`batch_size` must be divisible by the {every} devices, but is {batch_size}."
+        )
+
+
+def process_number() -> int:
+    """Returns which of the processes of `launch()` this is; the main one is 0."""
+    return engine().place()[0]
+
+
+def from_main_process(number: int) -> int:
+    """Returns the number that the main process calls this with, in every process.
+
+    All processes have to call it, at the same step.
+    """
+    return engine().from_main_process(number)
+
+
+def of_every_process(values: list) -> list[list]:
+    """Returns what each process calls this with, by process; all have to, at the same step."""
+    return engine().of_every_process(values)
+
+
+def engine():
+    """Returns the module of the backend."""
+    backend = keras.backend.backend()
+    if backend not in ("jax", "tensorflow", "torch"):
+        raise ValueError(f"The backend must be tensorflow, jax or torch, but is {backend}.")
+    return importlib.import_module(f"keras_dla.training.devices_{backend}")
+
+
+def moving_statistics(model: keras.Model) -> list[keras.Variable]:
+    """Returns what moves with the images that a device sees, such as the means of a BN.
+
+    PyTorch and TensorFlow let it differ from device to device; the average over all of them, taken
+    after every step, is what every device tests with and the run's folder keeps.
+    """
+    return [
+        variable
+        for layer in model._flatten_layers()
+        if layer.trainable
+        for variable in layer._non_trainable_variables
+        if "float" in variable.dtype
+    ]
+
+
+def check_available(devices: int, available: int, hint: str = "") -> None:
+    """Raises `ValueError` unless a machine has as many devices."""
+    if devices > available:
+        raise ValueError(
+            f"`devices` must be at most {available}, the devices that "
+            f"{keras.backend.backend()} sees here, but is {devices}{hint}."
+        )
+
+
+def _checked_hosts(hosts):
+    hosts = [hosts] if isinstance(hosts, str) else list(hosts)
+    for address in hosts:
+        name, _, port = str(address).rpartition(":")
+        if not name or not port.isdigit():
+            raise ValueError(
+                f"`hosts` must have an 'address:port' for every machine, but has {address!r}."
+            )
+    if len(set(hosts)) < len(hosts):
+        raise ValueError(f"`hosts` must be different from each other, but are {hosts}.")
+    return hosts

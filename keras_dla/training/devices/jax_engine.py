@@ -1,0 +1,65 @@
+"""Many devices on JAX: one program over all of them, which Keras's `DataParallel` divides."""
+
+import jax
+import keras
+import numpy as np
+from jax.experimental import multihost_utils
+
+from keras_dla.training.devices.devices import check_available
+
+
+def launch(function, devices, arguments, hosts, host):
+    """See `keras_dla.training.devices.devices.launch`."""
+    if len(hosts) > 1:
+        # The processes speak over gloo where there is no graphics card.
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        keras.distribution.initialize(",".join(hosts), len(hosts), host)
+    check_available(
+        devices,
+        jax.local_device_count(),
+        hint=" (CPUs: set XLA_FLAGS=--xla_force_host_platform_device_count)",
+    )
+    distribution = keras.distribution.DataParallel(
+        devices=_first_of_every_process(devices),
+        auto_shard_dataset=False,  # `LocalBatches` takes each process's part
+    )
+    with distribution.scope():
+        function(*arguments)
+
+
+def parallel_model(model):
+    """The model is parallel by the distribution that it was made under."""
+    return model
+
+
+def place():
+    """Returns this process, the number of processes and that of all devices."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return 0, 1, 1
+    return jax.process_index(), jax.process_count(), distribution.num_model_replicas
+
+
+def is_main_process():
+    """See `keras_dla.training.devices.devices.is_main_process`."""
+    return jax.process_index() == 0
+
+
+def from_main_process(number):
+    """See `keras_dla.training.devices.devices.from_main_process`."""
+    # Without others it would still wait for the device.
+    if jax.process_count() == 1:
+        return number
+    return int(multihost_utils.broadcast_one_to_all(np.array(number)))
+
+
+def of_every_process(values):
+    """What processes hold of their own is PyTorch's random numbers alone."""
+    return [values]
+
+
+def _first_of_every_process(devices):
+    chosen = []
+    for process in range(jax.process_count()):
+        chosen += [d for d in jax.devices() if d.process_index == process][:devices]
+    return chosen

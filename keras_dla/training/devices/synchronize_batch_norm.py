@@ -1,0 +1,31 @@
+"""Finds the BN layers of a model and makes them take their statistics over all devices."""
+
+import keras
+
+from keras_dla.layers.core.batch_normalization import BatchNormalization
+
+
+def synchronize(model: keras.layers.Layer) -> keras.layers.Layer:
+    """See `keras_dla.training.synchronize_batch_norm`."""
+    norms = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for norm in norms:
+        _check(norm)
+    for norm in norms:
+        if isinstance(norm, BatchNormalization):
+            norm.synchronize()
+        elif keras.backend.backend() == "tensorflow":
+            norm.synchronized = True
+    return model
+
+
+def _check(norm):
+    ours = isinstance(norm, BatchNormalization) and norm.has_kernel_weights()
+    if keras.backend.backend() == "torch" and not ours:
+        raise ValueError(
+            f"The layer {norm.path!r} must be a keras_dla.layers.BatchNormalization with scale, "
+            "center and float32 weights to be synchronised on torch, but is not."
+        )

@@ -1,0 +1,154 @@
+"""Many devices on PyTorch: a process for each, and `DistributedDataParallel` between them."""
+
+import contextlib
+import functools
+import tempfile
+from pathlib import Path
+
+import keras
+import torch
+from torch import distributed
+
+from keras_dla.training.devices.devices import check_available, moving_statistics
+
+# Far apart, since each draw of random numbers moves the seed on by one.
+SEEDS_APART = 1_000_003
+SECONDS_TO_STOP = 10.0
+
+
+def launch(function, devices, arguments, hosts, host):
+    """See `keras_dla.training.devices.devices.launch`."""
+    if torch.cuda.is_available():
+        check_available(devices, torch.cuda.device_count())
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = f"tcp://{hosts[0]}" if hosts else (Path(folder) / "meeting").as_uri()
+        world = devices * max(1, len(hosts))
+        _spawn((host * devices, world, meeting, function, arguments), devices)
+
+
+def _spawn(arguments, devices):
+    """Waits for the processes; their first error is raised here as what it was there."""
+    errors = torch.multiprocessing.get_context("spawn").SimpleQueue()
+    context = torch.multiprocessing.spawn(_process, (errors, *arguments), devices, join=False)
+    try:
+        while not context.join():
+            pass
+    except torch.multiprocessing.ProcessRaisedException as error:
+        # Of several the first: that a process is gone is then an error in the others.
+        raise (error if errors.empty() else errors.get()) from error
+    finally:
+        # Ctrl-C reaches them too, and each may have something to say about it.
+        for process in context.processes:
+            process.join(SECONDS_TO_STOP)
+            process.kill()
+
+
+def _process(number, errors, first, world, meeting, function, arguments):
+    """What each of the processes does; `number` counts those of this machine."""
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(number)
+    backends = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+    distributed.init_process_group(backends, meeting, rank=first + number, world_size=world)
+    try:
+        with keras.device(f"gpu:{number}") if cuda else contextlib.nullcontext():
+            function(*arguments)
+    except Exception as error:
+        with contextlib.suppress(Exception):  # one that cannot be sent stays a traceback
+            errors.put(error)
+        raise
+    finally:
+        distributed.destroy_process_group()
+
+
+def parallel_model(model):
+    """See `keras_dla.training.devices.devices.parallel_model`."""
+    if place()[2] > 1:
+        parallel = torch.nn.parallel.DistributedDataParallel(model)
+        statistics = [variable.value for variable in moving_statistics(model)]
+        model.train_step = functools.partial(_train_step, model, parallel, statistics)
+        _draw_other_numbers(model, distributed.get_rank())
+    return model
+
+
+def place():
+    """Returns this process, the number of processes and that of all devices."""
+    if not distributed.is_initialized():
+        return 0, 1, 1
+    return distributed.get_rank(), distributed.get_world_size(), distributed.get_world_size()
+
+
+def is_main_process():
+    """See `keras_dla.training.devices.devices.is_main_process`."""
+    return place()[0] == 0
+
+
+def from_main_process(number):
+    """See `keras_dla.training.devices.devices.from_main_process`."""
+    if not distributed.is_initialized():
+        return number
+    shared = torch.tensor(number)  # on the CPU, so that nobody waits for a graphics card
+    distributed.broadcast(shared, 0)
+    return int(shared)
+
+
+def of_every_process(values):
+    """See `keras_dla.training.devices.devices.of_every_process`."""
+    gathered = [values] * place()[1]
+    if distributed.is_initialized():
+        distributed.all_gather_object(gathered, values)
+    return gathered
+
+
+def _train_step(model, parallel, statistics, data):
+    """Keras's step, with the forward pass through PyTorch's wrapper, which Keras does not know.
+
+    The metrics see the whole batch, so that they are the same in every process; and so are the
+    moving statistics of a BN, which Keras keeps where the wrapper does not look for them.
+    """
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+    predictions = parallel(x, training=True)
+    model.zero_grad()
+    loss = model.compute_loss(x, y, predictions, weight, training=True)
+    model.optimizer.scale_loss(loss).backward()
+    weights = model.trainable_weights
+    with torch.no_grad():
+        model.optimizer.apply([weight.value.grad for weight in weights], weights)
+        _average(statistics)
+        _track_loss(model, _of_all(loss.reshape(1)).mean(), len(keras.tree.flatten(x)[0]))
+        whole = (
+            None if part is None else keras.tree.map_structure(_of_all, part)
+            for part in (y, predictions, weight)
+        )
+        return model.compute_metrics(x, *whole)
+
+
+def _track_loss(model, loss, size):
+    tracker = next(metric for metric in model.metrics if metric.name == "loss")
+    tracker.update_state(loss, sample_weight=size)
+
+
+def _average(tensors):
+    if tensors:
+        mean = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        distributed.all_reduce(mean)
+        parts = (mean / distributed.get_world_size()).split([tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view_as(tensor))
+
+
+def _of_all(part):
+    """The parts of all processes, one after the other."""
+    parts = [torch.empty_like(part) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, part.detach().contiguous())
+    return torch.cat(parts)
+
+
+def _draw_other_numbers(model, rank):
+    """Gives each process its own random numbers; those of the first stay as they are."""
+    for variable in model.variables:
+        if variable.name == "seed_generator_state":
+            offset = torch.tensor([rank * SEEDS_APART, 0], device=variable.value.device)
+            variable.assign(variable.value + offset)
+    if rank:
+        torch.manual_seed(torch.initial_seed() + rank * SEEDS_APART)

@@ -1,0 +1,1 @@
+"""A network, a data set, a recipe, a seed and a backend in one folder."""

@@ -1,0 +1,88 @@
+"""The images of an experiment, from any step of its run on."""
+
+import copy
+import dataclasses
+import os
+
+from keras_dla.data import (
+    ArrayDataset,
+    DeviceArrayDataset,
+    cifar_dataset,
+    cifar_steps_per_epoch,
+    load_cifar_arrays,
+)
+from keras_dla.training.checkpoints.endless_batches import EndlessBatches
+from keras_dla.training.devices.devices import device_count
+from keras_dla.training.experiment.experiment import Experiment
+
+TEST_BATCH = 500
+
+
+def even_batch() -> int:
+    """As many test images a batch as all devices can have equal parts of."""
+    return TEST_BATCH - TEST_BATCH % device_count()
+
+
+class TensorFlowData:
+    """The images through tensorflow-datasets and tf.data.
+
+    Args:
+        experiment: An `Experiment`.
+        data_dir: Folder of tensorflow-datasets, or `None` to download.
+    """
+
+    def __init__(self, experiment: Experiment, data_dir: str | os.PathLike | None = None):
+        self.experiment = experiment
+        self.data_dir = data_dir
+        self.test = cifar_dataset(experiment.dataset, "test", even_batch(), data_dir)
+
+    def train(self, first: int):
+        """Endless batches, from number `first` on."""
+        batch_size = self.experiment.batch_size
+        epoch, left_out = divmod(first, cifar_steps_per_epoch("train", batch_size))
+        train = cifar_dataset(
+            self.experiment.dataset,
+            "train",
+            batch_size,
+            self.data_dir,
+            seed=self.experiment.seed,
+            initial_epoch=epoch,
+        )
+        return train.skip(left_out) if left_out else train
+
+    def with_seed(self, seed: int) -> "TensorFlowData":
+        """The same images in another seed's order."""
+        other = copy.copy(self)
+        other.experiment = dataclasses.replace(self.experiment, seed=seed)
+        return other
+
+
+class MemoryData:
+    """The images as arrays, in memory or on the device; nothing here needs TensorFlow.
+
+    Args:
+        experiment: An `Experiment`.
+        data_dir: Folder of tensorflow-datasets, or `None` to download.
+    """
+
+    def __init__(self, experiment: Experiment, data_dir: str | os.PathLike | None = None):
+        train, test = load_cifar_arrays(experiment.dataset, data_dir=data_dir)
+        kind = DeviceArrayDataset if experiment.data == "device" else ArrayDataset
+        self.dataset = kind(*train, batch_size=experiment.batch_size, seed=experiment.seed)
+        self.test = kind(*test, batch_size=even_batch(), augment=False, shuffle=False)
+
+    def train(self, first: int) -> EndlessBatches:
+        """Endless batches, from number `first` on."""
+        return EndlessBatches(self.dataset, first)
+
+    def with_seed(self, seed: int) -> "MemoryData":
+        """The same images in another seed's order; they are stored once."""
+        other = copy.copy(self)
+        other.dataset = copy.copy(self.dataset)
+        other.dataset.seed = seed
+        return other
+
+
+def open_data(experiment: Experiment, data_dir: str | os.PathLike | None = None):
+    """Returns the data of a resolved experiment: `train(first)`, `test` and `with_seed(seed)`."""
+    return (TensorFlowData if experiment.data == "tfds" else MemoryData)(experiment, data_dir)

@@ -1,0 +1,246 @@
+"""One training run, described so that it can be written down and repeated."""
+
+import dataclasses
+import json
+import math
+import os
+from pathlib import Path
+
+import keras
+
+from keras_dla.data import cifar_steps_per_epoch
+from keras_dla.training.recipe.recipe import CIFAR, Recipe
+from keras_dla.utils.files import replacing
+from keras_dla.utils.validation import FORMULATIONS, check_choice, check_positive_integer
+
+CLASSES = {"cifar10": 10, "cifar100": 100}
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+SOURCES = ("memory", "device", "tfds")
+LAST_SEED = 2**32 - 1
+LARGEST_FILE = 1_000_000  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A network of the paper, the data, the recipe and the seed of one training run.
+
+    The defaults are the paper's recipe for CIFAR. Where a field is `None`, `resolved()` says
+    what it stands for on this machine.
+
+    Args:
+        model: Name of the network, as `keras_dla.models.get_model` takes it.
+        dataset: `"cifar10"` or `"cifar100"`.
+        formulation: `"official"`, `"paper"` or `"verbatim"`.
+        unit: The recurrent unit of a network that has one, `None` for the network's own.
+        seed: Integer, of the first weights, the order of the images, their crops and flips.
+        epochs: Integer.
+        batch_size: Integer, images a step.
+        learning_rate: Positive float, the rate before the first milestone.
+        momentum: Float, at least 0 and less than 1.
+        weight_decay: Float that is not negative, the L2 penalty.
+        attention_weight_decay: The same for the weights of block attentions and layer
+            interactions; `None` for `weight_decay`.
+        drop_path: Float, at least 0 and less than 1.
+        milestones: Epochs (from 0) at whose start the rate drops to a tenth; `None` for the
+            paper's 100 and 150 of 180, moved in proportion.
+        precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`.
+        sync_batch_norm: Boolean, whether BN takes its statistics over the batches of all
+            devices; for one device it is the same.
+        steps_per_epoch: Integer, for a trial with fewer steps than a pass over the images takes;
+            `None` for the whole pass.
+        data: `"memory"` (arrays), `"device"` (the same on the accelerator, which crops and flips
+            there; for JAX and PyTorch) or `"tfds"` (tensorflow-datasets and tf.data); `None` for
+            `"tfds"` with TensorFlow and `"memory"` otherwise.
+        backend: Keras's backend that the run belongs to; `None` for the present one.
+
+    Raises:
+        ValueError: If an argument is not as described above.
+
+    Example:
+    >>> from keras_dla.training import Experiment
+    >>> experiment = Experiment("mrla_l_20", epochs=18, seed=3)
+    >>> experiment.name
+    'cifar100-mrla_l_20-official-3'
+    >>> experiment.resolved().milestones, experiment.resolved().steps_per_epoch
+    ((10, 15), 391)
+    """
+
+    model: str = "dla_l_20"
+    dataset: str = "cifar100"
+    formulation: str = "official"
+    unit: str | None = None
+    seed: int = 0
+    epochs: int = CIFAR.epochs
+    batch_size: int = CIFAR.batch_size
+    learning_rate: float = CIFAR.learning_rate
+    momentum: float = CIFAR.momentum
+    weight_decay: float = CIFAR.weight_decay
+    attention_weight_decay: float | None = None
+    drop_path: float = CIFAR.drop_path
+    milestones: tuple[int, ...] | None = None
+    precision: str = "float32"
+    sync_batch_norm: bool = False
+    steps_per_epoch: int | None = None
+    data: str | None = None
+    backend: str | None = None
+
+    def __post_init__(self):
+        for name in ("model", "dataset", "formulation", "precision"):
+            _check_text(name, getattr(self, name))
+        check_choice("dataset", self.dataset, tuple(CLASSES))
+        check_choice("formulation", self.formulation, FORMULATIONS)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("data", self.data, (*SOURCES, None))
+        for name in ("unit", "backend"):
+            _check_text(name, getattr(self, name), or_none=True)
+        for name in ("learning_rate", "momentum", "weight_decay", "drop_path"):
+            _check_number(name, getattr(self, name))
+        if self.attention_weight_decay is not None:
+            _check_number("attention_weight_decay", self.attention_weight_decay)
+        if not isinstance(self.sync_batch_norm, bool):
+            raise ValueError(
+                f"`sync_batch_norm` must be True or False, but is {self.sync_batch_norm!r}."
+            )
+        _check_seed(self.seed)
+        check_positive_integer("epochs", self.epochs)
+        check_positive_integer("batch_size", self.batch_size)
+        if self.steps_per_epoch is not None:
+            check_positive_integer("steps_per_epoch", self.steps_per_epoch)
+        if self.milestones is not None:
+            _check_sequence("milestones", self.milestones)
+            object.__setattr__(self, "milestones", tuple(self.milestones))
+        _ = self.recipe  # checks the ranges
+
+    @property
+    def name(self) -> str:
+        """A name for the run's folder."""
+        unit = () if self.unit is None else (self.unit,)
+        return "-".join((self.dataset, self.model, *unit, self.formulation, str(self.seed)))
+
+    @property
+    def classes(self) -> int:
+        """The number of classes of the data set."""
+        return CLASSES[self.dataset]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The `Recipe` of the run."""
+        scaled = CIFAR.scaled(self.epochs)
+        names = ("batch_size", "learning_rate", "momentum", "drop_path")
+        decays = ("weight_decay", "attention_weight_decay")
+        changed = {name: getattr(self, name) for name in (*names, *decays)}
+        if self.milestones is not None:
+            changed["milestones"] = self.milestones
+        return dataclasses.replace(scaled, **changed)
+
+    def resolved(self) -> "Experiment":
+        """Returns the same experiment with everything spelled out.
+
+        Raises:
+            ValueError: If it belongs to another backend than the present one, or its data does.
+        """
+        present = keras.backend.backend()
+        if self.backend not in (None, present):
+            raise ValueError(
+                f"`backend` must be {present!r}, which Keras runs on here, but is "
+                f"{self.backend!r}: set KERAS_BACKEND={self.backend}."
+            )
+        if (self.data, present) == ("device", "tensorflow"):
+            raise ValueError(
+                "`data` must be 'tfds' or 'memory' with TensorFlow, which would copy the batches "
+                "to the host and back, but is 'device'."
+            )
+        return dataclasses.replace(
+            self,
+            milestones=self.recipe.milestones,
+            steps_per_epoch=self.steps_per_epoch or cifar_steps_per_epoch("train", self.batch_size),
+            data=self.data or ("tfds" if present == "tensorflow" else "memory"),
+            backend=present,
+        )
+
+
+def read_experiment(path: str | os.PathLike, **changes) -> Experiment:
+    """Reads an experiment from a JSON file, such as the `settings.json` of a run.
+
+    Args:
+        path: File with one JSON object, whose entries are arguments of `Experiment`; those that
+            are left out have their defaults.
+        **changes: Arguments of `Experiment` that take the place of the file's.
+
+    Returns:
+        An `Experiment`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> from keras_dla.training import read_experiment
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = pathlib.Path(folder.name) / "mine.json"
+    >>> _ = path.write_text('{"model": "resnet_20", "seed": 1}')
+    >>> read_experiment(path, seed=4).name
+    'cifar100-resnet_20-official-4'
+    >>> folder.cleanup()
+    """
+    fields = _read_object(Path(path))
+    known = [field.name for field in dataclasses.fields(Experiment)]
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{path} must have entries of {', '.join(known)} only, but has {unknown[0]!r}."
+        )
+    try:
+        return Experiment(**{**fields, **changes})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def write_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
+    """Writes an experiment as JSON, for `read_experiment()`.
+
+    Args:
+        experiment: What to write.
+        path: File to write or replace.
+    """
+    text = json.dumps(dataclasses.asdict(experiment), indent=2) + "\n"
+    with replacing(Path(path)) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _read_object(path: Path) -> dict:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"{path} must be the JSON file of an experiment, but is huge.")
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must be the JSON file of an experiment ({error}).") from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path} must hold one JSON object, but holds a {type(fields).__name__}.")
+    return fields
+
+
+def _check_text(name, value, or_none=False):
+    if not (isinstance(value, str) or (or_none and value is None)):
+        allowed = "a string or None" if or_none else "a string"
+        raise ValueError(f"`{name}` must be {allowed}, but is {value!r}.")
+
+
+def _check_number(name, value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be a finite number, but is {value!r}.")
+
+
+def _check_seed(seed):
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LAST_SEED:
+        raise ValueError(f"`seed` must be an integer from 0 to {LAST_SEED}, but is {seed!r}.")
+
+
+def _check_sequence(name, value):
+    whole = isinstance(value, (list, tuple)) and all(isinstance(entry, int) for entry in value)
+    if not whole:
+        raise ValueError(f"`{name}` must be a list of integers, but is {value!r}.")

@@ -1,0 +1,105 @@
+"""What a run has reached, read from its folder."""
+
+import csv
+import dataclasses
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_dla.training.checkpoints.epoch_checkpoint import LOG
+from keras_dla.training.experiment.experiment import Experiment, read_experiment
+from keras_dla.training.run_folder.folder import SETTINGS, holds_run
+
+
+class Result(NamedTuple):
+    """The log of a run.
+
+    Args:
+        experiment: The `Experiment`.
+        history: One dictionary an epoch, of numbers.
+    """
+
+    experiment: Experiment
+    history: list[dict]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every epoch is done."""
+        return len(self.history) >= self.experiment.epochs
+
+    @property
+    def accuracy(self) -> float:
+        """The test accuracy after the last epoch, 0 to 1."""
+        return self.history[-1]["val_accuracy"]
+
+    @property
+    def best(self) -> dict:
+        """The epoch with the best test accuracy; the first of equals."""
+        return max(self.history, key=lambda row: row["val_accuracy"])
+
+
+def read_result(folder: str | os.PathLike) -> Result:
+    r"""Reads the settings and the log of a run; its models are not needed.
+
+    Args:
+        folder: Folder of a run, with `settings.json` and, from the first epoch on, `log.csv`.
+
+    Returns:
+        A `Result`.
+
+    Raises:
+        FileNotFoundError: If the folder is not a run's.
+        ValueError: If a file in it is damaged.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> from keras_dla.training import Experiment, open_run, read_result
+    >>> parent = tempfile.TemporaryDirectory()
+    >>> folder = open_run(f"{parent.name}/run", {"model": "resnet_20", "epochs": 2})
+    >>> _ = (folder / "log.csv").write_text("epoch,val_accuracy\n1,0.5\n2,0.25\n")
+    >>> result = read_result(folder)
+    >>> result.is_finished, result.accuracy, result.best["epoch"]
+    (True, 0.25, 1.0)
+    >>> parent.cleanup()
+    """
+    folder = Path(folder)
+    if not (folder / SETTINGS).is_file():
+        raise FileNotFoundError(f"{folder} is no folder of a run: it has no {SETTINGS}.")
+    return Result(read_experiment(folder / SETTINGS), _read_log(folder / LOG))
+
+
+def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
+    """Returns whether a folder holds this experiment, trained to its end.
+
+    Args:
+        experiment: An `Experiment`.
+        folder: Path of a folder, which need not exist.
+
+    Raises:
+        FileExistsError: If the folder holds something else than a run.
+        ValueError: If it holds another experiment.
+    """
+    return holds_run(folder, settings_of(experiment)) and read_result(folder).is_finished
+
+
+def settings_of(experiment: Experiment) -> dict:
+    """What makes this run this run: the experiment, with everything spelled out.
+
+    Without `sync_batch_norm` that is what it was before there was such a thing.
+    """
+    settings = dataclasses.asdict(experiment.resolved())
+    if not experiment.sync_batch_norm:
+        del settings["sync_batch_norm"]
+    return settings
+
+
+def _read_log(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
+            ]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged: {error}.") from error

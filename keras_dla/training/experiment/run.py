@@ -1,0 +1,236 @@
+"""From the description of a run to a trained network in a folder."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from keras_dla.data import cifar_steps_per_epoch
+from keras_dla.models import get_model
+from keras_dla.training.checkpoints.divergence import StopAtDivergence
+from keras_dla.training.checkpoints.epoch_checkpoint import EpochCheckpoint, Progress, load_last
+from keras_dla.training.checkpoints.resume import fit_rest
+from keras_dla.training.devices.devices import (
+    check_batch_size,
+    device_count,
+    is_main_process,
+    local_batches,
+    parallel_model,
+    synchronize_batch_norm,
+)
+from keras_dla.training.experiment.data import open_data
+from keras_dla.training.experiment.experiment import Experiment
+from keras_dla.training.experiment.result import Result, is_finished, read_result, settings_of
+from keras_dla.training.recipe.recipe import compile_model
+from keras_dla.training.run_folder.disk_space import check_room, check_writable
+from keras_dla.training.run_folder.folder import holds_run, open_run
+from keras_dla.training.run_folder.tensorboard import EventFiles, has_tensorboard
+from keras_dla.training.run_folder.versions import note_versions
+
+SECONDS_BETWEEN_STATES = 600.0
+
+
+@dataclasses.dataclass
+class ExperimentRun:
+    """An experiment that is ready to train, or to go on.
+
+    Args:
+        experiment: The `Experiment`, resolved.
+        model: The compiled network, in the state that the run has reached.
+        progress: The run's `Progress`; training keeps it up to date.
+        data: Where the batches come from.
+        folder: Folder of the run.
+    """
+
+    experiment: Experiment
+    model: keras.Model
+    progress: Progress
+    data: object
+    folder: Path
+
+    def train(
+        self,
+        checkpoint_steps: int | None = None,
+        checkpoint_seconds: float | None = SECONDS_BETWEEN_STATES,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: int | str = "auto",
+    ) -> Result:
+        """Trains to the end, in `launch()` on its devices.
+
+        Args:
+            checkpoint_steps: Integer, steps from one state inside an epoch to the next, or
+                `None`.
+            checkpoint_seconds: Float, the same in seconds, or `None`.
+            callbacks: Further callbacks for `model.fit()`.
+            verbose: As of `model.fit()`.
+
+        Returns:
+            The `Result`.
+
+        Raises:
+            DivergenceError: If the loss is not finite.
+            OSError: If a state cannot be written.
+        """
+        saver = EpochCheckpoint(
+            self.folder,
+            self.progress,
+            every_steps=checkpoint_steps,
+            every_seconds=checkpoint_seconds,
+        )
+        watch = StopAtDivergence(steps_done=self.progress.steps)
+        with precision_of(self.experiment):
+            fit_rest(
+                self.model,
+                lambda first: local_batches(self.data.train(first)),
+                self.progress,
+                self.experiment.steps_per_epoch,
+                self.experiment.epochs,
+                validation_data=self.data.test,
+                callbacks=[saver, watch, *self._records(), *callbacks],
+                verbose=verbose if is_main_process() else 0,
+            )
+        # Not from the folder, in which the main process may not have written the last row yet.
+        history = [{name: float(x) for name, x in row.items()} for row in self.progress.history]
+        return Result(self.experiment, history)
+
+    def _records(self):
+        """What the main process alone writes."""
+        if not is_main_process():
+            return []
+        note_versions(self.folder, self.progress.epochs)
+        return [EventFiles(self.folder, self.progress)] if has_tensorboard() else []
+
+
+def prepare_experiment(
+    experiment: Experiment,
+    folder: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    resume: bool = True,
+) -> ExperimentRun:
+    """Finds everything that could be wrong with a run, before its first step.
+
+    The folder is made when nothing was found. Keras's random seed is set. In `launch()`, every
+    process prepares the same experiment.
+
+    Args:
+        experiment: An `Experiment`.
+        folder: Path of the run's folder.
+        data_dir: Folder in which tensorflow-datasets has prepared the data set; without it,
+            the data is downloaded.
+        resume: Boolean. Whether to go on with a run that is already there.
+
+    Returns:
+        An `ExperimentRun`.
+
+    Raises:
+        ValueError: If there is no such network, the folder holds another experiment, its last
+            state is damaged, or the devices of `launch()` cannot have equal parts of the batches.
+        FileExistsError: If the folder holds a run and `resume` is false, or other files.
+        OSError: If the folder cannot be written to, or the disk has no room for the checkpoints.
+        ImportError: If a package that the data needs is not installed.
+    """
+    experiment = experiment.resolved()
+    settings = settings_of(experiment)
+    check_devices(experiment, device_count())
+    holds_run(folder, settings)
+    check_writable(folder)
+    keras.utils.set_random_seed(experiment.seed)
+    with precision_of(experiment):
+        model = new_model(experiment)
+        check_room(folder, model)
+        data = open_data(experiment, data_dir)
+        folder = open_run(folder, settings, resume=resume)
+        model, progress = load_last(folder) or (model, Progress())
+    return ExperimentRun(experiment, parallel_model(model), progress, data, folder)
+
+
+def check_devices(experiment: Experiment, devices: int, hosts: Sequence[str] = ()) -> None:
+    """Raises `ValueError` unless all batches can be divided among the devices of `launch()`.
+
+    Args:
+        experiment: An `Experiment`.
+        devices: Integer, the devices of each machine.
+        hosts: The machines, or empty for one.
+    """
+    check_batch_size(experiment.batch_size, devices, hosts)
+    every = devices * max(1, len(hosts))
+    images = cifar_steps_per_epoch("train", batch_size=1)
+    if images % every:  # then the last batch of a pass is not divisible
+        raise ValueError(
+            f"`devices` must divide the {images} training images, whose last batch is divided "
+            f"like the others, but there are {every}."
+        )
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: str | os.PathLike,
+    data_dir: str | os.PathLike | None = None,
+    resume: bool = True,
+    **kwargs,
+) -> Result:
+    """Trains an experiment in a folder: starts it, goes on with it, or finds it done.
+
+    The folder gets `settings.json` (the experiment, with everything spelled out),
+    `versions.json`, `log.csv` (metrics by epoch), `last.keras`, `best.keras` and, where
+    tensorboard is installed, the same curves in `tensorboard/`.
+
+    A process that is killed at any moment loses what it did since the last state, ten minutes at
+    most. The next call goes on to the same end: on one machine and backend that computes the
+    same twice, to the same weights bit for bit.
+
+    Args:
+        experiment: An `Experiment`.
+        folder: Path of the run's folder.
+        data_dir: Folder in which tensorflow-datasets has prepared the data set; without it,
+            the data is downloaded.
+        resume: Boolean. Whether to go on with a run that is already there, or take its result.
+        **kwargs: Arguments of `ExperimentRun.train()`: `checkpoint_steps`,
+            `checkpoint_seconds`, `callbacks`, `verbose`.
+
+    Returns:
+        The `Result`, with the metrics of every epoch.
+
+    Raises:
+        ValueError, OSError, ImportError: Before training, as `prepare_experiment()` does.
+        DivergenceError: If the loss is not finite.
+
+    Example:
+
+        run_experiment(Experiment("dla_l_20", epochs=3), "runs/first", data_dir="data").accuracy
+    """
+    if resume and is_finished(experiment, folder):
+        return read_result(folder)
+    return prepare_experiment(experiment, folder, data_dir, resume).train(**kwargs)
+
+
+def new_model(experiment):
+    """Returns the experiment's network, new and compiled."""
+    channels_last = keras.config.image_data_format() == "channels_last"
+    unit = {} if experiment.unit is None else {"unit": experiment.unit}
+    model = get_model(
+        experiment.model,
+        classes=experiment.classes,
+        input_shape=(32, 32, 3) if channels_last else (3, 32, 32),
+        drop_path=experiment.drop_path,
+        formulation=experiment.formulation,
+        classifier_activation=None,
+        **unit,
+    )
+    if experiment.sync_batch_norm:
+        synchronize_batch_norm(model)
+    return compile_model(model, experiment.recipe, experiment.steps_per_epoch)
+
+
+@contextlib.contextmanager
+def precision_of(experiment):
+    """Keras's dtype policy, which a saved model wants again when it is loaded."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(experiment.precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

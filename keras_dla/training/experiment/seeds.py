@@ -1,0 +1,121 @@
+"""Experiments that differ in their seed alone, in one program on JAX."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from keras_dla.training.checkpoints.epoch_checkpoint import LAST, LOG
+from keras_dla.training.experiment.data import open_data
+from keras_dla.training.experiment.experiment import Experiment
+from keras_dla.training.experiment.result import Result, read_result, settings_of
+from keras_dla.training.experiment.run import new_model, precision_of
+from keras_dla.training.run_folder.disk_space import check_writable
+from keras_dla.training.run_folder.folder import holds_run, open_run
+from keras_dla.training.run_folder.versions import note_versions
+from keras_dla.training.seeds.train_seeds import check_jax, train_seeds
+from keras_dla.utils.files import replacing
+
+STATE = "at-once"
+MODEL = "model.keras"
+
+
+def run_seeds(
+    experiments: Sequence[Experiment],
+    folders: Sequence[str | os.PathLike],
+    data_dir: str | os.PathLike | None = None,
+    on_epoch: Callable[[list[dict]], None] | None = None,
+) -> list[Result]:
+    """Trains experiments that differ in their seed alone at once, by `train_seeds()`.
+
+    Each gets the folder of a run, with `settings.json`, `versions.json`, `log.csv` and at the end
+    `model.keras`. Until then the first folder keeps the state of all of them, after every epoch,
+    in `at-once/`; the same call goes on from there. An experiment ends, up to rounding, as
+    `run_experiment()` would end it.
+
+    Args:
+        experiments: `Experiment`s, of which none is finished.
+        folders: Path of each one's folder.
+        data_dir: Folder in which tensorflow-datasets has prepared the data set; without it,
+            the data is downloaded.
+        on_epoch: Function that gets the newest entries of the histories after every epoch.
+
+    Returns:
+        The `Result`s.
+
+    Raises:
+        ValueError: If the experiments differ in more than their seed, a folder holds another
+            experiment, or the state belongs to other seeds.
+        OSError: If a folder cannot be written to, or another process uses it.
+        RuntimeError: If the backend is not JAX.
+        DivergenceError: If the loss of a seed is not finite.
+
+    Example:
+
+        experiments = [Experiment("dla_l_20", seed=seed) for seed in range(5)]
+        run_seeds(experiments, [f"runs/{experiment.name}" for experiment in experiments])
+    """
+    check_jax("run_seeds")
+    experiments = [experiment.resolved() for experiment in experiments]
+    folders = [Path(folder) for folder in folders]
+    common = _common_settings(experiments)
+    _check_folders(experiments, folders)
+    first, state = experiments[0], folders[0] / STATE
+    data = open_data(first, data_dir)
+    sources = {experiment.seed: data.with_seed(experiment.seed) for experiment in experiments}
+    for experiment, folder in zip(experiments, folders, strict=True):
+        open_run(folder, settings_of(experiment), resume=True)
+        note_versions(folder, len(read_result(folder).history))
+    runs = dict(zip(sources, folders, strict=True))
+
+    def after_epoch(rows):
+        if rows[0]["epoch"] < first.epochs:  # the last row makes a run a finished one
+            _copy_logs(state, runs)
+        if on_epoch is not None:
+            on_epoch(rows)
+
+    with precision_of(first):
+        train_seeds(
+            lambda: new_model(first),
+            list(runs),
+            lambda seed, epoch: sources[seed].train(epoch * first.steps_per_epoch),
+            first.epochs,
+            first.steps_per_epoch,
+            validation_data=data.test,
+            folder=state,
+            on_epoch=after_epoch,
+            settings=common,
+        )
+    for seed, folder in runs.items():
+        os.replace(state / f"seed-{seed}.keras", folder / MODEL)
+    _copy_logs(state, runs)
+    shutil.rmtree(state)
+    return [read_result(folder) for folder in folders]
+
+
+def _common_settings(experiments) -> dict:
+    """What all experiments share, which must be everything but the seed."""
+    first = experiments[0]
+    for experiment in experiments:
+        if dataclasses.replace(experiment, seed=first.seed) != first:
+            raise ValueError(
+                f"`experiments` must differ in their seed alone, but {experiment.name!r} and "
+                f"{first.name!r} differ in more."
+            )
+    return {name: value for name, value in settings_of(first).items() if name != "seed"}
+
+
+def _check_folders(experiments, folders):
+    """Raises an error where a folder is of no use; nothing is written."""
+    for experiment, folder in zip(experiments, folders, strict=True):
+        holds_run(folder, settings_of(experiment))
+        check_writable(folder)
+        if (folder / LAST).exists():
+            raise ValueError(f"{folder} holds a run that was begun alone: go on with it alone.")
+
+
+def _copy_logs(state, runs):
+    for seed, folder in runs.items():
+        with replacing(folder / LOG) as partial:
+            shutil.copyfile(state / f"seed-{seed}.csv", partial)

@@ -1,0 +1,161 @@
+"""Stochastic gradient descent with momentum, step for step as PyTorch has it."""
+
+import keras
+from keras import ops
+
+from keras_dla.training.recipe.sgd_torch import foreach_sgd_step
+
+
+@keras.saving.register_keras_serializable(package="keras_dla")
+class SGD(keras.optimizers.Optimizer):
+    """Gradient descent with momentum and an L2 penalty, as `torch.optim.SGD` computes it.
+
+    For a weight `w` with gradient `g`:
+
+        g        = g + weight_decay * w
+        velocity = momentum * velocity + g
+        w        = w - learning_rate * velocity                    # plain
+        w        = w - learning_rate * (g + momentum * velocity)   # nesterov
+
+    `keras.optimizers.SGD` differs in two ways that the published recipes can feel:
+    its `weight_decay` shrinks the weights outside the momentum (with a momentum of
+    0.9 that is a tenth of the decay in the long run), and its velocity holds the
+    learning rate, so that after a drop of the rate the old steps go on at the old
+    rate for a while.
+
+    The penalty acts on every trainable weight, biases and normalization included,
+    unless `exclude_from_weight_decay()` says otherwise, or `weight_decays` has another
+    factor for it.
+
+    Args:
+        learning_rate: A float, a `keras.optimizers.schedules.LearningRateSchedule`
+            or a callable without arguments.
+        momentum: Float in `[0, 1]`.
+        nesterov: Boolean. Whether to look ahead along the velocity; needs a momentum.
+        weight_decay: Float that is not negative, or `None` for no penalty.
+        weight_decays: Dictionary of factors for some of the weights in place of
+            `weight_decay`: `{"attention": 2e-4}` is for those with `attention` in their
+            path. The first entry that is in a path counts.
+        name: Name of the optimizer.
+        **kwargs: The other arguments of `keras.optimizers.Optimizer`: `clipnorm`,
+            `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
+            `ema_overwrite_frequency`, `loss_scale_factor` and
+            `gradient_accumulation_steps`. Clipping comes before the penalty is added.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+    >>> import keras
+    >>> from keras_dla.training import SGD
+    >>> weight = keras.Variable([1.0])
+    >>> optimizer = SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.5)
+    >>> optimizer.apply([keras.ops.ones(1)], [weight])
+    >>> print(keras.ops.convert_to_numpy(weight))
+    [0.85]
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=None,
+        weight_decays=None,
+        name="sgd",
+        **kwargs,
+    ):
+        super().__init__(learning_rate, weight_decay=weight_decay, name=name, **kwargs)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"`momentum` must be from 0 to 1, but is {momentum!r}.")
+        if nesterov and not momentum:
+            raise ValueError(f"`momentum` must be positive with `nesterov`, but is {momentum!r}.")
+        if weight_decay is not None and weight_decay < 0:
+            raise ValueError(f"`weight_decay` must be at least 0, but is {weight_decay!r}.")
+        self.weight_decays = dict(weight_decays or {})
+        for part, decay in self.weight_decays.items():
+            if decay < 0:
+                raise ValueError(f"`weight_decays[{part!r}]` must be at least 0, but is {decay!r}.")
+        self.momentum = momentum
+        self.nesterov = nesterov
+
+    def build(self, variables):
+        """Creates one velocity a variable, unless the momentum is zero, and finds its penalty."""
+        if self.built:
+            return
+        super().build(variables)
+        # TensorFlow's own variables, which `update_step` gets there, have no path.
+        self._decays = [self._decay_at(variable.path) for variable in variables]
+        self.velocities = []
+        if self.momentum:
+            self.velocities = self.add_optimizer_variables(variables, "velocity")
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Moves one variable along its gradient."""
+        dtype = variable.dtype
+        learning_rate = ops.cast(learning_rate, dtype)
+        step = ops.cast(gradient, dtype)
+        decay = self._decay_of(variable)
+        if decay:
+            step = ops.add(step, ops.multiply(variable, ops.cast(decay, dtype)))
+        if self.momentum:
+            step = self._accumulate(step, variable)
+        self.assign_sub(variable, ops.multiply(learning_rate, step))
+
+    def _accumulate(self, step, variable):
+        momentum = ops.cast(self.momentum, variable.dtype)
+        velocity = self.velocities[self._get_variable_index(variable)]
+        moved = ops.add(ops.multiply(momentum, velocity), step)
+        self.assign(velocity, moved)
+        return ops.add(step, ops.multiply(momentum, moved)) if self.nesterov else moved
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        if keras.backend.backend() != "torch":
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+            return
+        for decay, pairs in self._by_decay(grads, trainable_variables).items():
+            self._foreach_step(pairs, decay, learning_rate)
+
+    def _by_decay(self, grads, variables):
+        groups = {}
+        for pair in zip(grads, variables, strict=True):
+            groups.setdefault(self._decay_of(pair[1]), []).append(pair)
+        return groups
+
+    def _foreach_step(self, pairs, decay, learning_rate):
+        indices = [self._get_variable_index(variable) for _, variable in pairs]
+        foreach_sgd_step(
+            weights=[variable.value for _, variable in pairs],
+            gradients=[gradient for gradient, _ in pairs],
+            velocities=[self.velocities[i].value for i in indices] if self.momentum else [],
+            learning_rate=ops.convert_to_tensor(learning_rate),
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=decay,
+        )
+
+    def _decay_of(self, variable):
+        """The penalty's factor for this variable; zero if there is none."""
+        if not self._use_weight_decay(variable):
+            return 0.0
+        return self._decays[self._get_variable_index(variable)]
+
+    def _decay_at(self, path):
+        own = (decay for part, decay in self.weight_decays.items() if part in path)
+        return next(own, self.weight_decay or 0.0)
+
+    def _apply_weight_decay(self, variables):
+        # Keras would shrink the weights here, outside the momentum; `update_step` has the penalty.
+        del variables
+
+    def get_config(self):
+        """Returns the arguments that make an equal optimizer."""
+        config = super().get_config()
+        config.update(
+            {
+                "momentum": self.momentum,
+                "nesterov": self.nesterov,
+                "weight_decays": self.weight_decays,
+            }
+        )
+        return config

@@ -1,0 +1,1 @@
+"""The folder of a training run: lock, disk space, versions, logs."""

@@ -1,0 +1,100 @@
+"""The log of a run as TensorBoard reads it."""
+
+import importlib.util
+from pathlib import Path
+
+import keras
+
+from keras_dla.training.checkpoints.epoch_checkpoint import Progress
+from keras_dla.training.run_folder.folder import SETTINGS
+from keras_dla.utils.files import replacing
+
+FOLDER = "tensorboard"
+FILE = "events.out.tfevents.run"  # TensorBoard wants "tfevents" in it
+PARTS = {"train": "", "validation": "val_"}
+LEFT_OUT = ("epoch", "seconds")
+
+
+def has_tensorboard() -> bool:
+    """Whether the package that knows the format of these files is installed."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+class EventFiles(keras.callbacks.Callback):
+    """Keeps the curves of a run for TensorBoard, with every backend and without TensorFlow.
+
+    `keras.callbacks.TensorBoard` needs TensorFlow, and repeats epochs when a run goes on. These
+    files follow from the run's history, as `log.csv` does: at the beginning they are written
+    anew, and every epoch adds to them, so TensorBoard can watch.
+
+    Args:
+        folder: Folder of the run; the files lie in `tensorboard/train` and
+            `tensorboard/validation` in it.
+        progress: The `Progress` that the `EpochCheckpoint` before this callback keeps up to date.
+
+    Raises:
+        ImportError: If tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, progress: Progress):
+        super().__init__()
+        if not has_tensorboard():
+            raise ImportError("EventFiles needs tensorboard: pip install tensorboard")
+        self.folder = Path(folder)
+        self.progress = progress
+
+    def on_train_begin(self, logs=None):
+        """Makes the files match the epochs that are done."""
+        self._began = (self.folder / SETTINGS).stat().st_mtime
+        for part in PARTS:
+            path = self._path(part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as partial, partial.open("wb") as file:
+                self._write(file, [_first_event(self._began), *self._events(part)])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the epoch."""
+        for part in PARTS:
+            with self._path(part).open("ab") as file:
+                self._write(file, self._events(part)[-1:])
+
+    def _path(self, part):
+        return self.folder / FOLDER / part / FILE
+
+    def _write(self, file, events):
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        writer = RecordWriter(file)
+        for event in events:
+            writer.write(event.SerializeToString())
+        writer.flush()
+
+    def _events(self, part):
+        moment, events = self._began, []
+        for row in self.progress.history:
+            moment += row["seconds"]
+            events.append(_event(row["epoch"], _scalars(row, PARTS[part]), moment))
+        return events
+
+
+def _scalars(row: dict, prefix: str) -> dict:
+    """The values of one part, under names that both parts share."""
+    return {
+        f"epoch_{name.removeprefix('val_')}": value
+        for name, value in row.items()
+        if name not in LEFT_OUT and name.startswith("val_") == bool(prefix)
+    }
+
+
+def _first_event(moment: float):
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    return Event(wall_time=moment, file_version="brain.Event:2")
+
+
+def _event(epoch: int, scalars: dict, moment: float):
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
+    return Event(wall_time=moment, step=epoch, summary=Summary(value=values))

@@ -1,0 +1,61 @@
+"""Which versions a run was trained with."""
+
+import importlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+
+import keras
+
+from keras_dla.utils.files import replacing
+from keras_dla.version import __version__
+
+VERSIONS = "versions.json"
+
+
+def present_versions() -> dict[str, str]:
+    """Returns the versions of what a run depends on."""
+    backend = keras.backend.backend()
+    return {
+        "keras_dla": __version__,
+        "keras": keras.__version__,
+        backend: importlib.import_module(backend).__version__,
+        "numpy": importlib.metadata.version("numpy"),
+        "python": platform.python_version(),
+        **_commit_of(Path(__file__).resolve().parents[2]),
+    }
+
+
+def _commit_of(clone: Path) -> dict[str, str]:
+    """Returns the commit of this library, where it runs from a clone; "+" marks later changes."""
+    if not (clone / ".git").exists():
+        return {}  # an installed package: its version says it all
+
+    def git(*words: str) -> str:
+        command = ("git", "-C", str(clone), *words)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", "keras_dla")
+        return {"commit": git("rev-parse", "HEAD") + ("+" if changed else "")}
+    except (OSError, subprocess.CalledProcessError):
+        return {}  # no git, or a clone that it does not trust
+
+
+def note_versions(folder: Path, epochs: int) -> None:
+    """Adds the present versions to a run's list, unless they are those of its last entry.
+
+    Args:
+        folder: Folder of the run.
+        epochs: Integer, epochs that were done before.
+    """
+    path = folder / VERSIONS
+    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    present = present_versions()
+    if entries and entries[-1] == {"epochs_before": entries[-1]["epochs_before"], **present}:
+        return
+    text = json.dumps([*entries, {"epochs_before": epochs, **present}], indent=2) + "\n"
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

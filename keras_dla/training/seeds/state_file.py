@@ -1,0 +1,58 @@
+"""The file from which several seeds go on together."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_dla.utils.files import replacing
+
+RECORD = "record"
+
+
+def save_seeds(path: Path, arrays: list[np.ndarray], record: dict) -> None:
+    """Writes the state of all seeds, in one step.
+
+    Args:
+        path: File to write or replace, ending in `.npz`.
+        arrays: What `SeedStack.arrays()` returned.
+        record: Dictionary of JSON values to keep beside it.
+    """
+    # As bytes: the types of JAX that NumPy lacks, such as bfloat16, would not come back.
+    named = {f"array_{n}": np.frombuffer(a.tobytes(), "uint8") for n, a in enumerate(arrays)}
+    record = {**record, "layout": _layout(arrays)}
+    with replacing(path) as partial:
+        np.savez(partial, **named, **{RECORD: np.array(json.dumps(record))})
+
+
+def load_seeds(path: Path, like: list[np.ndarray]) -> tuple[list, dict]:
+    """Reads what `save_seeds()` wrote. Nothing in the file is executed.
+
+    Args:
+        path: File to read.
+        like: The state of newly made seeds, whose shapes and types the file must have.
+
+    Returns:
+        The arrays and the record.
+
+    Raises:
+        ValueError: If the file is damaged or belongs to another network.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            record = json.loads(str(archive[RECORD]))
+            data = [archive[f"array_{n}"] for n in range(len(record["layout"]))]
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read, it may be damaged ({error}).") from error
+    if record["layout"] != _layout(like):
+        raise ValueError(f"{path} must hold the state of this network, but holds another's.")
+    arrays = [
+        np.frombuffer(entry.tobytes(), array.dtype).reshape(array.shape)
+        for entry, array in zip(data, like, strict=True)
+    ]
+    return arrays, record
+
+
+def _layout(arrays):
+    return [[list(array.shape), str(array.dtype)] for array in arrays]

@@ -1,0 +1,51 @@
+import numpy as np
+from keras import ops
+
+from keras_dla.detection.heads.proposals import region_proposals
+from keras_dla.detection.ops.anchors import level_anchors
+from tests.detection.slow import decoded, suppressed
+
+
+def slow_proposals(logits, deltas, levels, size, candidates, count):
+    found, begin = [], 0
+    for anchors in levels:
+        scores = logits[begin : begin + len(anchors)]
+        best = np.argsort(-scores, kind="stable")[:candidates]
+        boxes = [decoded(anchors[index], deltas[begin + index], size) for index in best]
+        kept = suppressed(boxes, scores[best], 0.7)
+        found += [(scores[best][index], boxes[index]) for index in kept]
+        begin += len(anchors)
+    found.sort(key=lambda pair: -pair[0])
+    return np.array([box for _, box in found if box[2] > box[0] and box[3] > box[1]])[:count]
+
+
+def run(logits, deltas, levels, sizes, candidates, count):
+    tensors = [ops.convert_to_tensor(x) for x in (logits, deltas)]
+    sizes = ops.convert_to_tensor(sizes)
+    found = region_proposals(*tensors, levels, sizes, candidates, count)
+    return [ops.convert_to_numpy(x) for x in found]
+
+
+def test_equal_to_the_slow_form():
+    rng = np.random.default_rng(0)
+    levels = [level_anchors((6, 6), 4), level_anchors((3, 3), 8), level_anchors((2, 2), 16)]
+    total = sum(map(len, levels))
+    logits = rng.normal(size=(2, total)).astype("float32")
+    deltas = (0.3 * rng.normal(size=(2, total, 4))).astype("float32")
+    sizes = np.array([[24, 20], [23, 24]], "int32")
+    boxes, valid = run(logits, deltas, levels, sizes, candidates=20, count=12)
+    assert boxes.shape == (2, 12, 4)
+    for image in range(2):
+        wanted = slow_proposals(logits[image], deltas[image], levels, sizes[image], 20, 12)
+        assert valid[image].sum() == len(wanted)
+        np.testing.assert_allclose(boxes[image][valid[image]], wanted, rtol=1e-5, atol=1e-4)
+
+
+def test_fewer_boxes_than_asked_for():
+    """One anchor's box lies outside of the picture: it has no area left, and is none."""
+    anchors = np.array([[0, 0, 8, 8], [40, 40, 48, 48], [8, 8, 16, 16]], "float32")
+    logits = np.array([[1.0, 3.0, 2.0]], "float32")
+    sizes = np.array([[16, 16]], "int32")
+    boxes, valid = run(logits, np.zeros((1, 3, 4), "float32"), [anchors], sizes, 5, 5)
+    assert valid.tolist() == [[True, True, False, False, False]]
+    assert boxes[0].tolist() == [[8, 8, 16, 16], [0, 0, 8, 8], [0] * 4, [0] * 4, [0] * 4]
