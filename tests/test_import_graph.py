@@ -27,7 +27,7 @@ MAY_READ = {
 }  # fmt: skip
 # The rooms inside a room, lowest first.
 ORDER = {
-    "training": ["recipe", "checkpoints", "run_folder", "devices", "seeds", "experiment"],
+    "training": ["recipe", "devices", "checkpoints", "run_folder", "seeds", "experiment"],
 }
 
 

@@ -198,7 +198,7 @@ def engine():
     backend = keras.backend.backend()
     if backend not in ("jax", "tensorflow", "torch"):
         raise ValueError(f"The backend must be tensorflow, jax or torch, but is {backend}.")
-    return importlib.import_module(f"keras_dla.training.devices_{backend}")
+    return importlib.import_module(f"keras_dla.training.devices.{backend}_engine")
 
 
 def moving_statistics(model: keras.Model) -> list[keras.Variable]:
