@@ -56,7 +56,7 @@ def _imports(path: Path, of_the_file: bool = False):
 
 
 def _room(module: str) -> str:
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 @pytest.mark.parametrize("room", MAY_READ)
