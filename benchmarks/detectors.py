@@ -25,7 +25,7 @@ from keras_dla.detection.faster_rcnn import POOLED_SIZE, POSITIVE_FRACTION
 from keras_dla.detection.heads.box_head import box_detections
 from keras_dla.detection.heads.proposals import region_proposals
 from keras_dla.detection.heads.region_proposal_network import region_proposal_losses
-from keras_dla.detection.ops.box_matcher import assign_boxes
+from keras_dla.detection.ops.box_matcher import match_boxes
 from keras_dla.detection.ops.box_sampler import sample_boxes
 from keras_dla.training import DETECTION, keep_freed_memory
 
@@ -115,7 +115,7 @@ def parts_of(model, x, y, arguments) -> dict:
         return ops.stack(losses)
 
     def sample(first, targets):
-        matches = assign_boxes(first[0], targets["boxes"], targets["classes"] >= 0)
+        matches = match_boxes(first[0], targets["boxes"], targets["classes"] >= 0)
         return sample_boxes(matches, samples, POSITIVE_FRACTION, seed=0)[0]
 
     def crop(maps, boxes):

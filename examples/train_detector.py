@@ -8,12 +8,12 @@
     KERAS_BACKEND=jax python examples/train_detector.py --backbone dla_l_50 --side 600 \\
         --data voc/2007 --data-dir tensorflow_datasets
 
-The first is Faster R-CNN on made-up shapes: no download, 12 epochs of 2000 pictures, more than
+The first is Faster R-CNN on made-up shapes: no download, 12 epochs of 2000 images, more than
 20 minutes on two CPU cores. What such runs reach is in docs/results.md.
 
-The run's folder gets a log (`log.csv`), the best model by AP50 on the validation pictures
+The run's folder gets a log (`log.csv`), the best model by AP50 on the validation images
 (`best.keras`), the state to go on from (`last.keras`, with `--resume`), the table of the evaluation
-and pictures of detections. Both are of the last epoch's model on the validation pictures, or, with
+and images of detections. Both are of the last epoch's model on the validation images, or, with
 `--test-annotations` and `--test-images`, of the best model on those, which chose nothing.
 """
 
@@ -54,7 +54,7 @@ from keras_dla.training import (
     open_run,
 )
 
-VALIDATION_PICTURES = 200
+VALIDATION_IMAGES = 200
 PREPARED = ("coco/2017", "voc/2007", "voc/2012")
 FILES = ("annotations", "images", "val_annotations", "val_images")
 TEST_FILES = ("test_annotations", "test_images")
@@ -82,7 +82,9 @@ def parse_arguments(argv):
     add("--test-images")
     add("--side", type=int, default=128, help="shorter side of the images; 800 in the paper")
     add("--longer-side", type=int, help="default: five thirds of the shorter side")
-    add("--pictures", type=int, default=2000, help="number of made-up pictures an epoch")
+    add("--images-per-epoch", type=int, default=2000, help="number of made-up images per epoch")
+    # Its name until 0.2, which goes on for a release.
+    add("--pictures", type=int, dest="images_per_epoch", help=argparse.SUPPRESS)
     add("--epochs", type=int, default=DETECTION.epochs)
     add("--batch-size", type=int, default=DETECTION.batch_size)
     add("--learning-rate", type=float, default=DETECTION.learning_rate)
@@ -120,11 +122,11 @@ def option(name):
 
 
 def sources(args):
-    """Training and validation pictures, and test pictures where they are given."""
+    """Training and validation images, and test images where they are given."""
     if args.data == "shapes":
         return [
-            ShapesSource(args.pictures, args.side, seed=args.seed),
-            ShapesSource(VALIDATION_PICTURES, args.side, seed=args.seed + 1),
+            ShapesSource(args.images_per_epoch, args.side, seed=args.seed),
+            ShapesSource(VALIDATION_IMAGES, args.side, seed=args.seed + 1),
         ]
     if args.data in PREPARED:
         return [TfdsSource(args.data, split, args.data_dir) for split in ("train", "validation")]
@@ -255,10 +257,10 @@ def report(model, dataset, folder):
     x, y = dataset[0]
     path = Path(folder, "detections.png")
     axes = (0, 1, 2, 3) if dataset.data_format == "channels_last" else (0, 2, 3, 1)
-    pictures = np.clip(x["images"].transpose(axes) * IMAGENET_STD + IMAGENET_MEAN, 0, 1)
+    images = np.clip(x["images"].transpose(axes) * IMAGENET_STD + IMAGENET_MEAN, 0, 1)
     found = model.predict_on_batch(x)
-    plot_detections(pictures, found, names, path=path, targets=y, sizes=x["sizes"])
-    print(f"pictures of detections: {path}")
+    plot_detections(images, found, names, path=path, targets=y, sizes=x["sizes"])
+    print(f"images of detections: {path}")
 
 
 if __name__ == "__main__":

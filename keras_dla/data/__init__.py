@@ -1,5 +1,5 @@
-"""Data sets for training: CIFAR and ImageNet through tf.data, arrays in memory, embedded
-pictures, and pictures with objects for detectors: COCO's format, tensorflow-datasets, shapes
+"""Data sets for training: CIFAR and ImageNet through tf.data, arrays in memory, bundled
+images, and images with objects for detectors: COCO's format, tensorflow-datasets, shapes
 made on the fly.
 
 Importing this module imports no TensorFlow, tensorflow-datasets, KerasCV, Pillow or

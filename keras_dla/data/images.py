@@ -1,4 +1,4 @@
-"""Pictures read from files and resized, by Pillow."""
+"""Images read from files and resized, by Pillow."""
 
 import io
 import os
@@ -12,8 +12,8 @@ from keras_dla.utils.optional_imports import import_for
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
 
 
-def read_picture(file: str | os.PathLike | bytes, name: str | None = None) -> np.ndarray:
-    """Reads a picture of any colour mode as RGB; an alpha channel is dropped.
+def read_image(file: str | os.PathLike | bytes, name: str | None = None) -> np.ndarray:
+    """Reads an image of any colour mode as RGB; an alpha channel is dropped.
 
     Args:
         file: Path of the file, or its contents.
@@ -23,25 +23,25 @@ def read_picture(file: str | os.PathLike | bytes, name: str | None = None) -> np
         uint8 array `(height, width, 3)`.
 
     Raises:
-        ValueError: If it is no picture, or a broken one.
+        ValueError: If it is no image, or a broken one.
         ImportError: If Pillow is not installed.
     """
-    with _Opened(file, name) as picture:
-        if picture.mode.startswith("I"):
+    with _Opened(file, name) as image:
+        if image.mode.startswith("I"):
             # 16 bits a pixel, which Pillow would cut off at 255.
-            grey = np.clip(np.asarray(picture) >> 8, 0, 255).astype("uint8")
+            grey = np.clip(np.asarray(image) >> 8, 0, 255).astype("uint8")
             return np.repeat(grey[:, :, None], 3, axis=2)
-        return np.array(picture.convert("RGB"))
+        return np.array(image.convert("RGB"))
 
 
-def picture_size(file: str | os.PathLike | bytes, name: str | None = None) -> tuple[int, int]:
-    """The height and width of a picture, of which only the header is read; see `read_picture`."""
-    with _Opened(file, name) as picture:
-        return picture.height, picture.width
+def image_size(file: str | os.PathLike | bytes, name: str | None = None) -> tuple[int, int]:
+    """The height and width of an image, of which only the header is read; see `read_image`."""
+    with _Opened(file, name) as image:
+        return image.height, image.width
 
 
-def resize_picture(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes a picture bilinearly; where it becomes smaller, each pixel averages what it covers.
+def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes an image bilinearly; where it becomes smaller, each pixel averages what it covers.
 
     Args:
         image: uint8 array `(rows, columns, 3)`.
@@ -55,18 +55,18 @@ def resize_picture(image: np.ndarray, height: int, width: int) -> np.ndarray:
         ImportError: If Pillow is not installed and the size differs.
 
     Example:
-    >>> resize_picture(np.full((4, 6, 3), 7, "uint8"), height=4, width=6).shape
+    >>> resize_image(np.full((4, 6, 3), 7, "uint8"), height=4, width=6).shape
     (4, 6, 3)
     """
     if image.shape[:2] == (height, width):
         return image
     pillow = import_for("DetectionDataset", "PIL.Image", extra="detection")
-    picture = pillow.fromarray(np.ascontiguousarray(image))
-    return np.asarray(picture.resize((width, height), pillow.Resampling.BILINEAR))
+    resized = pillow.fromarray(np.ascontiguousarray(image))
+    return np.asarray(resized.resize((width, height), pillow.Resampling.BILINEAR))
 
 
 class _Opened:
-    """Opens a picture with Pillow, and says in one sentence what is wrong with it."""
+    """Opens an image with Pillow, and says in one sentence what is wrong with it."""
 
     def __init__(self, file, name):
         self._pillow = import_for("CocoSource", "PIL.Image", extra="detection")
@@ -75,15 +75,15 @@ class _Opened:
 
     def __enter__(self):
         try:
-            self._picture = self._pillow.open(self._file, formats=_FORMATS)
+            self._image = self._pillow.open(self._file, formats=_FORMATS)
         except Exception as error:
             raise self._sentence(error) from error
-        return self._picture
+        return self._image
 
     def __exit__(self, kind, error, trace):
-        self._picture.close()
+        self._image.close()
         if isinstance(error, (OSError, SyntaxError, ValueError, struct.error)):
             raise self._sentence(error) from error
 
     def _sentence(self, error):
-        return ValueError(f"the image file {self._name!r} is no picture that Pillow reads: {error}")
+        return ValueError(f"the image file {self._name!r} is no image that Pillow reads: {error}")

@@ -16,7 +16,7 @@ from keras_dla.detection.heads.region_proposal_network import (
     region_proposal_losses,
 )
 from keras_dla.detection.ops.anchors import level_anchors
-from keras_dla.detection.ops.box_matcher import assign_boxes
+from keras_dla.detection.ops.box_matcher import match_boxes
 from keras_dla.detection.ops.box_sampler import sample_boxes
 from keras_dla.detection.ops.roi_align import pyramid_roi_align
 from keras_dla.detection.validation import check_positive_number
@@ -83,7 +83,7 @@ class FasterRCNN(Detector):
     Call arguments:
         inputs: a dictionary of `"images"` `[batch, height, width, 3]` (or channels first),
             normalised, of a size that is known, and `"sizes"` `[batch, 2]`, the height and width of
-            each picture inside its padding. In training `fit` adds the targets: `"boxes"`
+            each image inside its padding. In training `fit` adds the targets: `"boxes"`
             `[batch, G, 4]` as (x1, y1, x2, y2) in pixels and `"classes"` `[batch, G]` below
             `classes`, -1 for an entry that is none.
 
@@ -241,7 +241,7 @@ class FasterRCNN(Detector):
         """Draws a sample of the proposals, the objects' own boxes among them."""
         boxes = ops.concatenate([boxes, ops.cast(targets, boxes.dtype)], axis=1)
         valid = ops.concatenate([valid, is_object], axis=1)
-        matches = assign_boxes(boxes, targets, is_object, OVERLAP, OVERLAP, OVERLAP, False)
+        matches = match_boxes(boxes, targets, is_object, OVERLAP, OVERLAP, OVERLAP, False)
         matches = ops.where(valid, matches, -2)
         chosen, valid = sample_boxes(
             matches, self.settings["samples"], POSITIVE_FRACTION, self.seed_generator

@@ -54,7 +54,7 @@ class RetinaNet(ChecksClassCount, keras.Model):
 
     Call arguments:
         x: a dictionary of `"images"` `[batch, height, width, channels]`, normalised, and `"sizes"`
-            `[batch, 2]`, the height and width of each picture inside its padding.
+            `[batch, 2]`, the height and width of each image inside its padding.
 
     Returns:
         Called: a dictionary of `"box"` `[batch, anchors, 4]` and `"classification"`
@@ -138,7 +138,8 @@ class RetinaNet(ChecksClassCount, keras.Model):
     @property
     def metrics(self):
         # Without the label encoder's own, which counts the padding of the targets as objects.
-        return self._get_own_metrics()
+        of_parts = set(map(id, self.detector.metrics))
+        return [metric for metric in super().metrics if id(metric) not in of_parts]
 
     def predict_step(self, *args):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(args[-1])

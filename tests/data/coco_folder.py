@@ -1,4 +1,4 @@
-"""A small folder of pictures with annotations in COCO's format, for tests."""
+"""A small folder of images with annotations in COCO's format, for tests."""
 
 import json
 
@@ -11,7 +11,7 @@ RUN_LENGTHS = {"size": [16, 20], "counts": [2, 4, 314]}
 
 
 def content():
-    """Two pictures, and one without objects; the category ids are neither ordered nor dense."""
+    """Two images, and one without objects; the category ids are neither ordered nor dense."""
     return {
         "images": [
             {"id": 7, "file_name": "a.png", "height": 16, "width": 20},
@@ -33,7 +33,7 @@ def content():
 
 
 def write(folder, changed=None):
-    """Writes pictures and annotations; returns the arguments of `CocoSource`."""
+    """Writes images and annotations; returns the arguments of `CocoSource`."""
     pillow = pytest.importorskip("PIL.Image")
     (folder / "images" / "deep").mkdir(parents=True)
     random = np.random.default_rng(0)

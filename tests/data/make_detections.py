@@ -6,7 +6,7 @@ python -m tests.data.make_detections
 import numpy as np
 
 from tests.detection.networks import fill
-from tests.detection.test_faster_rcnn import DETECTORS, build, pictures
+from tests.detection.test_faster_rcnn import DETECTORS, build, images
 from tests.golden import DATA
 
 
@@ -14,7 +14,7 @@ def main():
     for kind in DETECTORS:
         model = build(kind, "channels_last")
         fill(model)
-        x, _ = pictures(kind, data_format="channels_last")[0]
+        x, _ = images(kind, data_format="channels_last")[0]
         np.savez_compressed(DATA / f"detections_{kind}.npz", **model.predict_on_batch(x))
 
 

@@ -7,7 +7,7 @@ tfds = pytest.importorskip("tensorflow_datasets", reason="needs tensorflow-datas
 pytest.importorskip("tensorflow", reason="tensorflow-datasets prepares data with TensorFlow")
 pytest.importorskip("array_record", reason="tensorflow-datasets needs it for random access")
 
-# (ymin, xmin, ymax, xmax) in fractions of pictures of 20 x 30 pixels.
+# (ymin, xmin, ymax, xmax) in fractions of images of 20 x 30 pixels.
 BOXES = ((0.1, 0.2, 0.5, 0.8), (0.0, 0.0, 1.0, 1.0), (0.25, 0.5, 0.75, 0.6))
 IN_PIXELS = ((6, 2, 24, 10), (0, 0, 30, 20), (15, 5, 18, 15))
 FLAGS = {"tiny_coco": "is_crowd", "tiny_voc": "is_difficult"}
@@ -47,7 +47,7 @@ def features_of(name):
 
 
 def example_of(name, index):
-    """Picture `index` has `index` objects, of which the second one stands apart."""
+    """Image `index` has `index` objects, of which the second one stands apart."""
     objects = [
         {"bbox": tfds.features.BBox(*BOXES[number]), "label": number, FLAGS[name]: number == 1}
         for number in range(index)

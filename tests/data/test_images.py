@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from keras_dla.data.images import picture_size, read_picture, resize_picture
+from keras_dla.data.images import image_size, read_image, resize_image
 
 pillow = pytest.importorskip("PIL.Image")
 RED = np.full((5, 7, 3), (200, 10, 30), "uint8")
@@ -23,14 +23,14 @@ RED = np.full((5, 7, 3), (200, 10, 30), "uint8")
     ],
 )
 def test_every_mode_becomes_rgb(tmp_path, mode, name, expected):
-    picture = pillow.fromarray(RED)
+    image = pillow.fromarray(RED)
     if mode == "P":
-        picture = picture.quantize(4)
-    picture.convert(mode).save(tmp_path / name)
-    read = read_picture(tmp_path / name)
+        image = image.quantize(4)
+    image.convert(mode).save(tmp_path / name)
+    read = read_image(tmp_path / name)
     assert read.dtype == np.uint8
     assert read.shape == RED.shape
-    assert picture_size(tmp_path / name) == RED.shape[:2]
+    assert image_size(tmp_path / name) == RED.shape[:2]
     if expected is not None:
         np.testing.assert_allclose(read, np.broadcast_to(expected, RED.shape), atol=1)
 
@@ -38,14 +38,14 @@ def test_every_mode_becomes_rgb(tmp_path, mode, name, expected):
 def test_16_bits_keep_their_upper_8(tmp_path):
     grey = (np.arange(35, dtype="uint16") * 1800).reshape(5, 7)
     pillow.fromarray(grey).save(tmp_path / "a.png")
-    read = read_picture(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
     np.testing.assert_array_equal(read, np.repeat(grey[:, :, None] >> 8, 3, axis=2))
 
 
 def test_the_contents_of_a_file_are_read():
     file = io.BytesIO()
     pillow.fromarray(RED).save(file, "PNG")
-    np.testing.assert_array_equal(read_picture(file.getvalue()), RED)
+    np.testing.assert_array_equal(read_image(file.getvalue()), RED)
 
 
 def broken_files():
@@ -58,7 +58,7 @@ def broken_files():
     return {
         "cut off": file.getvalue()[:700],
         "empty": b"",
-        "text": b"no picture",
+        "text": b"no image",
         "damaged": png.getvalue()[:40] + b"\xff\xff" + png.getvalue()[42:],
         # Pillow starts a program to draw it.
         "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 2 2\n%%EndComments\n",
@@ -66,18 +66,18 @@ def broken_files():
 
 
 @pytest.mark.parametrize("kind", ["cut off", "empty", "text", "damaged", "PostScript"])
-def test_a_file_that_is_no_picture_is_named(tmp_path, kind):
+def test_a_file_that_is_no_image_is_named(tmp_path, kind):
     (tmp_path / "a.jpg").write_bytes(broken_files()[kind])
-    with pytest.raises(ValueError, match=r"the image file '.*a.jpg' is no picture"):
-        read_picture(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"the image file '.*a.jpg' is no image"):
+        read_image(tmp_path / "a.jpg")
 
 
-def test_a_picture_of_its_size_is_left_alone():
-    assert resize_picture(RED, 5, 7) is RED
+def test_an_image_of_its_size_is_left_alone():
+    assert resize_image(RED, 5, 7) is RED
 
 
 def test_resizing_by_half_averages():
     image = np.random.default_rng(0).integers(0, 256, (2, 2, 3), "uint8")
-    resized = resize_picture(image, 1, 1)
+    resized = resize_image(image, 1, 1)
     np.testing.assert_allclose(resized[0, 0], image.mean((0, 1)), atol=1)
-    assert resize_picture(RED, 10, 21).tolist() == np.full((10, 21, 3), RED[0, 0]).tolist()
+    assert resize_image(RED, 10, 21).tolist() == np.full((10, 21, 3), RED[0, 0]).tolist()

@@ -1,4 +1,4 @@
-"""Small detectors with known weights, and pictures for them."""
+"""Small detectors with known weights, and images for them."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ def small_backbone(interaction="dla_l", data_format=None):
 
 
 def shapes(size=4, batch_size=4, side=64, mask_size=None, data_format=None):
-    """Pictures that are the same in every epoch."""
+    """Images that are the same in every epoch."""
     source = ShapesSource(size, side, max_shapes=2, shape_sizes=(20, 40))
     return DetectionDataset(
         source,

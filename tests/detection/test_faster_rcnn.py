@@ -22,7 +22,7 @@ def build(kind, data_format=None, **changes):
     return DETECTORS[kind](backbone, **{**SMALL, "data_format": data_format, **changes})
 
 
-def pictures(kind, **kwargs):
+def images(kind, **kwargs):
     return shapes(mask_size=28 if kind == "mask_rcnn" else None, **kwargs)
 
 
@@ -71,9 +71,9 @@ def test_other_backbones_by_name(name):
 
 @pytest.fixture(scope="module", params=BOTH_OR_THE_LARGER)
 def overfitted(request):
-    """A detector that knows its four pictures, these, the losses, and the Python passes a step."""
+    """A detector that knows its four images, these, the losses, and the Python passes a step."""
     keras.utils.set_random_seed(0)
-    dataset, model = pictures(request.param), build(request.param)
+    dataset, model = images(request.param), build(request.param)
     compiled(model, 0.04, steps=40, global_clipnorm=5.0)
     losses, passes = [], count_passes(model)
     # How soon depends on the backend's own random numbers.
@@ -100,7 +100,7 @@ def count_passes(model):
     return passes
 
 
-def test_overfits_four_pictures(overfitted):
+def test_overfits_four_images(overfitted):
     names = set(overfitted.model.LOSSES)
     for history in overfitted.losses:
         assert names | {"loss"} == history.keys()
@@ -125,7 +125,7 @@ def test_the_same_on_every_backend(kind):
         for data_format in ("channels_last", "channels_first"):
             model = build(kind, data_format)
             fill(model)
-            found = model.predict_on_batch(pictures(kind, data_format=data_format)[0][0])
+            found = model.predict_on_batch(images(kind, data_format=data_format)[0][0])
             assert found.keys() == set(stored)
             assert found["classes"].tolist() == stored["classes"].tolist()
             np.testing.assert_allclose(found["boxes"], stored["boxes"], atol=0.01)
@@ -151,7 +151,7 @@ def test_saved_and_loaded(overfitted, tmp_path):
 @on_pytorch
 def test_a_loaded_detector_goes_on_training(tmp_path):
     model = compiled(build("mask_rcnn", frozen_stages=1, score_threshold=0.01))
-    dataset = pictures("mask_rcnn")
+    dataset = images("mask_rcnn")
     model.fit(dataset, verbose=0)
     model.save(tmp_path / "detector.keras")
     loaded = keras.saving.load_model(tmp_path / "detector.keras", safe_mode=True)
@@ -190,7 +190,7 @@ def test_evaluate_gives_the_losses_and_changes_nothing(overfitted):
     )
 
 
-def test_pictures_without_objects(overfitted):
+def test_images_without_objects(overfitted):
     x, y = overfitted.dataset[0]
     y = {**y, "boxes": 0 * y["boxes"], "classes": np.full_like(y["classes"], -1)}
     overfitted.model.reset_metrics()
@@ -213,7 +213,7 @@ def test_mixed_precision(policy):
     compiled(model)
     scales = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scales == (policy == "mixed_float16")
-    x, y = pictures(kind)[0]
+    x, y = images(kind)[0]
     kernel = model.box_head.logits.kernel
     before = ops.convert_to_numpy(kernel)
     # Keras leaves out a step whose scaled gradients overflow, and halves the scale of 2^15.
@@ -284,7 +284,7 @@ BAD_BATCHES = {
 def test_bad_batches(fault, method):
     kind, change, sentence = BAD_BATCHES[fault]
     model = compiled(build(kind))
-    x, y = change(*pictures(kind)[0])
+    x, y = change(*images(kind)[0])
     with pytest.raises(ValueError) as caught:
         getattr(model, method)(x, y)
     assert str(caught.value) == sentence

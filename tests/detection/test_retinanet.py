@@ -60,7 +60,7 @@ def test_detections(trained):
         np.testing.assert_allclose(found["boxes"][image][order], y["boxes"][image, :2], atol=4)
 
 
-def test_boxes_end_where_the_picture_ends(trained):
+def test_boxes_end_where_the_image_ends(trained):
     model, data, _ = trained
     x, _ = data[0]
     x = {**x, "sizes": np.array([[40, 50]] * 4, "int32")}

@@ -16,7 +16,7 @@ from keras_dla.data import ShapesSource, TfdsSource
 from tests.backends import on_pytorch
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_detector.py"
-TINY = ["--pictures", "2", "--side", "64", "--batch-size", "1", "--warmup-steps", "1"]
+TINY = ["--images-per-epoch", "2", "--side", "64", "--batch-size", "1", "--warmup-steps", "1"]
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def load_script():
     specification = importlib.util.spec_from_file_location("train_detector", SCRIPT)
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
-    script.VALIDATION_PICTURES = 1
+    script.VALIDATION_IMAGES = 1
     return script
 
 
@@ -110,7 +110,7 @@ def same(one, other):
 
 
 def write_coco(folder, name, sizes):
-    """Pictures of shapes as files, their boxes in COCO's format; returns the two arguments."""
+    """Images of shapes as files, their boxes in COCO's format; returns the two arguments."""
     pillow = pytest.importorskip("PIL.Image")
     content = {"images": [], "annotations": [], "categories": []}
     for number, size in enumerate(sizes):
@@ -141,8 +141,8 @@ def datasets(*arguments):
     return script.datasets(script.parse_arguments([*TINY, *map(str, arguments)]))
 
 
-def test_all_pictures_have_one_shape(tmp_path):
-    """That of all sources, also where the first pictures are alike, or longer than 5 : 3."""
+def test_all_images_have_one_shape(tmp_path):
+    """That of all sources, also where the first images are alike, or longer than 5 : 3."""
     arguments = coco_arguments(
         tmp_path, train=[(40, 134)] * 9, val=[(40, 134)], test=[(40, 134), (134, 40)]
     )
@@ -161,7 +161,7 @@ class Falling(keras.callbacks.Callback):
 
 
 @on_pytorch
-def test_the_table_is_made_on_test_pictures_by_the_best_model(tmp_path):
+def test_the_table_is_made_on_test_images_by_the_best_model(tmp_path):
     script = load_script()
     reported = []
     script.report = lambda *arguments: reported.append(arguments)

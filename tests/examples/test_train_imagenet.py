@@ -17,7 +17,7 @@ import pytest
 from keras_dla.training import load_last
 from tests.backends import on_pytorch
 from tests.cli.commands.train_on_devices import with_batch_norm
-from tests.data.picture_folder import prepare_pictures
+from tests.data.image_folder import prepare_pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "train_imagenet.py"

@@ -1,4 +1,4 @@
-"""Pictures with objects from a folder and a file of annotations in COCO's format."""
+"""Images with objects from a folder and a file of annotations in COCO's format."""
 
 import os
 from pathlib import Path
@@ -8,30 +8,30 @@ import numpy as np
 from keras_dla.data.detection.coco_annotations import read_coco
 from keras_dla.data.detection.segmentation import decode_segmentations
 from keras_dla.data.detection.source import DetectionSource
-from keras_dla.data.images import read_picture
+from keras_dla.data.images import read_image
 
 
 class CocoSource(DetectionSource):
-    """Pictures in a folder, with the objects that a JSON file in COCO's format lists.
+    """Images in a folder, with the objects that a JSON file in COCO's format lists.
 
     An example is a dictionary with `"image"` uint8 `(height, width, 3)`, `"image_id"`,
     `"boxes"` float32 `(objects, 4)` as (x1, y1, x2, y2), `"classes"` int64 `(objects,)`,
     `"crowd"` bool `(objects,)` and, with `masks`, `"masks"` uint8 `(objects, height, width)`.
     Classes are numbered from 0 in the order of the category ids. Boxes are as the file has them,
-    even beyond the picture's border; `DetectionDataset` cuts them off there.
+    even beyond the image's border; `DetectionDataset` cuts them off there.
 
-    The whole file is checked when the source is made, and that every picture is there. It
+    The whole file is checked when the source is made, and that every image is there. It
     must not name files outside `images`.
 
     Args:
         annotations: Path of the JSON file.
-        images: Path of the folder with the pictures.
+        images: Path of the folder with the images.
         masks: bool, whether to draw the objects' segmentations.
-        keep_empty: bool, whether pictures without an object stay (crowds do not count).
+        keep_empty: bool, whether images without an object stay (crowds do not count).
 
     Raises:
-        FileNotFoundError: If the file, the folder or a picture is missing.
-        ValueError: If the file is not in COCO's format; or, when a picture is read, if it is
+        FileNotFoundError: If the file, the folder or an image is missing.
+        ValueError: If the file is not in COCO's format; or, when an image is read, if it is
             broken or has another size than the file says.
         ImportError: If a package of the extra `detection` is not installed, when it is needed.
 
@@ -39,8 +39,8 @@ class CocoSource(DetectionSource):
     >>> import json, pathlib, tempfile
     >>> from keras_dla.data import CocoSource
     >>> folder = tempfile.TemporaryDirectory()
-    >>> picture = pathlib.Path(folder.name) / "one.ppm"
-    >>> _ = picture.write_bytes(b"P6 2 1 255 " + bytes(6))
+    >>> image = pathlib.Path(folder.name) / "one.ppm"
+    >>> _ = image.write_bytes(b"P6 2 1 255 " + bytes(6))
     >>> content = {
     ...     "images": [{"id": 5, "file_name": "one.ppm", "height": 1, "width": 2}],
     ...     "annotations": [{"image_id": 5, "category_id": 9, "bbox": [1, 0, 1, 1]}],
@@ -92,8 +92,8 @@ class CocoSource(DetectionSource):
         index = self._check_index(index)
         image, objects = self._images[index], self._objects[index]
         path = self._folder / image["file_name"]
-        picture = read_picture(path)
-        height, width, _ = picture.shape
+        pixels = read_image(path)
+        height, width, _ = pixels.shape
         if (height, width) != (image["height"], image["width"]):
             raise ValueError(
                 f"the image file {str(path)!r} must have the height and width of the annotations, "
@@ -103,7 +103,7 @@ class CocoSource(DetectionSource):
         boxes[:, 2:] += boxes[:, :2]
         classes = [self.category_ids.index(entry["category_id"]) for entry in objects]
         example = {
-            "image": picture,
+            "image": pixels,
             "image_id": image["id"],
             "boxes": boxes.astype("float32"),
             "classes": np.array(classes, dtype="int64"),
@@ -115,12 +115,12 @@ class CocoSource(DetectionSource):
         return example
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of picture `index`, from the file."""
+        """The `"image_id"`, `"height"` and `"width"` of image `index`, from the file."""
         image = self._images[self._check_index(index)]
         return {"image_id": image["id"], "height": image["height"], "width": image["width"]}
 
     def annotations(self, index: int) -> list[dict]:
-        """The objects of picture `index` as in the file, without ids."""
+        """The objects of image `index` as in the file, without ids."""
         return [dict(entry) for entry in self._objects[self._check_index(index)]]
 
 

@@ -1,4 +1,4 @@
-"""Batches of pictures with their objects, for the training and evaluation of detectors."""
+"""Batches of images with their objects, for the training and evaluation of detectors."""
 
 import functools
 import itertools
@@ -16,22 +16,22 @@ from keras_dla.data.validation import check_count, check_data_format
 
 
 class DetectionDataset(keras.utils.PyDataset):
-    """Batches of resized, flipped, normalised and padded pictures with their objects.
+    """Batches of resized, flipped, normalised and padded images with their objects.
 
-    Each picture is resized so that its shorter side is `shorter_side`, or less where its longer
+    Each image is resized so that its shorter side is `shorter_side`, or less where its longer
     side would exceed `longer_side`; mirrored with probability `flip`; normalised; and padded
     with zeros at the bottom and on the right. Boxes and masks move with it. Crowds, and objects
-    of less than a pixel inside the picture, are left out; pictures without objects stay.
+    of less than a pixel inside the image, are left out; images without objects stay.
 
     Every batch is a pure function of `(seed, epoch, index)`, and every batch is full: the last
-    one goes on with the first pictures of the epoch. Pass `shuffle=False` to `model.fit`:
-    this data set has shuffled its pictures already. The epoch advances in `on_epoch_end`, if
+    one goes on with the first images of the epoch. Pass `shuffle=False` to `model.fit`:
+    this data set has shuffled its images already. The epoch advances in `on_epoch_end`, if
     every batch was asked for since `on_epoch_begin`.
 
     A batch is a pair `(x, y)` of dictionaries:
 
     - `x["images"]`: float32 `(batch, height, width, 3)`, or `(batch, 3, height, width)`;
-    - `x["sizes"]`: int32 `(batch, 2)`, height and width of the picture inside its padding;
+    - `x["sizes"]`: int32 `(batch, 2)`, height and width of the image inside its padding;
     - `y["boxes"]`: float32 `(batch, max_objects, 4)`, (x1, y1, x2, y2) in pixels of `images`;
     - `y["classes"]`: int32 `(batch, max_objects)`, -1 where there is no object;
     - `y["masks"]`, with `mask_size`: uint8 `(batch, max_objects, mask_size, mask_size)`, each
@@ -39,18 +39,18 @@ class DetectionDataset(keras.utils.PyDataset):
 
     Args:
         source: sequence of examples such as `CocoSource`, `TfdsSource` or `ShapesSource`.
-        batch_size: int, pictures a batch.
-        shorter_side: int, the limit of a picture's shorter side.
-        longer_side: int, the limit of a picture's longer side.
+        batch_size: int, images per batch.
+        shorter_side: int, the limit of an image's shorter side.
+        longer_side: int, the limit of an image's longer side.
         padded_shape: pair of int (height, width), multiples of 32, to which every batch is
-            padded; a picture that would exceed it becomes smaller. `common_padded_shape` finds
+            padded; an image that would exceed it becomes smaller. `common_padded_shape` finds
             the least that holds all. `None` for the least shape that holds the batch,
             which is then different from batch to batch: JAX compiles a program for each, and
             TensorFlow no longer knows the size, which `FasterRCNN` and `MaskRCNN` need.
-        flip: float, the probability that a picture is mirrored. Set it to 0 for validation.
+        flip: float, the probability that an image is mirrored. Set it to 0 for validation.
         shuffle: bool, whether every epoch has its own order. Set it to `False` for validation.
         seed: int, at least 0.
-        max_objects: int, the most objects a picture; of more, the largest stay.
+        max_objects: int, the most objects per image; of more, the largest stay.
         mask_size: int, the cells along each side of a mask, or `None` for no masks.
         mean: Sequence of 3 floats, in units of the white level (0 to 1).
         std: Sequence of 3 floats, in the same unit.
@@ -138,16 +138,16 @@ class DetectionDataset(keras.utils.PyDataset):
         return self._ahead.get((self.epoch, index), ((self.epoch, other) for other in following))
 
     def records(self, index: int) -> list[dict]:
-        """What maps the boxes of batch `index` of the present epoch back to the pictures.
+        """What maps the boxes of batch `index` of the present epoch back to the images.
 
         Args:
             index: int, from 0 to `len(self) - 1`.
 
         Returns:
-            A list of dictionaries, one for each picture in the order of the batch, without
+            A list of dictionaries, one for each image in the order of the batch, without
             those that only fill up the last batch:
 
-            - `"image_id"`: int; `"height"` and `"width"`: int, of the picture in the source;
+            - `"image_id"`: int; `"height"` and `"width"`: int, of the image in the source;
             - `"scale"`: pair of float, the factors by which its height and width were resized;
             - `"flipped"`: bool, whether it was mirrored after that.
 
@@ -157,7 +157,7 @@ class DetectionDataset(keras.utils.PyDataset):
         self._check_index(index)
         places = self._places(self.epoch, index)
         count = min(self.batch_size, len(self.source) - index * self.batch_size)
-        return [self._record(picture, flipped) for picture, flipped in places[:count]]
+        return [self._record(number, flipped) for number, flipped in places[:count]]
 
     def on_epoch_begin(self) -> None:
         """Starts to watch which batches are asked for."""
@@ -174,15 +174,15 @@ class DetectionDataset(keras.utils.PyDataset):
             raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
 
     def _places(self, epoch, index):
-        """The pictures of a batch, and whether each is mirrored."""
+        """The images of a batch, and whether each is mirrored."""
         size = len(self.source)
         order = draw_epoch(size, self.seed, epoch, self.shuffle).order
         flips = _draw_flips(size, self.seed, epoch, self.flip)
         places = np.arange(index * self.batch_size, (index + 1) * self.batch_size) % size
         return list(zip(order[places].tolist(), flips[places].tolist(), strict=True))
 
-    def _record(self, picture, flipped):
-        info = _info(self.source, picture)
+    def _record(self, number, flipped):
+        info = _info(self.source, number)
         height, width = self._resized_shape(info["height"], info["width"])
         scale = (height / info["height"], width / info["width"])
         return info | {"scale": scale, "flipped": flipped}
@@ -201,14 +201,14 @@ class DetectionDataset(keras.utils.PyDataset):
         }
         return x, pad_objects(samples, self.max_objects)
 
-    def _sample(self, picture, flipped):
-        sample = choose_objects(self.source[picture], self.max_objects, self.mask_size)
+    def _sample(self, number, flipped):
+        sample = choose_objects(self.source[number], self.max_objects, self.mask_size)
         height, width, _ = sample["image"].shape
         sample = resize(sample, *self._resized_shape(height, width))
         return flip(sample) if flipped else sample
 
     def _stack(self, images, height, width):
-        """Normalises the pictures, and pads them with zeros, which are the mean."""
+        """Normalises the images, and pads them with zeros, which are the mean."""
         last = self.data_format == "channels_last"
         shape = (height, width, 3) if last else (3, height, width)
         stacked = np.zeros((len(images), *shape), dtype="float32")
@@ -220,17 +220,17 @@ class DetectionDataset(keras.utils.PyDataset):
 
 
 def common_padded_shape(source, *others, shorter_side: int, longer_side: int) -> tuple[int, int]:
-    """The least padded shape that holds every picture of one or more sources.
+    """The least padded shape that holds every image of one or more sources.
 
-    With it as `padded_shape` of a `DetectionDataset`, all batches have one shape, and pictures are
+    With it as `padded_shape` of a `DetectionDataset`, all batches have one shape, and images are
     as large as without it but for rounding. Upright and lying ones together need about a square.
 
     Args:
-        source: sequence of examples, as for `DetectionDataset`. Its pictures are not read if
+        source: sequence of examples, as for `DetectionDataset`. Its images are not read if
             it has a method `info`, as `CocoSource` has.
         *others: further ones.
-        shorter_side: int, the limit of a picture's shorter side, as for `DetectionDataset`.
-        longer_side: int, the limit of a picture's longer side.
+        shorter_side: int, the limit of an image's shorter side, as for `DetectionDataset`.
+        longer_side: int, the limit of an image's longer side.
 
     Returns:
         The height and width, multiples of 32.
@@ -251,8 +251,8 @@ def common_padded_shape(source, *others, shorter_side: int, longer_side: int) ->
     shapes = set()
     for each in (source, *others):
         _check_source(each)
-        for picture in range(len(each)):
-            info = _info(each, picture)
+        for number in range(len(each)):
+            info = _info(each, number)
             shapes.add((info["height"], info["width"]))
     return padded_shape_of(resized_shape(*shape, shorter_side, longer_side) for shape in shapes)
 
@@ -293,10 +293,10 @@ def _draw_flips(size, seed, epoch, probability):
     return np.random.Generator(np.random.Philox(sequence)).random(size) < probability
 
 
-def _info(source, picture):
+def _info(source, number):
     if hasattr(source, "info"):
-        return source.info(picture)
-    example = source[picture]
+        return source.info(number)
+    example = source[number]
     height, width, _ = example["image"].shape
     return {"image_id": example["image_id"], "height": height, "width": width}
 
@@ -318,7 +318,7 @@ def _checked_shape(shape, shorter_side):
             "`padded_shape` must be a pair (height, width) of multiples of 32, or None. "
             f"Received: {shape!r}"
         )
-    # One side may be less: long pictures reach `longer_side` before `shorter_side`.
+    # One side may be less: long images reach `longer_side` before `shorter_side`.
     if max(sides) < shorter_side:
         raise ValueError(
             f"`padded_shape` must be at least `shorter_side` in height or width, {shorter_side}. "

@@ -7,11 +7,11 @@ def cut_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
     """Cuts each mask to its box and resamples it to `size` x `size` cells.
 
     A cell is 1 if the mask covers at least half of its area, exactly. The result is the same
-    whatever the picture is resized to, so it is cut once, from the mask as annotated.
+    whatever the image is resized to, so it is cut once, from the mask as annotated.
 
     Args:
         masks: uint8 array `(objects, height, width)` of 0 and 1.
-        boxes: float array `(objects, 4)` of (x1, y1, x2, y2) inside the picture, not empty.
+        boxes: float array `(objects, 4)` of (x1, y1, x2, y2) inside the image, not empty.
         size: int, the cells along each side.
 
     Returns:

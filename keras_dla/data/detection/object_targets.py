@@ -1,4 +1,4 @@
-"""The objects that a detector learns from a picture, and their fixed-size form."""
+"""The objects that a detector learns from an image, and their fixed-size form."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from keras_dla.data.detection.transforms import clip_boxes
 def choose_objects(example: dict, max_objects: int, mask_size: int | None = None) -> dict:
     """Leaves in an example the objects to learn.
 
-    Boxes are cut off at the picture's border. Crowds are left out, and objects of which less
-    than a pixel's width or height is in the picture. Of more than `max_objects`, the largest
+    Boxes are cut off at the image's border. Crowds are left out, and objects of which less
+    than a pixel's width or height is in the image. Of more than `max_objects`, the largest
     boxes stay.
 
     Args:
@@ -52,7 +52,7 @@ def choose_objects(example: dict, max_objects: int, mask_size: int | None = None
 
 
 def pad_objects(samples: list[dict], max_objects: int) -> dict:
-    """Stacks the objects of a batch, padded to `max_objects` a picture.
+    """Stacks the objects of a batch, padded to `max_objects` an image.
 
     Args:
         samples: list of dictionaries from `choose_objects`.

@@ -9,13 +9,13 @@ _FURTHEST = 100_000
 
 
 def check_segmentation(segmentation, height: int, width: int) -> None:
-    """Raises `ValueError` unless this is a segmentation of a picture of this size.
+    """Raises `ValueError` unless this is a segmentation of an image of this size.
 
     Args:
         segmentation: list of polygons, each a list x, y, x, y, ... of at least three points; or
             a dictionary of run lengths: `{"size": [height, width], "counts": list or str}`.
-        height: int, of the picture.
-        width: int, of the picture.
+        height: int, of the image.
+        width: int, of the image.
 
     Example:
     >>> check_segmentation([[0, 0, 4, 0, 4, 4]], height=8, width=8)
@@ -43,7 +43,7 @@ def _is_polygon(polygon) -> bool:
 def _check_run_lengths(segmentation, height, width):
     if segmentation.get("size") != [height, width]:
         raise ValueError(
-            f"run lengths of the size {segmentation.get('size')!r} in a picture of the size "
+            f"run lengths of the size {segmentation.get('size')!r} in an image of the size "
             f"{[height, width]}"
         )
     counts = _counts(segmentation)
@@ -51,7 +51,7 @@ def _check_run_lengths(segmentation, height, width):
         type(count) is int and 0 <= count <= height * width for count in counts
     )
     if not proper or sum(counts) != height * width:
-        raise ValueError("run lengths that do not add up to its picture")
+        raise ValueError("run lengths that do not add up to its image")
 
 
 def _counts(segmentation):
@@ -86,8 +86,8 @@ def decode_segmentations(segmentations, height: int, width: int) -> np.ndarray:
 
     Args:
         segmentations: list of segmentations in COCO's forms.
-        height: int, of the picture.
-        width: int, of the picture.
+        height: int, of the image.
+        width: int, of the image.
 
     Returns:
         uint8 array `(objects, height, width)` of 0 and 1.

@@ -1,4 +1,4 @@
-"""Pictures of circles, squares and triangles, made on the fly."""
+"""Images of circles, squares and triangles, made on the fly."""
 
 from typing import NamedTuple
 
@@ -20,19 +20,19 @@ _ATTEMPTS = 10
 class ShapesSource(DetectionSource):
     """Circles, squares and triangles on textured backgrounds, with exact boxes and masks.
 
-    A picture has 1 to `max_shapes` shapes of random class, place, size, rotation, colour and
+    An image has 1 to `max_shapes` shapes of random class, place, size, rotation, colour and
     grain. Later ones may hide up to half of earlier ones, and the border may cut them off;
-    masks are of what is visible, and a box is the smallest around its mask. Picture `index` is a
-    pure function of `seed`, `index` and the sizes, so that another seed makes other pictures to
+    masks are of what is visible, and a box is the smallest around its mask. Image `index` is a
+    pure function of `seed`, `index` and the sizes, so that another seed makes other images to
     evaluate with. See `CocoSource` for what an example is; all have masks.
 
     Args:
-        size: int, the number of pictures.
+        size: int, the number of images.
         image_size: int, or pair of int (height, width), at least 32 each.
         seed: int, at least 0.
-        max_shapes: int, the most shapes in a picture.
+        max_shapes: int, the most shapes in an image.
         shape_sizes: pair of int, the least and greatest size in pixels (a circle's diameter), at
-            least 8; the greatest at most the shorter side of the picture.
+            least 8; the greatest at most the shorter side of the image.
 
     Raises:
         ValueError: If an argument is not as described above.
@@ -96,7 +96,7 @@ class ShapesSource(DetectionSource):
         }
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of picture `index`."""
+        """The `"image_id"`, `"height"` and `"width"` of image `index`."""
         height, width = self.image_size
         return {"image_id": self._check_index(index), "height": height, "width": width}
 
@@ -108,7 +108,7 @@ def _checked_sizes(sizes, longest):
     if not least <= greatest <= longest:
         raise ValueError(
             "`shape_sizes` must be in ascending order and at most the shorter side of the "
-            f"picture, {longest}. Received: {sizes!r}"
+            f"image, {longest}. Received: {sizes!r}"
         )
     return least, greatest
 
@@ -135,7 +135,7 @@ def _grained(random, colours, strength):
 
 
 class _Shape(NamedTuple):
-    """A shape in a picture: what is visible of it, and how many pixels the whole has."""
+    """A shape in an image: what is visible of it, and how many pixels the whole has."""
 
     class_: int
     mask: np.ndarray

@@ -1,4 +1,4 @@
-"""What every source of pictures with objects offers, and its ground truth in COCO's form."""
+"""What every source of images with objects offers, and its ground truth in COCO's form."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from keras_dla.data.detection.segmentation import encode_masks
 
 
 class DetectionSource:
-    """A sequence of pictures with objects, from which `DetectionDataset` makes batches.
+    """A sequence of images with objects, from which `DetectionDataset` makes batches.
 
     `source[index]` is an example, a dictionary of
 
@@ -32,13 +32,13 @@ class DetectionSource:
         raise NotImplementedError
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of picture `index`."""
+        """The `"image_id"`, `"height"` and `"width"` of image `index`."""
         example = self[index]
         height, width, _ = example["image"].shape
         return {"image_id": example["image_id"], "height": height, "width": width}
 
     def annotations(self, index: int) -> list[dict]:
-        """The objects of picture `index` in COCO's form, without ids."""
+        """The objects of image `index` in COCO's form, without ids."""
         return example_annotations(self[index], self.category_ids)
 
     def coco(self) -> dict:

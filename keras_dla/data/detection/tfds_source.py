@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_dla.data.classification.tfds_cifar import find_prepared
 from keras_dla.data.detection.source import DetectionSource, example_annotations
-from keras_dla.data.images import picture_size, read_picture
+from keras_dla.data.images import image_size, read_image
 from keras_dla.utils.optional_imports import import_for
 
 # Of COCO's 91 categories, those that have objects; tensorflow-datasets numbers them from 0.
@@ -26,7 +26,7 @@ class TfdsSource(DetectionSource):
     any other with the features `image` and `objects` with `bbox` and `label`. See `CocoSource`
     for what an example is; there are no masks. Crowds are what the data set calls crowds, and
     VOC's difficult objects, so that they are neither learnt nor counted in evaluation. The
-    number of a picture is its `image/id`, or else its index.
+    number of an image is its `image/id`, or else its index.
 
     Args:
         name: str, the data set's name and configuration.
@@ -66,22 +66,22 @@ class TfdsSource(DetectionSource):
     def __getitem__(self, index: int) -> dict:
         """The example `index`, in the order of the files."""
         record = self._record(index)
-        image = read_picture(record["image"], name=f"image {index}")
+        image = read_image(record["image"], name=f"image {index}")
         height, width, _ = image.shape
         example = self._objects(record, height, width)
         del example["areas"]
         return {"image": image, "image_id": self._image_id(record, index)} | example
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of picture `index`."""
+        """The `"image_id"`, `"height"` and `"width"` of image `index`."""
         record = self._record(index)
-        height, width = picture_size(record["image"], name=f"image {index}")
+        height, width = image_size(record["image"], name=f"image {index}")
         return {"image_id": self._image_id(record, index), "height": height, "width": width}
 
     def annotations(self, index: int) -> list[dict]:
-        """The objects of picture `index` in COCO's form, without ids."""
+        """The objects of image `index` in COCO's form, without ids."""
         record = self._record(index)
-        size = picture_size(record["image"], name=f"image {index}")
+        size = image_size(record["image"], name=f"image {index}")
         return example_annotations(self._objects(record, *size), self.category_ids)
 
     def _record(self, index):
@@ -144,7 +144,7 @@ def _check_features(name, features):
 def _records(name, builder, split, data_dir):
     tfds = import_for("TfdsSource", "tensorflow_datasets")
     try:
-        # The picture stays a file, of which `info` reads the header alone.
+        # The image stays a file, of which `info` reads the header alone.
         records = builder.as_data_source(str(split), decoders={"image": tfds.decode.SkipDecoding()})
         # A slice that ends before it begins has a negative length, which is an error too.
         is_empty = len(records) == 0

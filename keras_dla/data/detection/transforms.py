@@ -1,13 +1,13 @@
-"""A picture resized, flipped and padded, and its objects with it.
+"""An image resized, flipped and padded, and its objects with it.
 
 The functions take and return a sample: a dictionary of `"image"` `(height, width, 3)`, `"boxes"`
-`(objects, 4)` as (x1, y1, x2, y2) in pixels, and whatever else belongs to the picture. Its
+`(objects, 4)` as (x1, y1, x2, y2) in pixels, and whatever else belongs to the image. Its
 `"masks"` `(objects, size, size)` are in the frames of their boxes, so resizing leaves them alone.
 """
 
 import numpy as np
 
-from keras_dla.data.images import resize_picture
+from keras_dla.data.images import resize_image
 
 
 def resized_shape(
@@ -17,14 +17,14 @@ def resized_shape(
     longer_side: int,
     padded_shape: tuple[int, int] | None = None,
 ) -> tuple[int, int]:
-    """The size that a picture is resized to, keeping its aspect ratio.
+    """The size that an image is resized to, keeping its aspect ratio.
 
     It is the largest whose shorter side is at most `shorter_side` and whose longer side is at
     most `longer_side` (MMDetection's rule), and which fits into `padded_shape`.
 
     Args:
-        height: int, of the picture.
-        width: int, of the picture.
+        height: int, of the image.
+        width: int, of the image.
         shorter_side: int, the limit of the shorter side.
         longer_side: int, the limit of the longer side.
         padded_shape: pair of int (height, width), or `None` for no such limit.
@@ -46,7 +46,7 @@ def resized_shape(
 
 
 def resize(sample: dict, height: int, width: int) -> dict:
-    """Resizes the picture, and moves the boxes with it.
+    """Resizes the image, and moves the boxes with it.
 
     Example:
     >>> sample = {"image": np.zeros((4, 4, 3), "uint8"), "boxes": np.array([[0.0, 1, 2, 3]])}
@@ -57,13 +57,13 @@ def resize(sample: dict, height: int, width: int) -> dict:
     scale_y, scale_x = height / rows, width / columns
     boxes = sample["boxes"] * np.array([scale_x, scale_y, scale_x, scale_y], dtype="float32")
     return sample | {
-        "image": resize_picture(sample["image"], height, width),
+        "image": resize_image(sample["image"], height, width),
         "boxes": clip_boxes(boxes, height, width),
     }
 
 
 def flip(sample: dict) -> dict:
-    """Mirrors the picture left to right, and its boxes and masks with it.
+    """Mirrors the image left to right, and its boxes and masks with it.
 
     Example:
     >>> sample = {"image": np.zeros((4, 10, 3), "uint8"), "boxes": np.array([[0.0, 1, 2, 3]])}
@@ -82,7 +82,7 @@ def flip(sample: dict) -> dict:
 
 
 def clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Cuts boxes `(objects, 4)` off at the border of the picture.
+    """Cuts boxes `(objects, 4)` off at the border of the image.
 
     Example:
     >>> clip_boxes(np.array([[-1.0, 2.0, 30.0, 9.0]]), height=8, width=20).tolist()
@@ -93,7 +93,7 @@ def clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def padded_shape_of(shapes, multiple: int = 32) -> tuple[int, int]:
-    """The smallest height and width that hold every picture, as multiples of `multiple`.
+    """The smallest height and width that hold every image, as multiples of `multiple`.
 
     Example:
     >>> padded_shape_of([(480, 640), (600, 100)])

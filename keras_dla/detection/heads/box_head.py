@@ -5,12 +5,12 @@ import math
 import keras
 from keras import ops
 
-from keras_dla.detection.ops.box_coder import decode_boxes, encode_boxes
+from keras_dla.detection.ops.box_coder import BoxCoder
 from keras_dla.detection.ops.losses import absolute_error, gather_targets
 from keras_dla.detection.ops.non_maximum_suppression import class_detections
 from keras_dla.utils.validation import standardize_data_format
 
-DEVIATIONS = (0.1, 0.1, 0.2, 0.2)
+BOX_CODER = BoxCoder((0.1, 0.1, 0.2, 0.2))
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -105,7 +105,7 @@ def box_losses(logits, deltas, proposals, matches, sampled, boxes, classes) -> t
     count = ops.maximum(ops.sum(weights), 1.0)
     likelihood = ops.log_softmax(logits, axis=-1) * ops.one_hot(labels, background + 1)
     class_loss = -ops.sum(weights * ops.sum(likelihood, axis=-1)) / count
-    targets = encode_boxes(proposals, gather_targets(boxes, matches), DEVIATIONS)
+    targets = BOX_CODER.encode(proposals, gather_targets(boxes, matches))
     of_class = ops.one_hot(ops.where(positive, labels, -1), background)
     own = ops.sum(deltas * of_class[..., None], axis=2)
     weights = weights * ops.cast(positive, "float32")
@@ -120,9 +120,9 @@ def box_detections(logits, deltas, proposals, valid, sizes, **thresholds) -> dic
         deltas: `[batch, R, C, 4]`.
         proposals: `[batch, R, 4]`.
         valid: boolean `[batch, R]`, which proposals are there.
-        sizes: `[batch, 2]`, height and width of the pictures.
+        sizes: `[batch, 2]`, height and width of the images.
         **thresholds: further arguments of `class_detections`.
     """
     scores = ops.softmax(logits, axis=-1)[..., :-1] * ops.cast(valid[..., None], "float32")
-    boxes = decode_boxes(proposals[:, :, None], deltas, DEVIATIONS, sizes)
+    boxes = BOX_CODER.decode(proposals[:, :, None], deltas, sizes)
     return class_detections(boxes, scores, **thresholds)

@@ -2,10 +2,9 @@
 
 from keras import ops
 
-from keras_dla.detection.heads.region_proposal_network import DEVIATIONS
-from keras_dla.detection.ops.box_coder import decode_boxes
+from keras_dla.detection.heads.region_proposal_network import BOX_CODER
 from keras_dla.detection.ops.non_maximum_suppression import non_maximum_suppression
-from keras_dla.detection.ops.stable_top_k import best_first
+from keras_dla.detection.ops.stable_top_k import stable_top_k
 
 IOU_THRESHOLD = 0.7
 
@@ -17,7 +16,7 @@ def region_proposals(logits, deltas, anchors, sizes, candidates: int, count: int
         logits: `[batch, N]`.
         deltas: `[batch, N, 4]`.
         anchors: list of `[n, 4]` arrays, one a level, N in all.
-        sizes: `[batch, 2]`, height and width of the pictures, to which boxes are clipped.
+        sizes: `[batch, 2]`, height and width of the images, to which boxes are clipped.
         candidates: integer, how many boxes of a level, the likeliest, are looked at.
         count: integer, how many boxes of all levels are returned.
 
@@ -48,11 +47,11 @@ def region_proposals(logits, deltas, anchors, sizes, candidates: int, count: int
 
 def _likeliest(logits, deltas, anchors, sizes, candidates):
     """Returns scores and boxes of a level, filled up to `candidates`; -inf is no box."""
-    order = best_first(logits, min(candidates, logits.shape[1]))
+    order = stable_top_k(logits, min(candidates, logits.shape[1]))
     scores = ops.take_along_axis(logits, order, axis=1)
     deltas = ops.take_along_axis(deltas, order[..., None], axis=1)
     anchors = ops.take(ops.convert_to_tensor(anchors), order, axis=0)
-    boxes = decode_boxes(anchors, deltas, DEVIATIONS, sizes)
+    boxes = BOX_CODER.decode(anchors, deltas, sizes)
     has_area = (boxes[..., 2] > boxes[..., 0]) & (boxes[..., 3] > boxes[..., 1])
     scores = ops.where(has_area, scores, -float("inf"))
     missing = (0, candidates - scores.shape[1])
@@ -61,7 +60,7 @@ def _likeliest(logits, deltas, anchors, sizes, candidates):
 
 
 def _best(scores, boxes, count):
-    order = best_first(scores, count)
+    order = stable_top_k(scores, count)
     valid = ops.take_along_axis(scores, order, axis=1) > -float("inf")
     boxes = ops.take_along_axis(boxes, order[..., None], axis=1)
     return ops.where(valid[..., None], boxes, 0.0), valid

@@ -3,20 +3,20 @@
 import keras
 from keras import ops
 
-from keras_dla.detection.ops.box_coder import encode_boxes
-from keras_dla.detection.ops.box_matcher import assign_boxes
+from keras_dla.detection.ops.box_coder import BoxCoder
+from keras_dla.detection.ops.box_matcher import match_boxes
 from keras_dla.detection.ops.box_sampler import sample_mask
 from keras_dla.detection.ops.losses import absolute_error, binary_cross_entropy, gather_targets
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.ops.channels import channel_axis
 from keras_dla.utils.validation import standardize_data_format
 
-# MMDetection pads a picture to multiples of this.
+# MMDetection pads an image to multiples of this.
 DIVISOR = 32
 # An anchor's box is a target from this overlap on, and background below that.
 POSITIVE, NEGATIVE = 0.7, 0.3
 SAMPLES, POSITIVE_FRACTION = 256, 0.5
-DEVIATIONS = (1.0, 1.0, 1.0, 1.0)
+BOX_CODER = BoxCoder((1.0, 1.0, 1.0, 1.0))
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -99,7 +99,7 @@ class RegionProposalNetwork(keras.layers.Layer):
 
 
 def region_proposal_losses(logits, deltas, anchors, boxes, valid, sizes, seed) -> tuple:
-    """The losses of the RPN on a sample of the anchors that are in the picture.
+    """The losses of the RPN on a sample of the anchors that are in the image.
 
     Args:
         logits: `[batch, N]`.
@@ -107,34 +107,34 @@ def region_proposal_losses(logits, deltas, anchors, boxes, valid, sizes, seed) -
         anchors: `[N, 4]`.
         boxes: `[batch, G, 4]`, the objects' boxes.
         valid: boolean `[batch, G]`, which of them are there.
-        sizes: `[batch, 2]`, height and width of the pictures inside their padding.
+        sizes: `[batch, 2]`, height and width of the images inside their padding.
         seed: `keras.random.SeedGenerator`, for the sample.
 
     Returns:
         The cross-entropy and the L1 loss, both the mean over the sample (256 anchors an image).
     """
-    usable = in_picture(anchors, sizes)
+    usable = in_image(anchors, sizes)
     thresholds = POSITIVE, NEGATIVE, NEGATIVE
-    matches = assign_boxes(anchors, boxes, valid, *thresholds, low_quality=True, usable=usable)
+    matches = match_boxes(anchors, boxes, valid, *thresholds, low_quality=True, usable=usable)
     positive, negative = sample_mask(matches, SAMPLES, POSITIVE_FRACTION, seed)
     positive, negative = ops.cast(positive, "float32"), ops.cast(negative, "float32")
     sampled = positive + negative
     count = ops.maximum(ops.sum(sampled), 1.0)
     class_loss = ops.sum(sampled * binary_cross_entropy(positive, logits)) / count
-    targets = encode_boxes(anchors, gather_targets(boxes, matches), DEVIATIONS)
+    targets = BOX_CODER.encode(anchors, gather_targets(boxes, matches))
     box_loss = ops.sum(positive * absolute_error(targets, deltas)) / count
     return class_loss, box_loss
 
 
-def in_picture(anchors, sizes):
-    """Returns which anchors have their cell in the picture, padded to multiples of 32 pixels.
+def in_image(anchors, sizes):
+    """Returns which anchors have their cell in the image, padded to multiples of 32 pixels.
 
-    What lies beyond is there only because a larger picture is in the batch: MMDetection's
+    What lies beyond is there only because a larger image is in the batch: MMDetection's
     `valid_flags`.
 
     Args:
         anchors: `[N, 4]`, each around the upper left corner of its cell.
-        sizes: `[batch, 2]`, height and width of the pictures.
+        sizes: `[batch, 2]`, height and width of the images.
 
     Returns:
         A boolean tensor `[batch, N]`.

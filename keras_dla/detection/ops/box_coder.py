@@ -1,10 +1,12 @@
 """Boxes as deltas from reference boxes, the form in which R-CNN's heads predict them."""
 
 import math
+from dataclasses import dataclass
 
 from keras import ops
 
 from keras_dla.detection.ops.boxes import clip_boxes
+from keras_dla.utils.types import Tensor
 
 # A side of a predicted box is at most 1000 / 16 times that of its reference, at least 16 / 1000.
 LARGEST_LOG_RATIO = abs(math.log(16 / 1000))
@@ -12,78 +14,95 @@ LARGEST_LOG_RATIO = abs(math.log(16 / 1000))
 SHORTEST_SIDE = 1e-6
 
 
-def encode_boxes(references, boxes, deviations=(1.0, 1.0, 1.0, 1.0)):
-    """Returns what a head should predict for `references` so that they become `boxes`.
+@dataclass(frozen=True)
+class BoxCoder:
+    """Writes boxes as deltas from reference boxes, and reads them back.
 
-    With centres (x, y), widths w and heights h, and `r` for the reference (Girshick et al., 2014):
-    `((x - x_r) / w_r, (y - y_r) / h_r, log(w / w_r), log(h / h_r)) / deviations`. Where a side is
-    zero (or negative) and the delta not defined, it is 0.
+    With centres (x, y), widths w and heights h, and `r` for the reference:
+
+        deltas = ((x - x_r) / w_r, (y - y_r) / h_r, log(w / w_r), log(h / h_r)) / deviations
 
     Args:
-        references: tensor `[..., 4]`, as anchors or proposals.
-        boxes: tensor `[..., 4]`, the targets; the leading axes broadcast.
-        deviations: four positive numbers. MMDetection has (1, 1, 1, 1) in the region proposal
-            network and (0.1, 0.1, 0.2, 0.2) in the box head.
-
-    Returns:
-        A float32 tensor `[..., 4]`, always finite.
+        deviations: tuple of four positive floats, what the deltas are divided by. MMDetection has
+            (1, 1, 1, 1) in the region proposal network and (0.1, 0.1, 0.2, 0.2) in the box head;
+            defaults to (1, 1, 1, 1).
 
     Raises:
-        ValueError: if `deviations` are not four positive numbers.
+        ValueError: when `deviations` are not four positive numbers.
+
+    Source:
+        Girshick et al., 2014, Appendix C: https://arxiv.org/abs/1311.2524
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.detection.ops.box_coder import encode_boxes
-    >>> np.array(encode_boxes([[0, 0, 10, 20]], [[5, 10, 15, 30]], (0.5, 0.5, 1, 1))).tolist()
+    >>> from keras_dla.detection.ops.box_coder import BoxCoder
+    >>> coder = BoxCoder((0.5, 0.5, 1, 1))
+    >>> np.array(coder.encode([[0, 0, 10, 20]], [[5, 10, 15, 30]])).tolist()
     [[1.0, 1.0, 0.0, 0.0]]
     """
-    _check_deviations(deviations)
-    x_r, y_r, w_r, h_r = _centres_and_sides(references)
-    x, y, w, h = _centres_and_sides(boxes)
-    deltas = [
-        _quotient(x - x_r, w_r),
-        _quotient(y - y_r, h_r),
-        _log_ratio(w, w_r),
-        _log_ratio(h, h_r),
-    ]
-    scaled = [delta / deviation for delta, deviation in zip(deltas, deviations, strict=True)]
-    return ops.stack(scaled, axis=-1)
 
+    deviations: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
 
-def decode_boxes(references, deltas, deviations=(1.0, 1.0, 1.0, 1.0), sizes=None):
-    """Returns the boxes that `deltas` make of `references`: the inverse of `encode_boxes`.
+    def __post_init__(self) -> None:
+        if len(self.deviations) != 4 or not all(number > 0 for number in self.deviations):
+            raise ValueError(
+                f"`deviations` must be four positive numbers, but is {self.deviations!r}."
+            )
 
-    The two logarithms are clipped at |log(16 / 1000)|, after the multiplication by the deviations.
+    def encode(self, references: Tensor, boxes: Tensor) -> Tensor:
+        """Returns what a head should predict for `references` so that they become `boxes`.
 
-    Args:
-        references: tensor `[..., 4]`; a reference without area gives a box without area.
-        deltas: tensor `[..., 4]`; the leading axes broadcast, as `[B, N, 1, 4]` references with
-            `[B, N, classes, 4]` deltas.
-        deviations: as in `encode_boxes`.
-        sizes: optional tensor `[B, 2]` of heights and widths, to whose borders boxes are clipped.
+        Where a side is zero or negative and the delta is not defined, it is 0.
 
-    Returns:
-        A float32 tensor `[..., 4]`.
+        Args:
+            references: tensor, `[..., 4]`, boxes in pixels, as anchors or proposals.
+            boxes: tensor, `[..., 4]`, the targets; the leading axes broadcast.
 
-    Raises:
-        ValueError: if `deviations` are not four positive numbers.
+        Returns:
+            A float32 tensor `[..., 4]`, always finite.
+        """
+        x_r, y_r, w_r, h_r = _centres_and_sides(references)
+        x, y, w, h = _centres_and_sides(boxes)
+        deltas = [
+            _quotient(x - x_r, w_r),
+            _quotient(y - y_r, h_r),
+            _log_ratio(w, w_r),
+            _log_ratio(h, h_r),
+        ]
+        pairs = zip(deltas, self.deviations, strict=True)
+        return ops.stack([delta / deviation for delta, deviation in pairs], axis=-1)
 
-    Example:
-    >>> import numpy as np
-    >>> from keras_dla.detection.ops.box_coder import decode_boxes
-    >>> boxes = decode_boxes([[[0, 0, 10, 20]]], [[[1, 1, 0, 0]]], (0.5, 0.5, 1, 1), [[25, 50]])
-    >>> np.array(boxes).tolist()
-    [[[5.0, 10.0, 15.0, 25.0]]]
-    """
-    _check_deviations(deviations)
-    x_r, y_r, w_r, h_r = _centres_and_sides(references)
-    dx, dy, dw, dh = ops.unstack(ops.cast(deltas, "float32"), 4, axis=-1)
-    x = x_r + w_r * (dx * deviations[0])
-    y = y_r + h_r * (dy * deviations[1])
-    half_w = 0.5 * w_r * _clipped_exp(dw * deviations[2])
-    half_h = 0.5 * h_r * _clipped_exp(dh * deviations[3])
-    boxes = ops.stack([x - half_w, y - half_h, x + half_w, y + half_h], axis=-1)
-    return boxes if sizes is None else clip_boxes(boxes, sizes)
+    def decode(self, references: Tensor, deltas: Tensor, sizes: Tensor = None) -> Tensor:
+        """Returns the boxes that `deltas` make of `references`: the inverse of `encode`.
+
+        The two logarithms are clipped at |log(16 / 1000)|, after the multiplication by the
+        deviations.
+
+        Args:
+            references: tensor, `[..., 4]`; a reference without area gives a box without area.
+            deltas: tensor, `[..., 4]`; the leading axes broadcast, as `[B, N, 1, 4]` references
+                with `[B, N, classes, 4]` deltas.
+            sizes: tensor, `[B, 2]`, heights and widths in pixels, to whose borders boxes are
+                clipped; defaults to None, which clips nothing.
+
+        Returns:
+            A float32 tensor `[..., 4]`.
+
+        Example:
+        >>> import numpy as np
+        >>> from keras_dla.detection.ops.box_coder import BoxCoder
+        >>> coder = BoxCoder((0.5, 0.5, 1, 1))
+        >>> np.array(coder.decode([[[0, 0, 10, 20]]], [[[1, 1, 0, 0]]], [[25, 50]])).tolist()
+        [[[5.0, 10.0, 15.0, 25.0]]]
+        """
+        x_r, y_r, w_r, h_r = _centres_and_sides(references)
+        dx, dy, dw, dh = ops.unstack(ops.cast(deltas, "float32"), 4, axis=-1)
+        x = x_r + w_r * (dx * self.deviations[0])
+        y = y_r + h_r * (dy * self.deviations[1])
+        half_w = 0.5 * w_r * _clipped_exp(dw * self.deviations[2])
+        half_h = 0.5 * h_r * _clipped_exp(dh * self.deviations[3])
+        boxes = ops.stack([x - half_w, y - half_h, x + half_w, y + half_h], axis=-1)
+        return boxes if sizes is None else clip_boxes(boxes, sizes)
 
 
 def _centres_and_sides(boxes):
@@ -105,8 +124,3 @@ def _log_ratio(side, reference_side):
 
 def _clipped_exp(log_ratio):
     return ops.exp(ops.clip(log_ratio, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
-
-
-def _check_deviations(deviations):
-    if len(deviations) != 4 or not all(deviation > 0 for deviation in deviations):
-        raise ValueError(f"`deviations` must be four positive numbers, but is {deviations!r}.")

@@ -7,7 +7,7 @@ from keras_dla.detection.ops.boxes import elementwise_overlap
 BACKGROUND, IGNORED = -1, -2
 
 
-def assign_boxes(
+def match_boxes(
     boxes,
     targets,
     valid,
@@ -47,12 +47,12 @@ def assign_boxes(
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.detection.ops.box_matcher import assign_boxes
+    >>> from keras_dla.detection.ops.box_matcher import match_boxes
     >>> boxes = [[0, 0, 8, 8], [0, 0, 8, 6], [0, 0, 8, 4], [20, 20, 28, 28]]
     >>> targets, valid = [[[0, 0, 8, 8], [20, 20, 24, 24]]], [[True, True]]
-    >>> np.array(assign_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=False)).tolist()
+    >>> np.array(match_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=False)).tolist()
     [[0, 0, -1, -1]]
-    >>> np.array(assign_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=True)).tolist()
+    >>> np.array(match_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=True)).tolist()
     [[0, 0, -1, 1]]
     """
     _check_thresholds(positive, negative, minimum)

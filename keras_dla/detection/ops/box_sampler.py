@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_dla.detection.ops.box_matcher import BACKGROUND, IGNORED
-from keras_dla.detection.ops.stable_top_k import best_first
+from keras_dla.detection.ops.stable_top_k import stable_top_k
 from keras_dla.utils.validation import check_positive_integer
 
 
@@ -15,7 +15,7 @@ def sample_mask(matches, count: int, positive_fraction: float, seed) -> tuple:
     positive ones; background boxes, drawn likewise, fill up the rest as far as there are any.
 
     Args:
-        matches: integer tensor `[B, N]` as `assign_boxes` returns it: 0 or more for a positive box,
+        matches: integer tensor `[B, N]` as `match_boxes` returns it: 0 or more for a positive box,
             -1 for background, -2 for a box not to be drawn.
         count: integer.
         positive_fraction: number from 0 to 1.
@@ -99,4 +99,4 @@ def _draw(matches, count, positive_fraction, seed):
 def _largest(lots, among, count):
     """Returns where the largest of some lots are, and how many of them there are, `[B, 1]`."""
     number = ops.sum(ops.cast(among, "int32"), axis=1, keepdims=True)
-    return best_first(ops.where(among, lots, -1.0), count), number
+    return stable_top_k(ops.where(among, lots, -1.0), count), number

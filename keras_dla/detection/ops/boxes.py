@@ -72,7 +72,7 @@ def intersection_over_union(a, b):
 
 
 def clip_boxes(boxes, sizes):
-    """Moves the corners of boxes that lie outside their picture onto its border.
+    """Moves the corners of boxes that lie outside their image onto its border.
 
     Args:
         boxes: tensor `[..., 4]`, as `[B, N, 4]`.

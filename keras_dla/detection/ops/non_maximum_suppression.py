@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_dla.detection.ops.boxes import intersection_over_union
-from keras_dla.detection.ops.stable_top_k import best_first
+from keras_dla.detection.ops.stable_top_k import stable_top_k
 from keras_dla.utils.validation import check_positive_integer
 
 # So many boxes, the best not yet looked at, are compared at once with those kept and each other.
@@ -40,7 +40,7 @@ def non_maximum_suppression(
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.detection.non_maximum_suppression import non_maximum_suppression
+    >>> from keras_dla.detection.ops.non_maximum_suppression import non_maximum_suppression
     >>> boxes = [[[0, 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]]]
     >>> indices, valid = non_maximum_suppression(boxes, [[0.5, 0.75, 0.25]], 0.5, 3)
     >>> np.array(indices).tolist(), np.array(valid).tolist()
@@ -94,7 +94,7 @@ def class_detections(
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.detection.non_maximum_suppression import class_detections
+    >>> from keras_dla.detection.ops.non_maximum_suppression import class_detections
     >>> boxes = [[[[0, 0, 9, 9]], [[0, 0, 9, 8]]]]
     >>> found = class_detections(boxes, [[[0.25, 0.5], [0.75, 0.0]]], max_detections=3)
     >>> np.array(found["classes"]).tolist(), np.array(found["sources"]).tolist()
@@ -119,7 +119,7 @@ def _likeliest_pairs(boxes, scores, score_threshold, candidates):
     batch, boxes_each = ops.shape(scores)[0], boxes.shape[2]
     scores = ops.reshape(scores, (batch, number * classes))
     scores = ops.where(scores > score_threshold, scores, -float("inf"))
-    pairs = best_first(scores, min(candidates, number * classes))
+    pairs = stable_top_k(scores, min(candidates, number * classes))
     sources = pairs // classes
     boxes = ops.reshape(boxes, (batch, number * boxes_each, 4))
     return {
@@ -135,7 +135,7 @@ def _ranked(scores, valid):
     usable = scores > -float("inf")
     if valid is not None:
         usable = usable & ops.cast(valid, "bool")
-    order = best_first(ops.where(usable, scores, -float("inf")), scores.shape[1])
+    order = stable_top_k(ops.where(usable, scores, -float("inf")), scores.shape[1])
     return order, ops.sum(ops.cast(usable, "int32"), axis=1)
 
 

@@ -62,7 +62,7 @@ def roi_align(
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.detection.roi_align import roi_align
+    >>> from keras_dla.detection.ops.roi_align import roi_align
     >>> features = np.arange(16.0, dtype="float32").reshape(1, 4, 4, 1)
     >>> boxes = np.array([[[2.0, 2.0, 6.0, 6.0]]], "float32")
     >>> crops = roi_align(features, boxes, stride=2, output_size=2, data_format="channels_last")
@@ -126,7 +126,7 @@ def pyramid_roi_align(
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.detection.roi_align import pyramid_roi_align
+    >>> from keras_dla.detection.ops.roi_align import pyramid_roi_align
     >>> maps = [np.full((1, 32 // n, 32 // n, 1), n, "float32") for n in (1, 2)]
     >>> boxes = np.array([[[8, 8, 40, 40], [0, 0, 120, 120]]], "float32")
     >>> crops = pyramid_roi_align(maps, boxes, (4, 8), 1, data_format="channels_last")
@@ -160,7 +160,7 @@ def pyramid_roi_align(
 def box_levels(boxes, levels: int, finest_scale: float = 56):
     """Returns the level of a feature pyramid that each box reads, `[batch, number]` int32.
 
-    See `keras_dla.detection.roi_align.pyramid_roi_align`.
+    See `keras_dla.detection.ops.roi_align.pyramid_roi_align`.
     """
     boxes = ops.cast(boxes, "float32")
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 
-def best_first(scores, count: int):
+def stable_top_k(scores, count: int):
     """Returns where the `count` largest scores are, by descending score.
 
     Of equal scores the one with the lower index comes first, on every backend; and the scores are
@@ -19,8 +19,8 @@ def best_first(scores, count: int):
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.detection.ops.stable_top_k import best_first
-    >>> np.array(best_first([[0.5, 2.0, 0.5, 2.0]], 3)).tolist()
+    >>> from keras_dla.detection.ops.stable_top_k import stable_top_k
+    >>> np.array(stable_top_k([[0.5, 2.0, 0.5, 2.0]], 3)).tolist()
     [[1, 3, 0]]
     """
     scores = ops.stop_gradient(ops.convert_to_tensor(scores))
@@ -31,11 +31,11 @@ def best_first(scores, count: int):
     if count == scores.shape[-1]:
         return ops.cast(ops.argsort(-scores, axis=-1), "int32")
     if keras.backend.backend() == "torch":
-        return _best_first_in_steps(scores, count)
+        return _stable_top_k_in_steps(scores, count)
     return ops.cast(ops.top_k(scores, count)[1], "int32")
 
 
-def _best_first_in_steps(scores, count):
+def _stable_top_k_in_steps(scores, count):
     """The same where `top_k` returns any of equal scores, in any order, as on torch."""
     last = ops.top_k(scores, count)[0][..., -1:]
     greater, equal = scores > last, scores == last

@@ -12,7 +12,7 @@ from keras_dla.data import (
     imagenet_steps_per_epoch,
 )
 from keras_dla.data.classification.random_resized_crop import random_window
-from tests.data.picture_folder import CLASSES, SIZES, encoded, made_picture, prepare_pictures
+from tests.data.image_folder import CLASSES, SIZES, encoded, made_picture, prepare_pictures
 
 SIZE = 32
 

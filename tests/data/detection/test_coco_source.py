@@ -42,14 +42,14 @@ def test_masks_are_drawn(tmp_path):
     assert source[2]["masks"].shape == (0, 8, 8)
 
 
-def test_pictures_without_objects_can_be_left_out(tmp_path):
+def test_images_without_objects_can_be_left_out(tmp_path):
     changed = content()
     changed["annotations"][2]["iscrowd"] = changed["annotations"][3]["iscrowd"] = 1
     source = CocoSource(*write(tmp_path, changed), keep_empty=False)
     assert [source.info(index)["image_id"] for index in range(len(source))] == [7]
 
 
-def test_info_needs_no_picture(tmp_path):
+def test_info_needs_no_image(tmp_path):
     annotations, images = write(tmp_path)
     source = CocoSource(annotations, images)
     (images / "a.png").unlink()
@@ -126,7 +126,7 @@ def test_a_file_that_is_not_coco_is_refused(tmp_path, path, value, message):
 
 
 def boxes_content(*boxes):
-    """Boxes in the picture of 8 x 8."""
+    """Boxes in the image of 8 x 8."""
     annotations = [{"image_id": 5, "category_id": 4, "bbox": list(box)} for box in boxes]
     return content() | {"annotations": annotations}
 
@@ -180,7 +180,7 @@ def test_missing_files_are_named(tmp_path):
         CocoSource(annotations, images)
 
 
-def test_a_picture_of_another_size_is_refused(tmp_path):
+def test_an_image_of_another_size_is_refused(tmp_path):
     changed = changed_content("images", 0, "height", value=17)
     source = CocoSource(*write(tmp_path, changed))
     with pytest.raises(ValueError, match=r"a.png' must have .*\(17, 20\). It has \(16, 20\)"):

@@ -40,7 +40,7 @@ def assert_same(one, other):
                 np.testing.assert_array_equal(value, part_again[key])
 
 
-def test_a_plain_batch_is_the_normalised_pictures():
+def test_a_plain_batch_is_the_normalised_images():
     x, y = plain(mask_size=28)[1]
     for place in range(4):
         example = SOURCE[4 + place]
@@ -94,7 +94,7 @@ def test_data_format_follows_keras():
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 11, 25])
-def test_an_epoch_has_every_picture_and_the_last_batch_is_filled_up(batch_size):
+def test_an_epoch_has_every_image_and_the_last_batch_is_filled_up(batch_size):
     dataset = dataset_of(batch_size=batch_size)
     records = [dataset.records(index) for index in range(len(dataset))]
     assert sorted(record["image_id"] for batch in records for record in batch) == list(range(11))
@@ -116,7 +116,7 @@ def test_epochs_are_shuffled_anew_and_flipped_anew():
     orders = [list(epoch) for epoch in epochs]
     assert orders[0] != orders[1] != orders[2]
     for one, other in ((0, 1), (1, 2)):
-        same = [epochs[one][picture] == epochs[other][picture] for picture in range(60)]
+        same = [epochs[one][image] == epochs[other][image] for image in range(60)]
         assert 0.2 < np.mean(same) < 0.8
 
 
@@ -129,7 +129,7 @@ def test_probability_of_flips():
         assert share == probability or abs(share - probability) < 0.09 * (0 < probability < 1)
 
 
-def test_a_flipped_picture_has_flipped_boxes_and_masks():
+def test_a_flipped_image_has_flipped_boxes_and_masks():
     [(x, y)] = batches_of(plain(batch_size=11, mask_size=28))
     [(flipped_x, flipped_y)] = batches_of(plain(batch_size=11, mask_size=28, flip=1))
     np.testing.assert_array_equal(flipped_x["images"], x["images"][:, :, ::-1])
@@ -159,12 +159,12 @@ def test_a_worker_reports_its_error():
 
         def __getitem__(self, index):
             if index == 5:
-                raise ValueError("picture 5 is broken")
+                raise ValueError("image 5 is broken")
             return SOURCE[index]
 
     dataset = plain(Broken(), 2, workers=2)
     assert dataset[0][0]["images"].shape == (2, 64, 96, 3)
-    with pytest.raises(ValueError, match="picture 5 is broken"):
+    with pytest.raises(ValueError, match="image 5 is broken"):
         dataset[2]
 
 
@@ -237,7 +237,7 @@ def test_records_map_boxes_back(tmp_path):
     assert count == 3 * 8
 
 
-def test_pictures_without_objects_are_all_padding(tmp_path):
+def test_images_without_objects_are_all_padding(tmp_path):
     pytest.importorskip("PIL")
     source = CocoSource(*write(tmp_path, content() | {"annotations": []}))
     x, y = plain(source, 3)[0]
@@ -246,7 +246,7 @@ def test_pictures_without_objects_are_all_padding(tmp_path):
     assert not y["boxes"].any()
 
 
-def test_pictures_of_different_size_share_a_batch(tmp_path):
+def test_images_of_different_size_share_a_batch(tmp_path):
     pytest.importorskip("PIL")
     # 16 x 20, 30 x 10 and 8 x 8.
     dataset = plain(CocoSource(*write(tmp_path)), 3, shorter_side=64, longer_side=100)
@@ -259,7 +259,7 @@ def test_pictures_of_different_size_share_a_batch(tmp_path):
     assert x["images"].shape == (3, 64, 96, 3)
 
 
-def test_long_pictures_fill_their_common_shape():
+def test_long_images_fill_their_common_shape():
     # As KITTI's 375 x 1242: the longer side ends before the shorter one is `shorter_side`.
     source = ShapesSource(2, (50, 160), shape_sizes=(16, 32))
     sides = {"shorter_side": 96, "longer_side": 160}
@@ -270,7 +270,7 @@ def test_long_pictures_fill_their_common_shape():
     assert x["sizes"].tolist() == [[50, 160]] * 2
 
 
-def test_the_common_shape_makes_no_picture_smaller(tmp_path):
+def test_the_common_shape_makes_no_image_smaller(tmp_path):
     source = CocoSource(*write(tmp_path))  # 16 x 20, 30 x 10 and 8 x 8
     (tmp_path / "images" / "a.png").unlink()  # only their sizes are asked for
     sides = {"shorter_side": 64, "longer_side": 100}

@@ -23,7 +23,7 @@ def test_a_cell_is_covered_at_least_by_half(seed, height, width, size):
     mask = random.integers(0, 2, (1, height, width), "uint8")
     left, right = np.sort(random.uniform(0, width, 2))
     top, bottom = np.sort(random.uniform(0, height, 2))
-    # Boxes are in float32, and a box of the whole picture is among them.
+    # Boxes are in float32, and a box of the whole image is among them.
     box = np.array([left, top, right, bottom], "float32")
     if seed % 3 == 0:
         box[:] = 0, 0, width, height
@@ -39,7 +39,7 @@ def test_exactly_half_is_covered():
     assert cut_masks(mask, np.array([[0.0, 0, 6, 4]]), 3).all()
 
 
-def test_the_cut_does_not_depend_on_the_size_of_the_picture():
+def test_the_cut_does_not_depend_on_the_size_of_the_image():
     mask = np.zeros((1, 40, 50), "uint8")
     mask[0, 10:25, 5:20] = mask[0, 20:30, 10:40] = 1
     box = np.array([[5.0, 10, 40, 30]])

@@ -74,7 +74,7 @@ def test_wrong_segmentations_are_refused(segmentation):
         check_segmentation(segmentation, 4, 5)
 
 
-def test_polygons_beyond_the_picture_are_cut_off():
+def test_polygons_beyond_the_image_are_cut_off():
     pytest.importorskip("pycocotools")
     far = [[-90_000, -90_000, 90_000, -90_000, 90_000, 90_000, -90_000, 90_000]]
     check_segmentation(far, 4, 5)

@@ -39,7 +39,7 @@ def test_boxes_are_the_smallest_around_the_visible_masks(index, seed, height, wi
         assert all(edge.any() for edge in edges)
 
 
-def test_a_picture_depends_on_seed_and_index_alone():
+def test_an_image_depends_on_seed_and_index_alone():
     one, again, longer = ShapesSource(10), ShapesSource(10), ShapesSource(1000)
     for index in (9, 0, 4):
         assert_same(one[index], again[index])
@@ -147,7 +147,7 @@ def test_pycocotools_finds_the_ground_truth_perfect(kind):
         ({"shape_sizes": 20}, "`shape_sizes` must be a pair of integers. Received: 20"),
         ({"shape_sizes": (4, 20)}, "`shape_sizes` must be an integer of at least 8. Received: 4"),
         ({"shape_sizes": (40, 20)}, "`shape_sizes` must be in ascending order"),
-        ({"image_size": 48}, "at most the shorter side of the picture, 48. Received: .16, 64."),
+        ({"image_size": 48}, "at most the shorter side of the image, 48. Received: .16, 64."),
     ],
 )
 def test_bad_arguments_are_named(changed, message):

@@ -41,7 +41,7 @@ def touched(mask, height, width):
 
 
 def paste(cut, box, height, width):
-    """Puts a mask in the frame of its box back into the picture."""
+    """Puts a mask in the frame of its box back into the image."""
     left, top, right, bottom = box
     down = (np.arange(height) + 0.5 - top) / (bottom - top) * len(cut)
     right = (np.arange(width) + 0.5 - left) / (right - left) * len(cut)
@@ -65,7 +65,7 @@ def test_sides_keep_their_limits_and_their_ratio(height, width, shorter, more):
 
 
 @pytest.mark.parametrize(
-    ("picture", "expected"),
+    ("image", "expected"),
     [
         # By MMDetection's documented rule for (1333, 800).
         ((480, 640), (800, 1067)),
@@ -75,12 +75,12 @@ def test_sides_keep_their_limits_and_their_ratio(height, width, shorter, more):
         ((1600, 3000), (711, 1333)),
     ],
 )
-def test_sizes_of_the_reference_setting(picture, expected):
-    assert resized_shape(*picture, 800, 1333) == expected
+def test_sizes_of_the_reference_setting(image, expected):
+    assert resized_shape(*image, 800, 1333) == expected
 
 
 @given(height=SIDES, width=SIDES, rows=st.integers(1, 20), columns=st.integers(1, 20))
-def test_a_picture_fits_into_the_padded_shape(height, width, rows, columns):
+def test_an_image_fits_into_the_padded_shape(height, width, rows, columns):
     shape = rows * 32, columns * 32
     new = resized_shape(height, width, min(shape), 1333, shape)
     assert all(side <= limit for side, limit in zip(new, shape, strict=True))
@@ -107,7 +107,7 @@ def test_flipping_twice_is_the_identity(index):
 
 @given(index=st.integers(0, 99), shorter=st.integers(40, 250), flipped=st.booleans())
 @settings(deadline=None, max_examples=40)
-def test_boxes_and_masks_move_with_the_picture(index, shorter, flipped):
+def test_boxes_and_masks_move_with_the_image(index, shorter, flipped):
     pytest.importorskip("PIL")
     example, sample = sample_of(index)
     height, width = resized_shape(96, 128, shorter, 10_000)
@@ -123,7 +123,7 @@ def test_boxes_and_masks_move_with_the_picture(index, shorter, flipped):
         assert overlap > 0.85
 
 
-def test_the_picture_is_where_its_boxes_are():
+def test_the_image_is_where_its_boxes_are():
     pytest.importorskip("PIL")
     image = np.zeros((60, 80, 3), "uint8")
     image[12:30, 20:52] = 255
@@ -134,7 +134,7 @@ def test_the_picture_is_where_its_boxes_are():
             assert np.abs(box_of(bright) - moved["boxes"][0]).max() <= 1
 
 
-def test_resizing_leaves_boxes_inside_the_picture():
+def test_resizing_leaves_boxes_inside_the_image():
     pytest.importorskip("PIL")
     sample = {"image": np.zeros((333, 77, 3), "uint8"), "boxes": np.float32([[0, 0, 77, 333]])}
     for side in range(32, 700, 7):

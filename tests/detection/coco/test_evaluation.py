@@ -172,7 +172,7 @@ def test_an_object_without_its_mask_is_one_that_no_mask_matches():
     assert source.annotations[0]["segmentation"] == []
 
 
-def test_masks_of_pictures_without_objects_tell_nothing():
+def test_masks_of_images_without_objects_tell_nothing():
     source = Source(IMAGES, [])
     figures = evaluate_coco(Told(), told(source, SCALE, 5, full(PERFECT)))
     assert len(figures) == 12 and set(figures.values()) == {-1}

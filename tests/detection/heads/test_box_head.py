@@ -72,7 +72,7 @@ def test_detections():
         max_detections=2,
     )
     found = {name: ops.convert_to_numpy(value) for name, value in found.items()}
-    # The centre moves by 0.1 of the width, which then doubles: from 2 to 42, and the picture ends.
+    # The centre moves by 0.1 of the width, which then doubles: from 2 to 42, and the image ends.
     assert_close(found["boxes"][0], np.array([[2, 10, 35, 20], [0, 0, 0, 0]]), 1e-5)
     assert found["classes"].tolist() == [[2, -1]]
     probability = np.exp(12) / (np.exp(12) + np.exp(6) + 2)

@@ -42,7 +42,7 @@ def test_equal_to_the_slow_form():
 
 
 def test_fewer_boxes_than_asked_for():
-    """One anchor's box lies outside of the picture: it has no area left, and is none."""
+    """One anchor's box lies outside of the image: it has no area left, and is none."""
     anchors = np.array([[0, 0, 8, 8], [40, 40, 48, 48], [8, 8, 16, 16]], "float32")
     logits = np.array([[1.0, 3.0, 2.0]], "float32")
     sizes = np.array([[16, 16]], "int32")

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_dla.detection.heads.region_proposal_network import (
     RegionProposalNetwork,
-    in_picture,
+    in_image,
     region_proposal_losses,
 )
 from keras_dla.detection.ops.anchors import level_anchors
@@ -57,8 +57,8 @@ def test_losses():
     np.testing.assert_allclose(found, slow_losses(logits, deltas, anchors, boxes, valid), rtol=1e-5)
 
 
-def cells_in_picture(levels, sizes):
-    """MMDetection's `valid_flags` of pictures padded to multiples of 32, three anchors a cell."""
+def cells_in_image(levels, sizes):
+    """MMDetection's `valid_flags` of images padded to multiples of 32, three anchors a cell."""
     flags = []
     for height, width in sizes:
         padded = math.ceil(height / 32) * 32, math.ceil(width / 32) * 32
@@ -72,7 +72,7 @@ def cells_in_picture(levels, sizes):
 
 
 def test_anchors_in_the_padding_do_not_count():
-    """Pictures of which half is padding: no anchor there is background, nor has an object."""
+    """Images of which half is padding: no anchor there is background, nor has an object."""
     rng = np.random.default_rng(4)
     levels = [((12, 8), 8), ((6, 4), 16), ((3, 2), 32)]
     anchors = np.concatenate([level_anchors(shape, stride, 2) for shape, stride in levels])
@@ -81,13 +81,13 @@ def test_anchors_in_the_padding_do_not_count():
     # At the lower border: the anchor that it overlaps most has its cell in the padding.
     boxes[0, 2] = [13, 57, 35, 64]
     valid = np.ones((2, 3), bool)
-    inside = cells_in_picture(levels, sizes)
+    inside = cells_in_image(levels, sizes)
     assert 0.3 < inside.mean() < 0.7
     best = [overlap(anchor, boxes[0, 2]) for anchor in anchors]
     assert not inside[0, np.argmax(best)]
     assert max(np.array(best)[inside[0]]) > 0.3
     tensors = [ops.convert_to_tensor(x) for x in (anchors, sizes)]
-    np.testing.assert_array_equal(ops.convert_to_numpy(in_picture(*tensors)), inside)
+    np.testing.assert_array_equal(ops.convert_to_numpy(in_image(*tensors)), inside)
 
     # Few enough anchors that every one is in the sample.
     few = rng.permutation(len(anchors))[:150]

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from keras_dla.detection.ops.box_coder import decode_boxes, encode_boxes
+from keras_dla.detection.ops.box_coder import BoxCoder
 from tests.detection.compiled import compiled, eager
 from tests.detection.draw import grid_boxes, random_boxes
 from tests.gradients import differences, gradients
 
 DEVIATIONS = (0.1, 0.1, 0.2, 0.2)
-ENCODE = compiled(lambda references, boxes: encode_boxes(references, boxes, DEVIATIONS))
-DECODE = compiled(lambda references, deltas: decode_boxes(references, deltas, DEVIATIONS))
+CODER, PLAIN = BoxCoder(DEVIATIONS), BoxCoder()
+ENCODE = compiled(lambda references, boxes: CODER.encode(references, boxes))
+DECODE = compiled(lambda references, deltas: CODER.decode(references, deltas))
 
 
 def centre_and_sides(box):
@@ -75,7 +76,7 @@ def test_the_example_of_mmdetection():
         [5.0000, 5.0000, 5.0000, 5.0000],
     ]
     sizes = np.array([[32, 32]], "int32")
-    boxes = eager(lambda *x: decode_boxes(*x[:2], sizes=x[2]))(references, deltas, sizes)
+    boxes = eager(PLAIN.decode)(references, deltas, sizes)
     np.testing.assert_allclose(boxes[0], expected, atol=1e-4)
 
 
@@ -97,12 +98,10 @@ def test_one_box_for_every_class():
     references = with_area(rng, (2, 5))
     deltas = rng.normal(0, 1, (2, 5, 3, 4)).astype("float32")
     sizes = np.array([[40, 60], [60, 40]], "float32")
-    boxes = eager(lambda *x: decode_boxes(*x[:2], DEVIATIONS, x[2]))(
-        references[:, :, None], deltas, sizes
-    )
+    boxes = eager(CODER.decode)(references[:, :, None], deltas, sizes)
     assert boxes.shape == (2, 5, 3, 4)
     for k in range(3):
-        for_one = decode_boxes(references, deltas[:, :, k], DEVIATIONS, sizes)
+        for_one = CODER.decode(references, deltas[:, :, k], sizes)
         np.testing.assert_allclose(
             boxes[:, :, k], keras.ops.convert_to_numpy(for_one), rtol=1e-6, atol=1e-6
         )
@@ -110,11 +109,11 @@ def test_one_box_for_every_class():
 
 def test_no_boxes_and_half_precision():
     none = np.zeros((2, 0, 4), "float32")
-    assert eager(encode_boxes)(none, none).shape == (2, 0, 4)
-    assert eager(decode_boxes)(none, none).shape == (2, 0, 4)
+    assert eager(PLAIN.encode)(none, none).shape == (2, 0, 4)
+    assert eager(PLAIN.decode)(none, none).shape == (2, 0, 4)
     box = np.array([[0, 0, 1001, 700]], "float16")
     zeros = np.zeros((1, 4), "float16")
-    np.testing.assert_allclose(eager(decode_boxes)(box, zeros), box.astype("float32"))
+    np.testing.assert_allclose(eager(PLAIN.decode)(box, zeros), box.astype("float32"))
 
 
 class Coding(keras.layers.Layer):
@@ -125,7 +124,7 @@ class Coding(keras.layers.Layer):
         self.function = function
 
     def call(self, x):
-        return self.function(x[..., :4], x[..., 4:], DEVIATIONS)
+        return self.function(x[..., :4], x[..., 4:])
 
 
 def _gradients(function, x, cotangent):
@@ -136,12 +135,12 @@ def _gradients(function, x, cotangent):
 
 @pytest.mark.parametrize(
     ("function", "plain"),
-    [(encode_boxes, encoded), (decode_boxes, decoded)],
+    [(CODER.encode, encoded), (CODER.decode, decoded)],
     ids=["encode", "decode"],
 )
 def test_gradients_equal_finite_differences(function, plain):
     rng = np.random.default_rng(4)
-    second = with_area(rng, (6,)) if function is encode_boxes else rng.normal(0, 1, (6, 4))
+    second = with_area(rng, (6,)) if plain is encoded else rng.normal(0, 1, (6, 4))
     x = np.concatenate([with_area(rng, (6,)), second], axis=-1).astype("float64")
     cotangent = rng.normal(size=(6, 4))
     expected = differences(lambda: np.array([plain(p[:4], p[4:]) for p in x]), x, cotangent)
@@ -149,7 +148,7 @@ def test_gradients_equal_finite_differences(function, plain):
     np.testing.assert_allclose(grad, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("function", [encode_boxes, decode_boxes], ids=["encode", "decode"])
+@pytest.mark.parametrize("function", [CODER.encode, CODER.decode], ids=["encode", "decode"])
 def test_gradients_of_empty_boxes_are_finite(function):
     boxes = np.array([[0, 0, 0, 0], [3, 3, 3, 9], [7, 7, 2, 2], [1, 1, 4, 5]], "float32")
     pairs = np.array([[*a, *b] for a in boxes for b in boxes])
@@ -165,9 +164,7 @@ def test_random_references_of_every_kind_stay_finite():
     assert np.isfinite(DECODE(references, deltas)).all()
 
 
-@pytest.mark.parametrize("function", [encode_boxes, decode_boxes])
 @pytest.mark.parametrize("deviations", [(1, 1, 1), (1, 1, 1, 0)])
-def test_other_deviations_are_refused(function, deviations):
-    box = np.zeros((1, 4), "float32")
+def test_other_deviations_are_refused(deviations):
     with pytest.raises(ValueError, match="`deviations` must be four positive numbers"):
-        function(box, box, deviations)
+        BoxCoder(deviations)

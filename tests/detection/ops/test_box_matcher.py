@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from keras_dla.detection.ops.box_matcher import assign_boxes
+from keras_dla.detection.ops.box_matcher import match_boxes
 from tests.detection import reference
 from tests.detection.compiled import compiled, eager
 from tests.detection.draw import grid_boxes, random_boxes
@@ -21,8 +21,7 @@ RULES = {
     "apart": (0.6, 0.2, 0.4, True),
 }
 ASSIGN = {
-    name: compiled(lambda *x, rules=rules: assign_boxes(*x, *rules))
-    for name, rules in RULES.items()
+    name: compiled(lambda *x, rules=rules: match_boxes(*x, *rules)) for name, rules in RULES.items()
 }
 
 
@@ -66,7 +65,7 @@ def test_equal_the_reference_for_boxes_of_any_size(mode, rules):
     rng = np.random.default_rng(0)
     boxes, targets = random_boxes(rng, (2, 300)), random_boxes(rng, (2, 20))
     valid = rng.uniform(size=(2, 20)) < 0.6
-    matches = mode(lambda *x: assign_boxes(*x, *RULES[rules]))(boxes, targets, valid)
+    matches = mode(lambda *x: match_boxes(*x, *RULES[rules]))(boxes, targets, valid)
     for image in range(2):
         expected = assigned(boxes[image], targets[image], valid[image], *RULES[rules])
         np.testing.assert_array_equal(matches[image], expected)
@@ -79,7 +78,7 @@ def test_anchors_may_be_given_once_for_all_images():
     valid = np.ones((3, 4), "bool")
 
     def assign(targets, valid):
-        return assign_boxes(boxes, targets, valid, *RULES["rpn"])
+        return match_boxes(boxes, targets, valid, *RULES["rpn"])
 
     each = ASSIGN["rpn"](np.stack([boxes] * 3), targets, valid)
     np.testing.assert_array_equal(compiled(assign)(targets, valid), each)
@@ -99,7 +98,7 @@ def test_no_objects_and_no_boxes(rules):
     boxes, targets = random_boxes(rng, (2, 6)), random_boxes(rng, (2, 3))
     nothing = np.zeros((2, 3), "bool")
     assert (ASSIGN[rules](boxes, targets, nothing) == -1).all()
-    without = eager(lambda *x: assign_boxes(*x, *RULES[rules]))
+    without = eager(lambda *x: match_boxes(*x, *RULES[rules]))
     assert (without(boxes, targets[:, :0], nothing[:, :0]) == -1).all()
     assert without(boxes[:, :0], targets, ~nothing).shape == (2, 0)
 
@@ -112,7 +111,7 @@ def test_boxes_that_are_not_usable_are_as_if_they_were_not_there(rules):
     valid, usable = rng.uniform(size=(2, 8)) < 0.8, rng.uniform(size=(2, 100)) < 0.5
 
     def assign(targets, valid, usable):
-        return assign_boxes(boxes, targets, valid, *RULES[rules], usable=usable)
+        return match_boxes(boxes, targets, valid, *RULES[rules], usable=usable)
 
     matches = compiled(assign)(targets, valid, usable)
     assert (matches[~usable] == -2).all()
@@ -127,7 +126,7 @@ class Assignment(keras.layers.Layer):
 
     def call(self, x):
         valid = keras.ops.ones_like(x[:, :2, 0])
-        matches = assign_boxes(x[:, 2:], x[:, :2], valid, *RULES["rpn"])
+        matches = match_boxes(x[:, 2:], x[:, :2], valid, *RULES["rpn"])
         return x[:, 2:, 0] + keras.ops.cast(matches, "float32")
 
 
@@ -147,4 +146,4 @@ def test_in_a_model_without_gradients_of_its_own():
 def test_other_thresholds_are_refused(rules):
     boxes, valid = np.zeros((1, 2, 4), "float32"), np.zeros((1, 2), "bool")
     with pytest.raises(ValueError, match="`negative`, `positive` and `minimum` must be"):
-        assign_boxes(boxes, boxes, valid, *rules)
+        match_boxes(boxes, boxes, valid, *rules)

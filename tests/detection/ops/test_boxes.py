@@ -58,7 +58,7 @@ def test_half_precision_is_computed_in_single():
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (5, 3)])
-def test_boxes_are_clipped_to_their_own_picture(shape):
+def test_boxes_are_clipped_to_their_own_image(shape):
     boxes = random_boxes(np.random.default_rng(2), (2, *shape), size=200.0)
     sizes = np.array([[50, 120], [90, 70]], "int32")
     clipped = compiled(clip_boxes)(boxes, sizes)

@@ -363,7 +363,7 @@ def test_pyramid_gradients(data_format):
 
 @pytest.mark.parametrize("upright", [False, True])
 def test_large_boxes_of_the_last_level_are_exact(upright):
-    """A picture of 800 x 1344 has 25 x 42 cells there, more than a window of 32."""
+    """An image of 800 x 1344 has 25 x 42 cells there, more than a window of 32."""
     strides, sizes = (4, 8, 16, 32), [(200, 336), (100, 168), (50, 84), (25, 42)]
     boxes = np.array(
         [[(0, 0, 1344, 800), (-20, 300, 1350, 520), (100.5, 9, 1310, 790), (700, 2, 1040, 340)]],

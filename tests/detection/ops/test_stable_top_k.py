@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from keras_dla.detection.ops.stable_top_k import best_first
+from keras_dla.detection.ops.stable_top_k import stable_top_k
 from tests.detection.compiled import compiled, eager
 
-BEST = compiled(lambda scores: best_first(scores, 7))
+BEST = compiled(lambda scores: stable_top_k(scores, 7))
 
 
 def stable_sort(scores, count):
@@ -26,16 +26,18 @@ def test_equal_a_stable_sort(scores):
 def test_many_scores_with_many_equal_ones(count):
     scores = np.random.default_rng(0).normal(size=(2, 20000)).round(2).astype("float32")
     assert 0 < np.signbit(scores[scores == 0]).sum() < (scores == 0).sum()
-    best = compiled(lambda x: best_first(x, count))(scores)
+    best = compiled(lambda x: stable_top_k(x, count))(scores)
     assert best.dtype == "int32"
     np.testing.assert_array_equal(best, stable_sort(scores, count))
 
 
 def test_all_equal():
-    assert eager(lambda x: best_first(x, 4))(np.zeros((1, 9), "float32")).tolist() == [[0, 1, 2, 3]]
+    assert eager(lambda x: stable_top_k(x, 4))(np.zeros((1, 9), "float32")).tolist() == [
+        [0, 1, 2, 3]
+    ]
 
 
 @pytest.mark.parametrize("number", [0, 3])
 def test_none_of_them(number):
     scores = np.zeros((2, number), "float32")
-    assert compiled(lambda x: best_first(x, 0))(scores).shape == (2, 0)
+    assert compiled(lambda x: stable_top_k(x, 0))(scores).shape == (2, 0)
