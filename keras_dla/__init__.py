@@ -1,7 +1,16 @@
-"""Dynamic Layer Attention for Keras 3, on TensorFlow, JAX and PyTorch."""
+"""Dynamic Layer Attention for Keras 3, on TensorFlow, JAX and PyTorch.
 
-from keras_dla import analysis, data, detection, interop, layers, models, training
+`import keras_dla` registers every class with Keras, so that `keras.saving.load_model` finds them.
+Where Keras has no backend it still imports, and whatever needs one says so in a sentence.
+"""
+
+from typing import Any
+
+from keras_dla.utils.backends import check_keras, keras_error
 from keras_dla.version import __version__
+
+if keras_error() is None:
+    from keras_dla import analysis, data, detection, interop, layers, models, training
 
 __all__ = [
     "__version__",
@@ -13,3 +22,9 @@ __all__ = [
     "models",
     "training",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:  # it was not imported above
+        check_keras()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

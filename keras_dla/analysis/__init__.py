@@ -3,6 +3,7 @@
 Importing this module imports no matplotlib; the functions that draw import it when called.
 """
 
+import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.analysis.attention_scores import attention_scores
 from keras_dla.analysis.complexity.complexity import complexity
 from keras_dla.analysis.complexity.complexity_report import Complexity, LayerComplexity

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from keras_dla.cli.command import tell
 from keras_dla.cli.errors import CommandError
+from keras_dla.utils.backends import check_keras
 
 if TYPE_CHECKING:
     from keras_dla.training import Experiment
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def check_at_once(arguments) -> None:
     """Raises `CommandError` where `--at-once` does not go with the backend or another option."""
+    check_keras()
     import keras
 
     backend = keras.backend.backend()

@@ -8,8 +8,6 @@ from keras_dla.cli.errors import CommandError
 if TYPE_CHECKING:
     from keras_dla.training import Experiment
 
-TABLES = (1, 4, 6)
-
 
 def table_experiments(
     table: int,

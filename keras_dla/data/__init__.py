@@ -6,6 +6,7 @@ Importing this module imports no TensorFlow, tensorflow-datasets, KerasCV, Pillo
 pycocotools; the functions that need them import them when called.
 """
 
+import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.data.blood_cells import (
     BLOOD_CELL_CLASSES,
     BLOOD_CELL_MEAN,

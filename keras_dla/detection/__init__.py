@@ -1,5 +1,6 @@
 """Detectors: Faster R-CNN, Mask R-CNN and RetinaNet with any backbone, and their evaluation."""
 
+import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.detection.backbones import feature_extractor
 from keras_dla.detection.coco.evaluation import CocoEvaluation, evaluate_coco
 from keras_dla.detection.coco.table import coco_table, coco_table_by_class

@@ -1,5 +1,6 @@
 """Weights from elsewhere, and networks and weights for elsewhere."""
 
+import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.interop.exporting import export_model
 from keras_dla.interop.official_checkpoint import load_official_checkpoint
 from keras_dla.interop.save_official_checkpoint import save_official_checkpoint

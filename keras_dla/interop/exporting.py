@@ -8,6 +8,8 @@ from pathlib import Path
 
 import keras
 
+from keras_dla.utils.names import EXPORT_SUFFIXES
+
 
 @dataclass(frozen=True)
 class Format:
@@ -18,10 +20,14 @@ class Format:
 
 
 FORMATS = {
-    "onnx": Format(".onnx", {"tensorflow": ("tf2onnx",), "torch": ("onnx", "onnxscript")}),
-    "tf_saved_model": Format("", {"tensorflow": (), "jax": ("tensorflow",)}),
-    "litert": Format(".tflite", {"tensorflow": ()}),
-    "torch": Format(".pt2", {"torch": ()}),
+    "onnx": Format(
+        EXPORT_SUFFIXES["onnx"], {"tensorflow": ("tf2onnx",), "torch": ("onnx", "onnxscript")}
+    ),
+    "tf_saved_model": Format(
+        EXPORT_SUFFIXES["tf_saved_model"], {"tensorflow": (), "jax": ("tensorflow",)}
+    ),
+    "litert": Format(EXPORT_SUFFIXES["litert"], {"tensorflow": ()}),
+    "torch": Format(EXPORT_SUFFIXES["torch"], {"torch": ()}),
 }
 
 

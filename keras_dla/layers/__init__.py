@@ -1,5 +1,6 @@
 """Layers of layer interaction: one idea a file, any backend, either data format."""
 
+import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.layers.block_attention.attention_augmented_convolution import (
     AttentionAugmentedConvolution,
 )

@@ -1,5 +1,6 @@
 """Residual networks whose blocks interact, by name and by builder."""
 
+import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.keras_internals.lean_model import LeanModel
 from keras_dla.models.dla_resnet import (
     DLAResNet20,

@@ -3,9 +3,8 @@
 import keras
 
 from keras_dla.models.interactions import INTERACTIONS
-from keras_dla.models.resnet import IMAGENET_DEPTHS, ResNet
-
-CIFAR_DEPTHS = (20, 56, 110, 164)
+from keras_dla.models.resnet import ResNet
+from keras_dla.utils.names import CIFAR_DEPTHS, IMAGENET_DEPTHS
 
 
 def list_models() -> list[str]:

@@ -18,6 +18,7 @@ from keras_dla.models.interactions import (
 )
 from keras_dla.models.stage import stage
 from keras_dla.ops.channels import channel_axis
+from keras_dla.utils.names import IMAGENET_DEPTHS
 from keras_dla.utils.validation import (
     FORMULATIONS,
     check_choice,
@@ -26,7 +27,6 @@ from keras_dla.utils.validation import (
     standardize_data_format,
 )
 
-IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 PLANES = {"cifar": (16, 32, 64), "imagenet": (64, 128, 256, 512)}
 
 

@@ -1,5 +1,6 @@
 """Training as in the paper: the optimizer, the schedule, the recipe, and runs that resume."""
 
+import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.training.allocator import keep_freed_memory
 from keras_dla.training.checkpoints.divergence import DivergenceError, StopAtDivergence
 from keras_dla.training.checkpoints.endless_batches import EndlessBatches

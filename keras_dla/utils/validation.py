@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import keras
 
-FORMULATIONS = ("official", "paper", "verbatim")
+from keras_dla.utils.names import FORMULATIONS as FORMULATIONS
 
 
 def check_choice(name: str, value: object, allowed: tuple) -> None:

@@ -6,11 +6,11 @@ from keras_dla.cli.command import new_command, tell
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.networks import add_network_options, load_network, network_arguments
 from keras_dla.cli.options.outputs import add_force_option, check_output
+from keras_dla.utils.names import EXPORT_SUFFIXES
 
 CHECKPOINTS = (".pth", ".pth.tar", ".pt", ".safetensors")
-# A format of `keras_dla.interop.export_model`, by the ending of its files.
-EXPORTS = {".onnx": "onnx", ".tflite": "litert", ".pt2": "torch"}
-FORMATS = ("tf_saved_model", *EXPORTS.values())
+# Exported formats by the ending of their files; a SavedModel is a folder.
+EXPORTS = {suffix: name for name, suffix in EXPORT_SUFFIXES.items() if suffix}
 TEXT = f"""\
 The endings say what is what: {", ".join(CHECKPOINTS)} are checkpoints of the authors'
 PyTorch code, .keras is a network of this package, and .onnx, .tflite (LiteRT) and .pt2
@@ -40,7 +40,9 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "--classes", type=int, help="number of classes (default: as in the checkpoint)"
     )
-    parser.add_argument("--format", choices=FORMATS, help="of an export, if no ending tells it")
+    parser.add_argument(
+        "--format", choices=EXPORT_SUFFIXES, help="of an export, if no ending tells it"
+    )
     add_force_option(parser)
     add_network_options(parser)
 

@@ -2,6 +2,7 @@
 
 from keras_dla.cli.command import new_command
 from keras_dla.cli.errors import CommandError
+from keras_dla.utils.names import IMAGENET_DEPTHS, network_names
 
 TEXT = """\
 A name is what the blocks of a stage do, and a depth: dla_l_56. Depths 9n + 2 (20, 56, 110, ...)
@@ -23,9 +24,7 @@ def add_parser(commands) -> None:
 
 def run(arguments) -> None:
     """Prints the names, one a line."""
-    from keras_dla.models import list_models
-
-    names = [name for name in list_models() if _is_wanted(name, arguments)]
+    names = [name for name in network_names() if _is_wanted(name, arguments)]
     if not names:
         raise CommandError(
             f"no network has {' and '.join(map(repr, arguments.parts))} in its name"
@@ -36,8 +35,6 @@ def run(arguments) -> None:
 
 
 def _is_wanted(name, arguments):
-    from keras_dla.models.resnet import IMAGENET_DEPTHS
-
     depth = int(name.rpartition("_")[2])
     images = "imagenet" if depth in IMAGENET_DEPTHS else "cifar"
     return arguments.images in (None, images) and all(part in name for part in arguments.parts)

@@ -1,8 +1,8 @@
 """`keras-dla tables`: the paper's tables of parameters and FLOPs beside our counts."""
 
 from keras_dla.cli.command import new_command, tell
+from keras_dla.utils.names import COUNTED_TABLES
 
-NUMBERS = (1, 2, 4, 6)
 TEXT = """\
 Builds the networks of the tables, which takes minutes for Tables 1 and 2. "met" says whether our
 count, rounded as the paper rounds it, is the printed figure; below a table stands why where not.
@@ -31,7 +31,7 @@ def run(arguments) -> None:
     from keras_dla.analysis.paper import published_costs as published
 
     form = paper_tables.table_markdown if arguments.markdown else paper_tables.table_text
-    for number in arguments.tables or NUMBERS:
-        if number in NUMBERS:
+    for number in arguments.tables or COUNTED_TABLES:
+        if number in COUNTED_TABLES:
             tell(f"Table {number}: counting {len(published.rows(number))} networks ...")
         print(form(number, paper_tables.paper_table(number)), end="\n\n", flush=True)

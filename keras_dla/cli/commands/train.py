@@ -7,9 +7,9 @@ from pathlib import Path
 from keras_dla.cli.accuracy_table import accuracy_table
 from keras_dla.cli.command import new_command, tell
 from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.networks import FORMULATIONS
 from keras_dla.cli.seeds_at_once import check_at_once, train_at_once
-from keras_dla.cli.table_experiments import TABLES, table_experiments
+from keras_dla.cli.table_experiments import table_experiments
+from keras_dla.utils.names import FORMULATIONS, PRECISIONS, SOURCES, TRAINED_TABLES, UNITS
 
 PARENT = Path("runs")
 # Options that are arguments of `Experiment`: what is left out keeps the file's value, or the
@@ -17,7 +17,7 @@ PARENT = Path("runs")
 FIELDS = {
     "model": {"metavar": "NAME", "help": "one of `keras-dla list`, such as dla_l_20"},
     "formulation": {"choices": FORMULATIONS, "help": "default: official"},
-    "unit": {"choices": ("dsu", "dia", "lstm", "rnn"), "help": "of dianet, dla_b and dla_l"},
+    "unit": {"choices": UNITS, "help": "of dianet, dla_b and dla_l"},
     "seed": {"type": int, "help": "default: 0"},
     "epochs": {"type": int, "help": "drops of the rate move in proportion (default: 180)"},
     "batch_size": {"type": int, "help": "default: 128"},
@@ -36,7 +36,7 @@ FIELDS = {
         "help": "where the rate drops to a tenth (default: 100 150 of 180, in proportion)",
     },
     "precision": {
-        "choices": ("float32", "mixed_float16", "mixed_bfloat16"),
+        "choices": PRECISIONS,
         "help": "default: float32",
     },
     "sync_batch_norm": {
@@ -46,7 +46,7 @@ FIELDS = {
     },
     "steps_per_epoch": {"type": int, "help": "for a trial: fewer than a pass over the images"},
     "data": {
-        "choices": ("memory", "device", "tfds"),
+        "choices": SOURCES,
         "help": "arrays, arrays on the device, or tf.data (default: by the backend)",
     },
 }
@@ -86,7 +86,7 @@ def add_parser(commands) -> None:
     add("--hosts", nargs="+", default=[], metavar="HOST:PORT", help="all machines, in one order")
     add("--host", type=int, default=0, help="which of them this is, from 0")
     table = parser.add_argument_group("a table of the paper")
-    table.add_argument("--table", type=int, choices=TABLES, help="train its networks")
+    table.add_argument("--table", type=int, choices=TRAINED_TABLES, help="train its networks")
     table.add_argument("--rows", nargs="+", metavar="ROW", help="only these (default: all)")
     table.add_argument("--seeds", type=int, help="how many runs a row (default: 5)")
     table.add_argument(

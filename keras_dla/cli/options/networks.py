@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dla.cli.errors import CommandError, first_sentence
+from keras_dla.utils.backends import check_keras
+from keras_dla.utils.names import FORMULATIONS, UNITS
 
 if TYPE_CHECKING:
     import keras
-
-FORMULATIONS = ("official", "paper", "verbatim")
 
 
 def add_network_options(parser) -> None:
@@ -22,7 +22,7 @@ def add_network_options(parser) -> None:
     )
     group.add_argument(
         "--unit",
-        choices=("dsu", "dia", "lstm", "rnn"),
+        choices=UNITS,
         help="the recurrent unit of dianet, dla_b and dla_l (Tables 4 and 6)",
     )
     group.add_argument(
@@ -53,6 +53,7 @@ def load_network(path: str) -> "keras.Model":
         raise CommandError(f"there is no file {path}.")
     if not zipfile.is_zipfile(path):
         raise CommandError(f"{path} is damaged or no .keras file, which is a zip archive.")
+    check_keras()
     import keras
 
     # A damaged or foreign file fails in many ways inside Keras; each means the same here.

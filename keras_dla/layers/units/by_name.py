@@ -8,8 +8,7 @@ from keras_dla.layers.units.dia_unit import DIAUnit
 from keras_dla.layers.units.dynamic_sharing_unit import DynamicSharingUnit
 from keras_dla.layers.units.lstm_unit import LSTMUnit
 from keras_dla.layers.units.rnn_unit import RNNUnit
-
-UNITS = ("dsu", "dia", "lstm", "rnn")
+from keras_dla.utils.names import UNITS
 
 
 def resolve_unit(unit: object) -> str | keras.layers.Layer | Callable:

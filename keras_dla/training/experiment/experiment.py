@@ -11,11 +11,10 @@ import keras
 from keras_dla.data import cifar_steps_per_epoch
 from keras_dla.training.recipe.recipe import CIFAR, Recipe
 from keras_dla.utils.files import replacing
-from keras_dla.utils.validation import FORMULATIONS, check_choice, check_positive_integer
+from keras_dla.utils.names import FORMULATIONS, PRECISIONS, SOURCES
+from keras_dla.utils.validation import check_choice, check_positive_integer
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
-SOURCES = ("memory", "device", "tfds")
 LAST_SEED = 2**32 - 1
 LARGEST_FILE = 1_000_000  # bytes
 

@@ -4,8 +4,6 @@ import pytest
 
 import keras_dla.interop
 from keras_dla.cli import main
-from keras_dla.cli.commands.convert import EXPORTS, FORMATS
-from keras_dla.interop import exporting
 from keras_dla.interop.official_names import official_entries
 from keras_dla.models import get_model
 from tests.layers.stages import randomize
@@ -110,11 +108,6 @@ def test_a_folder_is_not_replaced(files, tmp_path, fails):
     sentence = f"{tmp_path} is a folder that exists; the output must have another name."
     command = ("convert", files.dense, tmp_path, "--format", "tf_saved_model", "--force")
     assert fails(*command) == sentence
-
-
-def test_the_formats_are_those_of_the_library():
-    assert set(FORMATS) == set(exporting.FORMATS)
-    assert {exporting.FORMATS[name].suffix for name in EXPORTS.values()} == set(EXPORTS)
 
 
 def test_a_network_that_the_authors_have_not(files, tmp_path, fails):

@@ -5,11 +5,9 @@ import pytest
 from keras_dla.analysis import complexity
 from keras_dla.cli import main
 from keras_dla.cli.options.image_size import image_input
-from keras_dla.cli.options.networks import FORMULATIONS
 from keras_dla.cli.stage_table import has_stages, stage_rows
 from keras_dla.models import ResNet, get_model
 from keras_dla.models.resnet import _stem
-from keras_dla.utils import validation
 
 SIZE = (32, 32, 3)
 
@@ -116,10 +114,6 @@ def test_the_default_size_is_the_stems(stem, size):
     images = keras.Input((None, None, 3))
     network = keras.Model(images, _stem(images, stem, "channels_last")[0])
     assert image_input(network, None).shape == (size, size, 3)
-
-
-def test_the_choices_are_those_of_the_library():
-    assert FORMULATIONS == validation.FORMULATIONS
 
 
 @pytest.mark.parametrize(

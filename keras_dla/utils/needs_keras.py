@@ -1,0 +1,5 @@
+"""Imported first by every room that needs Keras: one sentence where Keras has no backend."""
+
+from keras_dla.utils.backends import check_keras
+
+check_keras()
