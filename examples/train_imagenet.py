@@ -26,7 +26,6 @@ from keras_dla.training import (
     Progress,
     StopAtDivergence,
     compile_model,
-    fit_rest,
     is_main_process,
     keep_freed_memory,
     launch,
@@ -34,10 +33,11 @@ from keras_dla.training import (
     local_batches,
     open_run,
     parallel_model,
+    resume_fit,
     synchronize_batch_norm,
 )
 from keras_dla.training.devices.devices import check_batch_size
-from keras_dla.training.run_folder.disk_space import check_room, check_writable
+from keras_dla.training.run_folder.disk_space import check_disk_space, check_writable
 from keras_dla.training.run_folder.folder import holds_run
 from keras_dla.training.run_folder.tensorboard import has_tensorboard
 from keras_dla.training.run_folder.versions import note_versions
@@ -53,7 +53,7 @@ def parse_arguments(argv):
     add = parser.add_argument
     add("--model", default="dla_l_50", help="such as resnet_50, mrla_l_101, dla_l_101")
     add("--formulation", choices=("official", "paper", "verbatim"), default="official")
-    add("--dataset", default="imagenet2012", help="or any pictures with labels in DATA_DIR")
+    add("--dataset", default="imagenet2012", help="or any images with labels in DATA_DIR")
     add("--data-dir", help="folder of tensorflow-datasets, if it is not the usual one")
     add("--epochs", type=int, default=IMAGENET.epochs, help="drops of the rate move in proportion")
     add("--batch-size", type=int, default=IMAGENET.batch_size)
@@ -135,10 +135,10 @@ class Images:
 
 def check_validation(args):
     """On JAX the last batch of the test, too, has to be divisible; the others then are."""
-    pictures = imagenet_steps_per_epoch("validation", 1, args.data_dir, args.dataset)
-    if keras.backend.backend() == "jax" and pictures % args.devices:
+    images = imagenet_steps_per_epoch("validation", 1, args.data_dir, args.dataset)
+    if keras.backend.backend() == "jax" and images % args.devices:
         raise ValueError(
-            f"`devices` must divide the {pictures} pictures of the validation split on JAX, but "
+            f"`devices` must divide the {images} images of the validation split on JAX, but "
             f"is {args.devices}."
         )
 
@@ -155,7 +155,7 @@ def prepare(args):
         args.steps_per_epoch = images.passes
     holds_run(args.output, settings(args))
     model = new_model(args)
-    check_room(args.output, model)
+    check_disk_space(args.output, model)
     folder = open_run(args.output, settings(args), resume=args.resume)
     model, progress = load_last(folder) or (model, Progress())
     return parallel_model(model), progress, images, folder
@@ -175,7 +175,7 @@ def train(args):
         note_versions(folder, progress.epochs)
         callbacks += [EventFiles(folder, progress)] if has_tensorboard() else []
     try:
-        fit_rest(
+        resume_fit(
             model,
             images.train,
             progress,

@@ -1,4 +1,4 @@
-"""Pictures of blood cells that come with the package, for a first training without a download."""
+"""Images of blood cells that come with the package, for a first training without a download."""
 
 from importlib import resources
 
@@ -6,17 +6,17 @@ import numpy as np
 
 BLOOD_CELL_CLASSES = ("red blood cell", "white blood cell", "platelet")
 
-# Of the training pictures, to four decimals.
+# Of the training images, to four decimals.
 BLOOD_CELL_MEAN = (0.7243, 0.6904, 0.7388)
 BLOOD_CELL_STD = (0.0774, 0.1143, 0.0687)
 
 
 def load_blood_cells():
-    """Loads 840 training and 198 test pictures of single blood cells, a third of each class.
+    """Loads 840 training and 198 test images of single blood cells, a third of each class.
 
-    The pictures are cut from the photographs of the BCCD data set (MIT licence, copyright
-    2017 shenggan; see `blood_cells.LICENSE.txt` beside the data). No photograph gives pictures
-    to both parts. A picture is the square around a cell, reduced to 32 x 32 pixels, so a
+    The images are cut from the photographs of the BCCD data set (MIT licence, copyright
+    2017 shenggan; see `blood_cells.LICENSE.txt` beside the data). No photograph gives images
+    to both parts. An image is the square around a cell, reduced to 32 x 32 pixels, so a
     platelet is magnified more than a white blood cell. `tests/data/make_blood_cells.py` made
     the file.
 

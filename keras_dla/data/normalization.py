@@ -6,7 +6,7 @@ import numpy as np
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR_STD = (0.2023, 0.1994, 0.2010)
 
-# Of ImageNet's training pictures, as networks for it are commonly trained.
+# Of ImageNet's training images, as networks for it are commonly trained.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

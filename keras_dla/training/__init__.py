@@ -4,13 +4,9 @@ import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.training.allocator import keep_freed_memory
 from keras_dla.training.checkpoints.divergence import DivergenceError, StopAtDivergence
 from keras_dla.training.checkpoints.endless_batches import EndlessBatches
-from keras_dla.training.checkpoints.epoch_checkpoint import (
-    EpochCheckpoint,
-    EpochPart,
-    Progress,
-    load_last,
-)
-from keras_dla.training.checkpoints.resume import fit_rest
+from keras_dla.training.checkpoints.epoch_checkpoint import EpochCheckpoint
+from keras_dla.training.checkpoints.progress import EpochPart, Progress, load_last
+from keras_dla.training.checkpoints.resume import resume_fit
 from keras_dla.training.devices.devices import (
     is_main_process,
     launch,
@@ -29,6 +25,7 @@ from keras_dla.training.recipe.sgd import SGD
 from keras_dla.training.run_folder.folder import open_run
 from keras_dla.training.run_folder.tensorboard import EventFiles
 from keras_dla.training.seeds.train_seeds import SeedRun, evaluate_seeds, train_seeds
+from keras_dla.utils.deprecated_names import deprecated_names
 
 __all__ = [
     "CIFAR",
@@ -51,7 +48,6 @@ __all__ = [
     "TopKAccuracy",
     "compile_model",
     "evaluate_seeds",
-    "fit_rest",
     "is_finished",
     "is_main_process",
     "keep_freed_memory",
@@ -63,9 +59,12 @@ __all__ = [
     "prepare_experiment",
     "read_experiment",
     "read_result",
+    "resume_fit",
     "run_experiment",
     "run_seeds",
     "synchronize_batch_norm",
     "train_seeds",
     "write_experiment",
 ]
+
+__getattr__ = deprecated_names(__name__, {"fit_rest": "resume_fit"})

@@ -1,4 +1,4 @@
-"""A made data set in ImageNet's format: JPEG pictures of various sizes with a label each."""
+"""A made data set in ImageNet's format: JPEG images of various sizes with a label each."""
 
 import io
 
@@ -9,8 +9,8 @@ SIZES = {"train": 21, "validation": 7}
 CLASSES = 10
 
 
-def made_picture(number):
-    """A smooth random picture, sometimes upright, sometimes wide; the numbers make them differ."""
+def made_image(number):
+    """A smooth random image, sometimes upright, sometimes wide; the numbers make them differ."""
     image = pytest.importorskip("PIL.Image")
     generator = np.random.default_rng(number)
     height, width = generator.integers(40, 160, 2)
@@ -18,14 +18,14 @@ def made_picture(number):
     return image.fromarray(coarse).resize((int(width), int(height)), image.Resampling.BICUBIC)
 
 
-def encoded(picture, form="JPEG"):
+def encoded(image, form="JPEG"):
     file = io.BytesIO()
-    picture.save(file, form)
+    image.save(file, form)
     return file.getvalue()
 
 
-def prepare_pictures(folder, name="Imagenet2012", sizes=SIZES, form="JPEG", features=None):
-    """Lets tensorflow-datasets prepare pictures in `folder`; of class `number % CLASSES`."""
+def prepare_images(folder, name="Imagenet2012", sizes=SIZES, form="JPEG", features=None):
+    """Lets tensorflow-datasets prepare images in `folder`; of class `number % CLASSES`."""
     pytest.importorskip("tensorflow")
     tfds = pytest.importorskip("tensorflow_datasets")
     features = features or {
@@ -38,7 +38,7 @@ def prepare_pictures(folder, name="Imagenet2012", sizes=SIZES, form="JPEG", feat
         del self
         for number in range(size):
             example = {
-                "image": io.BytesIO(encoded(made_picture(number), form)),
+                "image": io.BytesIO(encoded(made_image(number), form)),
                 "label": number % CLASSES,
                 "file_name": f"{number}.{form}",
             }

@@ -6,9 +6,9 @@
 2017 shenggan) with its boxes in COCO's JSON: `images/*.jpg`, `train.json`, `val.json` and
 `test.json`. Needs Pillow.
 
-Each picture is the square around one annotated cell, a fifth wider than its box, reduced to
-32 x 32 pixels. Training pictures come from the photographs of train.json and val.json, test
-pictures from those of test.json, equally many of each class. Which cells are taken, and their
+Each image is the square around one annotated cell, a fifth wider than its box, reduced to
+32 x 32 pixels. Training images come from the photographs of train.json and val.json, test
+images from those of test.json, equally many of each class. Which cells are taken, and their
 order, follows from a hash of the photograph's name and the box, so the result is the same on
 any machine, up to the JPEG decoder's rounding (the file was made with Pillow 13.0.0, NumPy 2.4.6).
 """
@@ -82,7 +82,7 @@ def choose(cells, count):
             white.setdefault(file, []).append(box)
 
     def is_clear(cell):
-        # A large white cell in the corner would make the picture of a red one ambiguous.
+        # A large white cell in the corner would make the image of a red one ambiguous.
         file, name, box = cell
         square = square_around(box, (640, 480))
         return name != "RBC" or not any(overlaps(square, other) for other in white.get(file, []))
@@ -100,10 +100,10 @@ def choose(cells, count):
 def cut_out(cell, image_folder):
     file, _, box = cell
     with Image.open(image_folder / file) as photograph:
-        picture = photograph.convert("RGB").resize(
+        image = photograph.convert("RGB").resize(
             (SIZE, SIZE), Image.Resampling.LANCZOS, square_around(box, photograph.size)
         )
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def make(bccd):

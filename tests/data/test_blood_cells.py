@@ -23,19 +23,19 @@ def test_shapes_and_balance():
         np.testing.assert_array_equal(np.bincount(labels), [count] * len(BLOOD_CELL_CLASSES))
 
 
-def test_no_picture_occurs_twice():
+def test_no_image_occurs_twice():
     parts = load_blood_cells()
     digests = [hashlib.sha256(image).digest() for images, _ in parts for image in images]
     assert len(set(digests)) == len(digests)
 
 
-def test_mean_and_deviation_are_those_of_the_training_pictures():
+def test_mean_and_deviation_are_those_of_the_training_images():
     images = load_blood_cells()[0][0] / 255
     np.testing.assert_allclose(images.mean((0, 1, 2)), BLOOD_CELL_MEAN, atol=5e-5)
     np.testing.assert_allclose(images.std((0, 1, 2)), BLOOD_CELL_STD, atol=5e-5)
 
 
-def test_the_mean_colour_tells_most_test_pictures_apart():
+def test_the_mean_colour_tells_most_test_images_apart():
     (x_train, y_train), (x_test, y_test) = load_blood_cells()
     train, test = (
         np.concatenate([x.mean((1, 2)), x.std((1, 2))], axis=1) for x in (x_train, x_test)
@@ -64,7 +64,7 @@ def test_the_file_can_be_made_again():
         assert np.abs(arrays[name].astype(int) - array).max() <= 2
 
 
-def test_training_and_test_pictures_come_from_different_photographs():
+def test_training_and_test_images_come_from_different_photographs():
     folder = shared_path("data", "bccd")
     pytest.importorskip("PIL")
     from tests.data.make_blood_cells import SPLITS

@@ -1,4 +1,4 @@
-"""The training script, on a few random pictures in place of CIFAR."""
+"""The training script, on a few random images in place of CIFAR."""
 
 import csv
 import importlib.util

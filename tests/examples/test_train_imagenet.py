@@ -1,4 +1,4 @@
-"""The training script, on a few made pictures in ImageNet's format."""
+"""The training script, on a few made images in ImageNet's format."""
 
 import csv
 import importlib.util
@@ -17,7 +17,7 @@ import pytest
 from keras_dla.training import load_last
 from tests.backends import on_pytorch
 from tests.cli.commands.train_on_devices import with_batch_norm
-from tests.data.image_folder import prepare_pictures
+from tests.data.image_folder import prepare_images
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "train_imagenet.py"
@@ -28,7 +28,7 @@ ARGUMENTS = ("--image-size", "64", "--batch-size", "2", "--epochs", "1")
 def data(tmp_path_factory):
     pytest.importorskip("keras_cv")
     sizes = {"train": 6, "validation": 4}
-    return prepare_pictures(tmp_path_factory.mktemp("tensorflow_datasets"), sizes=sizes)
+    return prepare_images(tmp_path_factory.mktemp("tensorflow_datasets"), sizes=sizes)
 
 
 def tiny_model(name, classes, input_shape, drop_path, formulation, classifier_activation):
@@ -170,7 +170,7 @@ def test_a_run_starts_only_where_it_can_end(script, data, tmp_path, monkeypatch)
     assert not (tmp_path / "run").exists()
 
 
-def test_pictures_that_are_left_out_are_not_decoded(script, data):
+def test_images_that_are_left_out_are_not_decoded(script, data):
     """The first batches are those that the rest of the epoch does not have."""
     images = script.Images(script.parse_arguments([*ARGUMENTS, "--data-dir", str(data)]))
     whole, rest = (list(images.train(first).take(4)) for first in (0, 2))

@@ -1,4 +1,4 @@
-"""Experiments on a few random pictures in place of CIFAR.
+"""Experiments on a few random images in place of CIFAR.
 
 As a script (`python -m tests.training.experiments FOLDER EPOCH STEP`) it kills itself before a
 step of an epoch.

@@ -19,16 +19,16 @@ from keras_dla.training import (
     EndlessBatches,
     EpochCheckpoint,
     Progress,
-    fit_rest,
     is_main_process,
     launch,
     load_last,
     local_batches,
     open_run,
     parallel_model,
+    resume_fit,
     synchronize_batch_norm,
 )
-from keras_dla.training.devices.devices import from_main_process, process_number
+from keras_dla.training.devices.devices import broadcast, process_index
 from tests.training import tiny
 from tests.training.experiments import Act
 
@@ -103,15 +103,15 @@ def resume(folder):
     try:
         run_tiny(stopped, Act(1, 2, stop))
     except StopError:
-        from_main_process(0)  # which has written the last state by then
+        broadcast(0)  # which has written the last state by then
     model = run_tiny(stopped)
     statistics = [
         keras.ops.convert_to_numpy(variable)
         for variable in model.non_trainable_variables
         if variable.name.startswith("moving")
     ]
-    np.savez(Path(folder) / f"statistics-{process_number()}.npz", *statistics)
-    from_main_process(0)  # the first that fails ends the others
+    np.savez(Path(folder) / f"statistics-{process_index()}.npz", *statistics)
+    broadcast(0)  # the first that fails ends the others
     stop()
 
 
@@ -119,7 +119,7 @@ def run_tiny(folder, *callbacks):
     """Has a BN that is not synchronised, and random numbers with a seed and without."""
     open_run(folder, {}, resume=True)
     model, progress = load_last(folder) or (tiny.new_model(epochs=2), Progress())
-    fit_rest(
+    resume_fit(
         parallel_model(model),
         lambda first: local_batches(tiny.Batches(first)),
         progress,

@@ -14,9 +14,9 @@ from keras_dla.training import (
     EpochCheckpoint,
     Progress,
     compile_model,
-    fit_rest,
     load_last,
     open_run,
+    resume_fit,
 )
 
 BATCHES = 4
@@ -57,7 +57,7 @@ def run(folder, epochs, callbacks=(), until=None, every_steps=None, steps=BATCHE
     """Starts a run or goes on with it; `until` stops before its end."""
     open_run(folder, {"epochs": epochs}, resume=True)
     model, progress = load_last(folder) or (new_model(epochs), Progress())
-    fit_rest(
+    resume_fit(
         model,
         Batches,
         progress,

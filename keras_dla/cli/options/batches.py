@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_dla.cli.options.image_size import ImageInput, parse_size
-from keras_dla.cli.options.images import read_picture
+from keras_dla.cli.options.images import read_image
 from keras_dla.cli.options.normalization import Statistics, add_normalization_options
 
 if TYPE_CHECKING:
@@ -38,5 +38,5 @@ def batches(
 
     scale, shift = scale_and_shift(*chosen)
     for path in paths:
-        picture = read_picture(path, wanted, crop)[None]
+        picture = read_image(path, wanted, crop)[None]
         yield normalize(picture, scale, shift, wanted.data_format)

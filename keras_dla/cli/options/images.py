@@ -33,7 +33,7 @@ def check_pictures(paths: list[str]) -> None:
             raise CommandError(f"there is no picture {path}.")
 
 
-def read_picture(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarray":
+def read_image(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarray":
     """Reads a picture in the size and colours that a network wants.
 
     It is turned upright if the camera noted how, and reduced or enlarged between pixels.

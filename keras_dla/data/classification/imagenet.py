@@ -1,4 +1,4 @@
-"""ImageNet, or pictures prepared like it, as a `tf.data.Dataset`."""
+"""ImageNet, or images prepared like it, as a `tf.data.Dataset`."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from keras_dla.data.classification.array_dataset import count_batches
 from keras_dla.data.classification.batch_transforms import flipper, normalizer
 from keras_dla.data.classification.random_resized_crop import random_window
 from keras_dla.data.classification.tfds_cifar import import_tensorflow
-from keras_dla.data.classification.tfds_images import PreparedPictures
+from keras_dla.data.classification.tfds_images import PreparedImages
 from keras_dla.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from keras_dla.data.validation import check_count, check_data_format
 
@@ -31,10 +31,10 @@ def imagenet_dataset(
 ):
     """ImageNet through tensorflow-datasets and KerasCV, as batches for `model.fit`.
 
-    A picture of the training split is cropped at random (an area of 0.08 to 1 of its own, a
+    An image of the training split is cropped at random (an area of 0.08 to 1 of its own, a
     ratio of width to height of 3/4 to 4/3), resized and mirrored with probability 1/2. Any other
     is resized until its shorter side is 8/7 of `image_size`, 256 for 224, and cropped in
-    its centre. Resizing is bilinear, and averages where the picture becomes smaller, as
+    its centre. Resizing is bilinear, and averages where the image becomes smaller, as
     Pillow and torchvision do it. Pixels are normalised with ImageNet's mean and deviation.
 
     A shuffled data set never ends: its first `imagenet_steps_per_epoch(...)` batches are epoch
@@ -43,7 +43,7 @@ def imagenet_dataset(
     data are shuffled here. A data set that is not shuffled is one pass in the stored order.
 
     The choices depend on `seed`, the epoch and the place in it alone. Every backend gets the
-    same batches; TensorFlow reads them on the CPU. The pictures are read as files in a random
+    same batches; TensorFlow reads them on the CPU. The images are read as files in a random
     order, 16 at a time, and the next one is drawn among `shuffle_buffer` of them.
 
     Args:
@@ -60,10 +60,10 @@ def imagenet_dataset(
         seed: int, at least 0.
         initial_epoch: int, the epoch to start with, counted from 0. Give `model.fit` the same.
         drop_remainder: bool, whether to leave out a last batch that is not full.
-        shuffle_buffer: int, how many picture files are held in memory to shuffle them; ImageNet's
+        shuffle_buffer: int, how many image files are held in memory to shuffle them; ImageNet's
             are about 0.11 MB each.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
-        initial_step: int, how many batches of the first epoch are left out. Their pictures are
+        initial_step: int, how many batches of the first epoch are left out. Their images are
             read, but not decoded.
 
     Returns:
@@ -92,8 +92,8 @@ def imagenet_dataset(
     shuffle_buffer = check_count("shuffle_buffer", shuffle_buffer, minimum=1)
     initial_step = check_count("initial_step", initial_step, minimum=0)
     data_format = check_data_format(data_format)
-    pictures = PreparedPictures("imagenet_dataset", name, data_dir)
-    steps = count_batches(pictures.size(split), batch_size, drop_remainder)
+    source = PreparedImages("imagenet_dataset", name, data_dir)
+    steps = count_batches(source.size(split), batch_size, drop_remainder)
     augment = split.startswith("train") if augment is None else bool(augment)
     shuffle = split.startswith("train") if shuffle is None else bool(shuffle)
     tf = import_tensorflow("imagenet_dataset")
@@ -113,7 +113,7 @@ def imagenet_dataset(
             return *load(encoded, tf.random.fold_in(crops, place)), label
 
         seeds = _two_numbers(tf, tf.random.fold_in(ordering, epoch)) if shuffle else None
-        records = pictures.records(split, seeds, shuffle_buffer).enumerate()
+        records = source.records(split, seeds, shuffle_buffer).enumerate()
         left_out = tf.where(tf.equal(epoch, initial_epoch), initial_step * batch_size, 0)
         records = records.skip(tf.cast(left_out, "int64"))
         images = records.map(one, num_parallel_calls=tf.data.AUTOTUNE)
@@ -157,7 +157,7 @@ def imagenet_steps_per_epoch(
     5005
     """
     batch_size = check_count("batch_size", batch_size, minimum=1)
-    size = PreparedPictures("imagenet_steps_per_epoch", name, data_dir).size(split)
+    size = PreparedImages("imagenet_steps_per_epoch", name, data_dir).size(split)
     return count_batches(size, batch_size, drop_remainder)
 
 
@@ -181,7 +181,7 @@ def imagenet_classes(data_dir: str | os.PathLike | None = None, name: str = "ima
     >>> imagenet_classes()  # doctest: +SKIP
     1000
     """
-    return PreparedPictures("imagenet_classes", name, data_dir).classes
+    return PreparedImages("imagenet_classes", name, data_dir).classes
 
 
 def _streams(seed):
@@ -224,13 +224,13 @@ def _central_crop(tf, size):
 
 
 def _resize(tf, image, sides):
-    # KerasCV's layers do not average, so that fine patterns alias where a picture shrinks.
+    # KerasCV's layers do not average, so that fine patterns alias where an image shrinks.
     resized = tf.image.resize(image, sides, antialias=True)
     return tf.saturate_cast(tf.round(resized), "uint8")
 
 
 def _decoder(tf):
-    """Returns a function that decodes the part of a picture that `window` chooses by its size."""
+    """Returns a function that decodes the part of an image that `window` chooses by its size."""
 
     def decode(encoded, window):
         def jpeg():

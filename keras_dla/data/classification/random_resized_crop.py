@@ -10,19 +10,19 @@ ASPECT_RATIO = (3 / 4, 4 / 3)
 def random_window(tf, height, width, seed):
     """Draws a window whose area and aspect ratio are random, by torchvision's rule.
 
-    Up to ten times, an area of 0.08 to 1 of the picture's is drawn uniformly, and a ratio of
+    Up to ten times, an area of 0.08 to 1 of the image's is drawn uniformly, and a ratio of
     width to height of 3/4 to 4/3 uniformly in its logarithm. The first such window that
-    fits the picture is put at a random place. If none fits, it is the largest window in the
-    picture's centre with a ratio in that range.
+    fits the image is put at a random place. If none fits, it is the largest window in the
+    image's centre with a ratio in that range.
 
     `keras_cv.layers.RandomCropAndResize` has another rule: its ratio is relative to the
-    picture's own and uniform itself, and a window that does not fit is cut off, which makes
+    image's own and uniform itself, and a window that does not fit is cut off, which makes
     its area smaller than the one drawn.
 
     Args:
         tf: the module `tensorflow`.
-        height: integer tensor, the picture's rows.
-        width: integer tensor, the picture's columns.
+        height: integer tensor, the image's rows.
+        width: integer tensor, the image's columns.
         seed: integer tensor of shape `(2,)`, on which alone the window depends.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Labelled pictures of any size as tensorflow-datasets prepared them, read as files."""
+"""Labelled images of any size as tensorflow-datasets prepared them, read as files."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from keras_dla.utils.optional_imports import import_for
 _ARCHIVES = {"imagenet2012": "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"}
 
 
-class PreparedPictures:
+class PreparedImages:
     """A data set with the features `image` and `label`, which is only read.
 
     Args:
@@ -48,9 +48,9 @@ class PreparedPictures:
         return self._builder.info.features["label"].num_classes
 
     def size(self, split: str) -> int:
-        """The number of pictures in a split; `ValueError` if there is none, or none has labels."""
+        """The number of images in a split; `ValueError` if there is none, or none has labels."""
         splits = self._builder.info.splits
-        # The labels of ImageNet's test pictures were never published; they are -1 there.
+        # The labels of ImageNet's test images were never published; they are -1 there.
         known = sorted(set(splits) - ({"test"} if self._name == "imagenet2012" else set()))
         try:
             size = splits[split].num_examples if split.split("[")[0] in known else 0
@@ -64,7 +64,7 @@ class PreparedPictures:
         return size
 
     def records(self, split: str, seeds=None, shuffle_buffer: int = 1):
-        """One pass over a split: a `tf.data.Dataset` of pairs of a picture's file and its label.
+        """One pass over a split: a `tf.data.Dataset` of pairs of an image's file and its label.
 
         To be called in a function that TensorFlow traces, such as that of `flat_map`.
 
@@ -72,7 +72,7 @@ class PreparedPictures:
             split: str such as `"train"` or `"train[:10%]"`.
             seeds: int64 tensor of shape `(2,)` on which the order depends; `None` for the stored
                 order.
-            shuffle_buffer: int, among how many pictures the next one is drawn.
+            shuffle_buffer: int, among how many images the next one is drawn.
         """
         if seeds is None:
             return self._read(split, shuffle_files=False)
@@ -99,8 +99,8 @@ class PreparedPictures:
         kinds = {"image": self._tfds.features.Image, "label": self._tfds.features.ClassLabel}
         if not all(isinstance(features.get(key), kind) for key, kind in kinds.items()):
             raise ValueError(
-                "`name` must be a data set with the features 'image', pictures, and 'label', "
-                f"classes. Received: {self._name!r}, which has {', '.join(map(repr, features))}"
+                "`name` must be a data set with an image feature 'image' and a class feature "
+                f"'label'. Received: {self._name!r}, which has {', '.join(map(repr, features))}"
             )
 
 

@@ -8,12 +8,10 @@ It is replaced in one step, so model and history always belong together. `best.k
 """
 
 import dataclasses
-import json
 import math
 import os
 import shutil
 import time
-import zipfile
 from pathlib import Path
 
 import keras
@@ -22,101 +20,18 @@ from keras import ops
 
 from keras_dla.training.checkpoints.divergence import DivergenceError, check_running_loss
 from keras_dla.training.checkpoints.metric_state import get_metrics, set_metrics
-from keras_dla.training.checkpoints.random_state import (
-    get_counters,
-    get_generators,
-    set_counters,
-    set_generators,
-)
+from keras_dla.training.checkpoints.progress import BEST, LAST, LOG, EpochPart, Progress, add_record
+from keras_dla.training.checkpoints.random_state import get_generators, set_generators
 from keras_dla.training.devices.devices import (
-    from_main_process,
+    all_gather,
+    broadcast,
     is_main_process,
-    of_every_process,
-    process_number,
+    process_index,
 )
 from keras_dla.utils.csv_table import write_log
 from keras_dla.utils.files import replacing
+from keras_dla.utils.folder_lock import check_lock
 from keras_dla.utils.validation import check_positive_integer
-
-LAST, BEST, LOG = "last.keras", "best.keras", "log.csv"
-PROGRESS = "progress.json"
-
-
-@dataclasses.dataclass(frozen=True)
-class EpochPart:
-    """What is done of an epoch that is not whole.
-
-    Args:
-        steps: Integer, its steps that are done.
-        left: Integer, its steps that are left.
-        learning_rate: Float, the rate at its first step.
-        seconds: Float, how long its steps took.
-        metrics: State of the metrics that run through it.
-    """
-
-    steps: int
-    left: int
-    learning_rate: float
-    seconds: float
-    metrics: list
-
-
-@dataclasses.dataclass
-class Progress:
-    """How far a run has come.
-
-    Args:
-        history: One dictionary an epoch: `epoch` (from 1), `learning_rate`, Keras's logs
-            and `seconds`.
-        generators: State of the random numbers outside the model.
-        part: The `EpochPart` of the epoch that the state lies in, or `None` between epochs.
-        other_generators: `generators` of the processes of `launch()` but the main one.
-    """
-
-    history: list[dict] = dataclasses.field(default_factory=list)
-    generators: list[str] = dataclasses.field(default_factory=list)
-    part: EpochPart | None = None
-    other_generators: list[list[str]] = dataclasses.field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        """The number of epochs that are done."""
-        return len(self.history)
-
-    @property
-    def steps(self) -> int:
-        """The number of steps that are done of the epoch after these."""
-        return 0 if self.part is None else self.part.steps
-
-
-def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
-    """Loads the last state that a run has saved.
-
-    The model comes back compiled, with the optimizer's state and that of its random
-    numbers. Nothing in the file is executed (`safe_mode` of Keras).
-
-    Args:
-        folder: Folder that an `EpochCheckpoint` wrote to.
-
-    Returns:
-        The model and its `Progress`; `None` if nothing was saved yet.
-
-    Raises:
-        ValueError: If the checkpoint is damaged, or its optimizer cannot be brought back.
-    """
-    path = Path(folder) / LAST
-    if not path.exists():
-        return None
-    try:
-        record = _read_record(path)
-        model = keras.saving.load_model(path, safe_mode=True)
-        set_counters(model, record["counters"])
-        progress = _progress_of(record)
-    except Exception as error:  # what a damaged file raises depends on where the damage is
-        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip()
-        raise ValueError(f"{path} cannot be read, it may be damaged ({reason}).") from error
-    _check_optimizer(model, record, path)
-    return model, progress
 
 
 class EpochCheckpoint(keras.callbacks.Callback):
@@ -135,7 +50,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     Args:
         folder: Folder of the run, as `open_run()` makes it.
-        progress: The `Progress` that `load_last()` returned, if the run goes on; `fit_rest()`
+        progress: The `Progress` that `load_last()` returned, if the run goes on; `resume_fit()`
             then starts at the right place.
         monitor: Name of the log that says which epoch is best, or `None` for no
             `best.keras`.
@@ -243,7 +158,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
             return False
         waited = time.perf_counter() - self._saved_at
         # Every process has its part in a state, and another idea of the time.
-        return bool(from_main_process(int(waited >= self.every_seconds)))
+        return bool(broadcast(int(waited >= self.every_seconds)))
 
     def _save_part(self, batch):
         if self.params["steps"] is None:
@@ -260,7 +175,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self._save(self.progress.history, part)
 
     def _save(self, history: list[dict], part: EpochPart | None = None):
-        generators, *others = of_every_process(get_generators())
+        generators, *others = all_gather(get_generators())
         progress = Progress(history, generators, part, others)
         if is_main_process():
             self._write(progress)
@@ -269,10 +184,11 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self._saved_at = time.perf_counter()
 
     def _write(self, progress: Progress):
+        check_lock(self.folder)
         try:
             with replacing(self.folder / LAST) as path:
                 self.model.save(path)
-                _add_record(path, self.model, progress)
+                add_record(path, self.model, progress)
         except OSError as error:
             raise OSError(
                 f"{self.folder / LAST} cannot be written ({error.strerror or error}); the state "
@@ -281,13 +197,14 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     def _write_others(self):
         if is_main_process():
+            check_lock(self.folder)
             self._keep_best()
             write_log(self.folder / LOG, self.progress.history)
 
     def _own_generators(self):
         """Empty for a process that the run did not have before: it keeps its own numbers."""
         every = [self.progress.generators, *self.progress.other_generators]
-        number = process_number()
+        number = process_index()
         return every[number] if number < len(every) else []
 
     def _check_place(self, epoch):
@@ -300,7 +217,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         if part is not None and part.left != self.params["steps"]:
             raise ValueError(
                 f"`steps_per_epoch` of `fit()` must be {part.left}, what {self.folder} has left "
-                f"of epoch {epoch + 1}, but is {self.params['steps']}; `fit_rest()` sees to it."
+                f"of epoch {epoch + 1}, but is {self.params['steps']}; `resume_fit()` sees to it."
             )
 
     def _seconds(self):
@@ -365,40 +282,3 @@ def _place(progress: Progress) -> str:
     if progress.part is None:
         return f"after epoch {progress.epochs}"
     return f"after step {progress.steps} of epoch {progress.epochs + 1}"
-
-
-def _add_record(path: Path, model: keras.Model, progress: Progress) -> None:
-    record = {
-        **dataclasses.asdict(progress),
-        "counters": get_counters(model),
-        "optimizer_variables": len(model.optimizer.variables),
-    }
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(PROGRESS, json.dumps(record))
-
-
-def _progress_of(record: dict) -> Progress:
-    part = record.get("part")  # runs of earlier versions have none
-    return Progress(
-        record["history"],
-        record["generators"],
-        None if part is None else EpochPart(**part),
-        record.get("other_generators", []),
-    )
-
-
-def _check_optimizer(model: keras.Model, record: dict, path: Path) -> None:
-    """Raises `ValueError` where Keras only warns that it left out the optimizer's state."""
-    if len(model.optimizer.variables) != record["optimizer_variables"]:
-        raise ValueError(
-            f"{path} was loaded without the state of its optimizer: set the global dtype policy "
-            "that the run had."
-        )
-
-
-def _read_record(path: Path) -> dict:
-    with zipfile.ZipFile(path) as archive:
-        broken = archive.testzip()
-        if broken is not None:
-            raise ValueError(f"{broken} in it has a wrong checksum.")
-        return json.loads(archive.read(PROGRESS))

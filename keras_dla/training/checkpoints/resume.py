@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import keras
 
-from keras_dla.training.checkpoints.epoch_checkpoint import Progress
 from keras_dla.training.checkpoints.metric_state import build_metrics
-from keras_dla.training.devices.devices import from_main_process
+from keras_dla.training.checkpoints.progress import Progress
+from keras_dla.training.devices.devices import broadcast
 
 
-def fit_rest(
+def resume_fit(
     model: keras.Model,
     batches: Callable[[int], object],
     progress: Progress,
@@ -36,7 +36,7 @@ def fit_rest(
     Example:
     >>> import keras, numpy as np, tempfile
     >>> from keras_dla.data import ArrayDataset
-    >>> from keras_dla.training import EndlessBatches, EpochCheckpoint, Progress, fit_rest
+    >>> from keras_dla.training import EndlessBatches, EpochCheckpoint, Progress, resume_fit
     >>> data = ArrayDataset(np.zeros((4, 8, 8, 3), "uint8"), np.arange(4), batch_size=2)
     >>> layers = [keras.layers.Flatten(), keras.layers.Dense(4)]
     >>> model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
@@ -44,7 +44,7 @@ def fit_rest(
     >>> folder, progress = tempfile.TemporaryDirectory(), Progress()
     >>> saver = EpochCheckpoint(folder.name, progress, monitor=None, every_steps=1)
     >>> batches = lambda first: EndlessBatches(data, first)
-    >>> fit_rest(model, batches, progress, 2, epochs=3, callbacks=[saver], verbose=0)
+    >>> resume_fit(model, batches, progress, 2, epochs=3, callbacks=[saver], verbose=0)
     >>> progress.epochs, progress.steps
     (3, 0)
     >>> folder.cleanup()
@@ -68,7 +68,7 @@ def fit_rest(
 
 def _check_same_place(steps: int) -> None:
     """Otherwise the processes would wait for each other for ever, or mix two states."""
-    expected = from_main_process(steps)
+    expected = broadcast(steps)
     if steps != expected:
         raise ValueError(
             f"The run's folder must be the same for every process, but one has {steps} steps in "

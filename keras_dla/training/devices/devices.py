@@ -175,22 +175,22 @@ def check_batch_size(batch_size: int, devices: int, hosts: Sequence[str] = ()) -
         )
 
 
-def process_number() -> int:
+def process_index() -> int:
     """Returns which of the processes of `launch()` this is; the main one is 0."""
     return engine().place()[0]
 
 
-def from_main_process(number: int) -> int:
+def broadcast(number: int) -> int:
     """Returns the number that the main process calls this with, in every process.
 
     All processes have to call it, at the same step.
     """
-    return engine().from_main_process(number)
+    return engine().broadcast(number)
 
 
-def of_every_process(values: list) -> list[list]:
+def all_gather(values: list) -> list[list]:
     """Returns what each process calls this with, by process; all have to, at the same step."""
-    return engine().of_every_process(values)
+    return engine().all_gather(values)
 
 
 def engine():

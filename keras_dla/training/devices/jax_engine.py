@@ -45,15 +45,15 @@ def is_main_process():
     return jax.process_index() == 0
 
 
-def from_main_process(number):
-    """See `keras_dla.training.devices.devices.from_main_process`."""
+def broadcast(number):
+    """See `keras_dla.training.devices.devices.broadcast`."""
     # Without others it would still wait for the device.
     if jax.process_count() == 1:
         return number
     return int(multihost_utils.broadcast_one_to_all(np.array(number)))
 
 
-def of_every_process(values):
+def all_gather(values):
     """What processes hold of their own is PyTorch's random numbers alone."""
     return [values]
 

@@ -80,8 +80,8 @@ def is_main_process():
     return resolver is None or not resolver.task_id
 
 
-def from_main_process(number):
-    """See `keras_dla.training.devices.devices.from_main_process`."""
+def broadcast(number):
+    """See `keras_dla.training.devices.devices.broadcast`."""
     strategy = tf.distribute.get_strategy()
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return number
@@ -93,7 +93,7 @@ def from_main_process(number):
     return int(strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(own), axis=None))
 
 
-def of_every_process(values):
+def all_gather(values):
     """What processes hold of their own is PyTorch's random numbers alone."""
     return [values]
 

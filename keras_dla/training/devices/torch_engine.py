@@ -83,8 +83,8 @@ def is_main_process():
     return place()[0] == 0
 
 
-def from_main_process(number):
-    """See `keras_dla.training.devices.devices.from_main_process`."""
+def broadcast(number):
+    """See `keras_dla.training.devices.devices.broadcast`."""
     if not distributed.is_initialized():
         return number
     shared = torch.tensor(number)  # on the CPU, so that nobody waits for a graphics card
@@ -92,8 +92,8 @@ def from_main_process(number):
     return int(shared)
 
 
-def of_every_process(values):
-    """See `keras_dla.training.devices.devices.of_every_process`."""
+def all_gather(values):
+    """See `keras_dla.training.devices.devices.all_gather`."""
     gathered = [values] * place()[1]
     if distributed.is_initialized():
         distributed.all_gather_object(gathered, values)

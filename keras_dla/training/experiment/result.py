@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_dla.training.checkpoints.epoch_checkpoint import LOG
+from keras_dla.training.checkpoints.progress import LOG
 from keras_dla.training.experiment.experiment import Experiment, read_experiment
 from keras_dla.training.run_folder.folder import SETTINGS, holds_run
 

@@ -11,8 +11,9 @@ import keras
 from keras_dla.data import cifar_steps_per_epoch
 from keras_dla.models import get_model
 from keras_dla.training.checkpoints.divergence import StopAtDivergence
-from keras_dla.training.checkpoints.epoch_checkpoint import EpochCheckpoint, Progress, load_last
-from keras_dla.training.checkpoints.resume import fit_rest
+from keras_dla.training.checkpoints.epoch_checkpoint import EpochCheckpoint
+from keras_dla.training.checkpoints.progress import Progress, load_last
+from keras_dla.training.checkpoints.resume import resume_fit
 from keras_dla.training.devices.devices import (
     check_batch_size,
     device_count,
@@ -25,7 +26,7 @@ from keras_dla.training.experiment.data import open_data
 from keras_dla.training.experiment.experiment import Experiment
 from keras_dla.training.experiment.result import Result, is_finished, read_result, settings_of
 from keras_dla.training.recipe.recipe import compile_model
-from keras_dla.training.run_folder.disk_space import check_room, check_writable
+from keras_dla.training.run_folder.disk_space import check_disk_space, check_writable
 from keras_dla.training.run_folder.folder import holds_run, open_run
 from keras_dla.training.run_folder.tensorboard import EventFiles, has_tensorboard
 from keras_dla.training.run_folder.versions import note_versions
@@ -82,7 +83,7 @@ class ExperimentRun:
         )
         watch = StopAtDivergence(steps_done=self.progress.steps)
         with precision_of(self.experiment):
-            fit_rest(
+            resume_fit(
                 self.model,
                 lambda first: local_batches(self.data.train(first)),
                 self.progress,
@@ -140,7 +141,7 @@ def prepare_experiment(
     keras.utils.set_random_seed(experiment.seed)
     with precision_of(experiment):
         model = new_model(experiment)
-        check_room(folder, model)
+        check_disk_space(folder, model)
         data = open_data(experiment, data_dir)
         folder = open_run(folder, settings, resume=resume)
         model, progress = load_last(folder) or (model, Progress())

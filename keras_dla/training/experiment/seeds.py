@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from keras_dla.training.checkpoints.epoch_checkpoint import LAST, LOG
+from keras_dla.training.checkpoints.progress import LAST, LOG
 from keras_dla.training.experiment.data import open_data
 from keras_dla.training.experiment.experiment import Experiment
 from keras_dla.training.experiment.result import Result, read_result, settings_of
@@ -16,6 +16,7 @@ from keras_dla.training.run_folder.folder import holds_run, open_run
 from keras_dla.training.run_folder.versions import note_versions
 from keras_dla.training.seeds.train_seeds import check_jax, train_seeds
 from keras_dla.utils.files import replacing
+from keras_dla.utils.folder_lock import check_lock
 
 STATE = "at-once"
 MODEL = "model.keras"
@@ -88,6 +89,7 @@ def run_seeds(
             settings=common,
         )
     for seed, folder in runs.items():
+        check_lock(folder)
         os.replace(state / f"seed-{seed}.keras", folder / MODEL)
     _copy_logs(state, runs)
     shutil.rmtree(state)
@@ -117,5 +119,6 @@ def _check_folders(experiments, folders):
 
 def _copy_logs(state, runs):
     for seed, folder in runs.items():
+        check_lock(folder)
         with replacing(folder / LOG) as partial:
             shutil.copyfile(state / f"seed-{seed}.csv", partial)

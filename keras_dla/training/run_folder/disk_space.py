@@ -27,7 +27,7 @@ def check_writable(folder: str | os.PathLike) -> None:
         raise type(error)(f"{folder} cannot be written to ({error.strerror}).") from error
 
 
-def check_room(folder: str | os.PathLike, model: keras.Model) -> None:
+def check_disk_space(folder: str | os.PathLike, model: keras.Model) -> None:
     """Raises `OSError` with one sentence unless the disk has room for a run's checkpoints.
 
     Args:

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from keras_dla.training.devices.devices import is_main_process
-from keras_dla.training.run_folder.lock import LOCK, lock_folder
 from keras_dla.utils.files import PARTIAL, replacing
+from keras_dla.utils.folder_lock import LOCK, lock_folder
 
 SETTINGS = "settings.json"
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import keras
 
-from keras_dla.training.checkpoints.epoch_checkpoint import Progress
+from keras_dla.training.checkpoints.progress import Progress
 from keras_dla.training.run_folder.folder import SETTINGS
 from keras_dla.utils.files import replacing
+from keras_dla.utils.folder_lock import check_lock
 
 FOLDER = "tensorboard"
 FILE = "events.out.tfevents.run"  # TensorBoard wants "tfevents" in it
@@ -45,6 +46,7 @@ class EventFiles(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Makes the files match the epochs that are done."""
+        check_lock(self.folder)
         self._began = (self.folder / SETTINGS).stat().st_mtime
         for part in PARTS:
             path = self._path(part)
@@ -54,6 +56,7 @@ class EventFiles(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds the epoch."""
+        check_lock(self.folder)
         for part in PARTS:
             with self._path(part).open("ab") as file:
                 self._write(file, self._events(part)[-1:])

@@ -18,6 +18,7 @@ from keras_dla.training.seeds.stacked_models import SeedStack
 from keras_dla.training.seeds.state_file import load_seeds, save_seeds
 from keras_dla.utils.csv_table import write_log
 from keras_dla.utils.files import replacing
+from keras_dla.utils.folder_lock import check_lock
 from keras_dla.utils.validation import check_positive_integer
 
 STATE = "seeds.npz"
@@ -233,6 +234,7 @@ def _check_losses(seeds, epoch, step, logs):
 
 
 def _keep(path, stack, runs):
+    check_lock(path.parent)
     save_seeds(path, stack.arrays(), {"history": [run.history for run in runs]})
     _write_logs(path.parent, runs)
 
@@ -251,6 +253,7 @@ def _write_logs(folder, runs):
 
 
 def _save_models(folder, runs):
+    check_lock(folder)
     for run in runs:
         with replacing(folder / f"seed-{run.seed}.keras") as path:
             run.model.save(path)

@@ -6,7 +6,7 @@ import pytest
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.class_names import class_names
 from keras_dla.cli.options.image_size import ImageInput
-from keras_dla.cli.options.images import read_picture
+from keras_dla.cli.options.images import read_image
 from tests.data.shared import shared_path
 
 Image = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads pictures")
@@ -27,7 +27,7 @@ def saved(folder, image, name="a.png", **options):
 
 def test_a_picture_is_squeezed(tmp_path):
     path = saved(tmp_path, Image.fromarray(HALVES))
-    picture = read_picture(path, wanted(4, 4))
+    picture = read_image(path, wanted(4, 4))
     assert picture.shape == (4, 4, 3)
     assert picture[:, 0].max() == 0
     assert picture[:, 3].min() == 255
@@ -37,19 +37,19 @@ def test_or_its_middle_is_cut_out(tmp_path):
     pixels = HALVES.copy()
     pixels[:, :4] = (255, 0, 0)
     path = saved(tmp_path, Image.fromarray(pixels))
-    np.testing.assert_array_equal(read_picture(path, wanted(8, 8), crop=True), pixels[:, 4:12])
+    np.testing.assert_array_equal(read_image(path, wanted(8, 8), crop=True), pixels[:, 4:12])
 
 
 def test_the_size_of_the_picture_leaves_its_pixels(tmp_path):
     path = saved(tmp_path, Image.fromarray(HALVES))
-    np.testing.assert_array_equal(read_picture(path, wanted(8, 16)), HALVES)
+    np.testing.assert_array_equal(read_image(path, wanted(8, 16)), HALVES)
 
 
 def test_grey_and_colour(tmp_path):
     grey = saved(tmp_path, Image.fromarray(HALVES[..., 0]), "grey.png")
-    assert read_picture(grey, wanted(8, 16)).shape == (8, 16, 3)
+    assert read_image(grey, wanted(8, 16)).shape == (8, 16, 3)
     colour = saved(tmp_path, Image.fromarray(HALVES), "colour.png")
-    np.testing.assert_array_equal(read_picture(colour, wanted(8, 16, 1)), HALVES[..., :1])
+    np.testing.assert_array_equal(read_image(colour, wanted(8, 16, 1)), HALVES[..., :1])
 
 
 def test_a_camera_that_lay_on_its_side(tmp_path):
@@ -57,7 +57,7 @@ def test_a_camera_that_lay_on_its_side(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
     path = saved(tmp_path, turned, "turned.png", exif=exif)
-    picture = read_picture(path, wanted(16, 8))
+    picture = read_image(path, wanted(16, 8))
     assert picture[:8].max() == 0
     assert picture[8:].min() == 255
 
@@ -65,13 +65,13 @@ def test_a_camera_that_lay_on_its_side(tmp_path):
 def test_more_than_8_bits(tmp_path):
     path = saved(tmp_path, Image.fromarray(np.full((4, 4), 4000, "uint16")))
     with pytest.raises(CommandError, match="must have 8 bits a channel"):
-        read_picture(path, wanted(4, 4))
+        read_image(path, wanted(4, 4))
 
 
 def test_formats_that_run_programs_are_not_read(tmp_path):
     path = saved(tmp_path, Image.fromarray(HALVES), "a.eps")
     with pytest.raises(CommandError, match="cannot be read as a picture"):
-        read_picture(path, wanted(4, 4))
+        read_image(path, wanted(4, 4))
 
 
 def test_a_missing_pillow_names_the_extra(monkeypatch):
@@ -84,7 +84,7 @@ def test_a_missing_pillow_names_the_extra(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(CommandError, match=r"needs Pillow: pip install 'keras-dla\[plot\]'"):
-        read_picture("a.png", wanted(4, 4))
+        read_image("a.png", wanted(4, 4))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from keras_dla.data import (
     imagenet_steps_per_epoch,
 )
 from keras_dla.data.classification.random_resized_crop import random_window
-from tests.data.image_folder import CLASSES, SIZES, encoded, made_picture, prepare_pictures
+from tests.data.image_folder import CLASSES, SIZES, encoded, made_image, prepare_images
 
 SIZE = 32
 
@@ -20,7 +20,7 @@ SIZE = 32
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     pytest.importorskip("keras_cv")
-    return prepare_pictures(tmp_path_factory.mktemp("tensorflow_datasets"))
+    return prepare_images(tmp_path_factory.mktemp("tensorflow_datasets"))
 
 
 def batches(count=None, **arguments):
@@ -44,13 +44,13 @@ def test_the_test_split_is_torchvisions_resize_and_centre_crop(folder):
     """Within one grey level, as Pillow rounds between rows and columns as well."""
     expected = []
     for number in range(SIZES["validation"]):
-        picture = as_decoded(encoded(made_picture(number)))
-        width, height = picture.size
+        image = as_decoded(encoded(made_image(number)))
+        width, height = image.size
         shorter = SIZE * 8 // 7
         side = min(width, height)
-        picture = picture.resize((shorter * width // side, shorter * height // side), 2)
-        left, top = (round((side - SIZE) / 2) for side in picture.size)
-        expected.append(np.asarray(picture.crop((left, top, left + SIZE, top + SIZE))))
+        image = image.resize((shorter * width // side, shorter * height // side), 2)
+        left, top = (round((side - SIZE) / 2) for side in image.size)
+        expected.append(np.asarray(image.crop((left, top, left + SIZE, top + SIZE))))
     images, labels = stored_order(batches(data_dir=folder, split="validation"))
     np.testing.assert_array_equal(labels, np.arange(SIZES["validation"]))
     difference = np.abs(pixels(images) - np.stack(expected))
@@ -59,14 +59,14 @@ def test_the_test_split_is_torchvisions_resize_and_centre_crop(folder):
 
 
 def stored_order(parts):
-    """The pictures by number, which tensorflow-datasets stores in another order."""
+    """The images by number, which tensorflow-datasets stores in another order."""
     images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(labels, kind="stable")
     return images[order], labels[order]
 
 
 def as_decoded(file):
-    """The picture as TensorFlow decodes it: decoders of JPEG may differ by a grey level."""
+    """The image as TensorFlow decodes it: decoders of JPEG may differ by a grey level."""
     tf = pytest.importorskip("tensorflow")
     image = pytest.importorskip("PIL.Image")
     return image.fromarray(tf.io.decode_jpeg(file, channels=3).numpy())
@@ -77,14 +77,14 @@ def test_the_training_crop_is_pillows_of_the_same_window():
     from keras_dla.data.classification.imagenet import _random_crop
 
     for number in range(5):
-        file = encoded(made_picture(number))
-        picture = as_decoded(file)
+        file = encoded(made_image(number))
+        whole = as_decoded(file)
         seed = tf.constant([number, 3], "int64")
         image, _ = _random_crop(tf, SIZE)(file, seed)
         window_seed, _ = tf.unstack(tf.random.split(seed))
-        window = random_window(tf, picture.size[1], picture.size[0], window_seed).numpy()
+        window = random_window(tf, whole.size[1], whole.size[0], window_seed).numpy()
         top, left, height, width = window
-        crop = picture.crop((left, top, left + width, top + height)).resize((SIZE, SIZE), 2)
+        crop = whole.crop((left, top, left + width, top + height)).resize((SIZE, SIZE), 2)
         difference = np.abs(image.numpy().astype(int) - np.asarray(crop).astype(int))
         # Where a crop begins inside a block of the JPEG, its colour is interpolated otherwise.
         assert np.median(difference) <= 1
@@ -120,8 +120,8 @@ def test_tensorflows_global_seed_has_no_say(folder, global_seed):
         tf.random.set_seed(None)
 
 
-def test_every_picture_and_epoch_has_crops_and_flips_of_its_own(tmp_path):
-    """All pictures of this set are one and the same, so that what differs is the augmentation."""
+def test_every_image_and_epoch_has_crops_and_flips_of_its_own(tmp_path):
+    """All images of this set are one and the same, so that what differs is the augmentation."""
     pytest.importorskip("keras_cv")
     tf = pytest.importorskip("tensorflow")
     tfds = pytest.importorskip("tensorflow_datasets")
@@ -147,9 +147,9 @@ def test_every_picture_and_epoch_has_crops_and_flips_of_its_own(tmp_path):
     assert np.any(first != second)
 
 
-def test_png_pictures_and_other_names(tmp_path):
+def test_png_images_and_other_names(tmp_path):
     pytest.importorskip("keras_cv")
-    prepare_pictures(tmp_path, name="Drawings", sizes={"train": 5, "test": 3}, form="PNG")
+    prepare_images(tmp_path, name="Drawings", sizes={"train": 5, "test": 3}, form="PNG")
     options = {"data_dir": tmp_path, "name": "drawings"}
     assert imagenet_classes(**options) == CLASSES
     (images, _), *_ = batches(1, **options)
@@ -158,7 +158,7 @@ def test_png_pictures_and_other_names(tmp_path):
     assert len(images) == 3
     assert not rest
     sure, _ = stored_order([(images, labels)])
-    mean = np.asarray(made_picture(0)).mean()
+    mean = np.asarray(made_image(0)).mean()
     assert abs(pixels(sure[0]).mean() - mean) < 25
 
 
@@ -222,7 +222,7 @@ def test_missing_data_says_how_to_prepare_it(tmp_path):
 def test_a_data_set_without_labels_is_named(tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
     features = {"image": tfds.features.Image(encoding_format="jpeg")}
-    prepare_pictures(tmp_path, name="Bare", sizes={"train": 2}, features=features)
+    prepare_images(tmp_path, name="Bare", sizes={"train": 2}, features=features)
     with pytest.raises(ValueError, match=r"`name` must be a data set with.*'bare', which has 'im"):
         imagenet_dataset(data_dir=tmp_path, name="bare")
 

@@ -65,7 +65,7 @@ def test_windows_are_distributed_as_torchvisions(height, width):
 
 
 @pytest.mark.parametrize(("height", "width"), [(375, 500), (61, 47), (20, 45), (1, 1)])
-def test_windows_lie_in_the_picture_and_in_the_ranges(height, width):
+def test_windows_lie_in_the_image_and_in_the_ranges(height, width):
     drawn = windows(height, width, 500)
     top, left, h, w = drawn.T
     assert np.all((top >= 0) & (left >= 0) & (h >= 1) & (w >= 1))
@@ -83,7 +83,7 @@ def test_every_offset_and_every_area_comes():
     assert set(range(30)) <= set(top.astype(int)) & set(left.astype(int))
 
 
-def test_a_picture_without_a_fitting_window_gives_its_centre():
+def test_an_image_without_a_fitting_window_gives_its_centre():
     for window in np.unique(windows(10, 300, 200), axis=0):
         np.testing.assert_array_equal(window, [0, (300 - 13) // 2, 10, 13])
 

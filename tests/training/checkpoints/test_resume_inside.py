@@ -178,7 +178,7 @@ def test_a_divergence_inside_an_epoch_is_not_saved(whole, tmp_path):
 
 
 def test_a_state_of_an_earlier_version_is_read(whole, monkeypatch):
-    from keras_dla.training.checkpoints import epoch_checkpoint as checkpoints
+    from keras_dla.training.checkpoints import progress as checkpoints
 
     read = checkpoints._read_record
 

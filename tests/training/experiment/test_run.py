@@ -1,4 +1,4 @@
-"""From the description of a run to its folder, on a few random pictures."""
+"""From the description of a run to its folder, on a few random images."""
 
 import json
 import os
@@ -35,7 +35,7 @@ QUIET = {"verbose": 0}
 
 @pytest.fixture(autouse=True, scope="module")
 def quick():
-    """A few pictures, and a network that compiles quickly."""
+    """A few images, and a network that compiles quickly."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(experiment_data, "load_cifar_arrays", arrays)
         patch.setattr(experiment_run, "get_model", two_layers)

@@ -1,34 +1,18 @@
 import json
-import subprocess
-import sys
 
 import pytest
 
 from keras_dla.training import open_run
 from keras_dla.training.run_folder import folder as runs
-from keras_dla.training.run_folder import lock as run_lock
+from tests.utils.test_folder_lock import held_by_another_process
 
 SETTINGS = {"model": "dla_l_20", "milestones": (100, 150), "seed": 0}
 
 
-# Without the package, which would take seconds to import.
-HOLD = """
-import pathlib, runpy, sys, time
-runpy.run_path(sys.argv[1])["lock_folder"](pathlib.Path(sys.argv[2]))
-print("held", flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.skipif(run_lock.fcntl is None, reason="needs the locks of POSIX")
-def test_a_process_has_the_folder_for_itself_until_it_is_killed(tmp_path):
-    command = [sys.executable, "-c", HOLD, run_lock.__file__, tmp_path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline() == b"held\n"
-        with pytest.raises(BlockingIOError, match=r"is in use by another process: wait for its "):
-            open_run(tmp_path, SETTINGS)
-        assert not (tmp_path / "settings.json").exists()
-        process.kill()
+def test_a_folder_of_another_process_gets_no_settings(tmp_path):
+    with held_by_another_process(tmp_path), pytest.raises(BlockingIOError, match="is in use by"):
+        open_run(tmp_path, SETTINGS)
+    assert not (tmp_path / "settings.json").exists()
     assert open_run(tmp_path, SETTINGS) == open_run(tmp_path, SETTINGS, resume=True)
 
 

@@ -1,0 +1,129 @@
+"""How far a run has come: the record inside `last.keras`, written and read."""
+
+import dataclasses
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+
+from keras_dla.training.checkpoints.random_state import get_counters, set_counters
+
+LAST, BEST, LOG = "last.keras", "best.keras", "log.csv"
+PROGRESS = "progress.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochPart:
+    """What is done of an epoch that is not whole.
+
+    Args:
+        steps: Integer, its steps that are done.
+        left: Integer, its steps that are left.
+        learning_rate: Float, the rate at its first step.
+        seconds: Float, how long its steps took.
+        metrics: State of the metrics that run through it.
+    """
+
+    steps: int
+    left: int
+    learning_rate: float
+    seconds: float
+    metrics: list
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run has come.
+
+    Args:
+        history: One dictionary an epoch: `epoch` (from 1), `learning_rate`, Keras's logs
+            and `seconds`.
+        generators: State of the random numbers outside the model.
+        part: The `EpochPart` of the epoch that the state lies in, or `None` between epochs.
+        other_generators: `generators` of the processes of `launch()` but the main one.
+    """
+
+    history: list[dict] = dataclasses.field(default_factory=list)
+    generators: list[str] = dataclasses.field(default_factory=list)
+    part: EpochPart | None = None
+    other_generators: list[list[str]] = dataclasses.field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that are done."""
+        return len(self.history)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps that are done of the epoch after these."""
+        return 0 if self.part is None else self.part.steps
+
+
+def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
+    """Loads the last state that a run has saved.
+
+    The model comes back compiled, with the optimizer's state and that of its random
+    numbers. Nothing in the file is executed (`safe_mode` of Keras).
+
+    Args:
+        folder: Folder that an `EpochCheckpoint` wrote to.
+
+    Returns:
+        The model and its `Progress`; `None` if nothing was saved yet.
+
+    Raises:
+        ValueError: If the checkpoint is damaged, or its optimizer cannot be brought back.
+    """
+    path = Path(folder) / LAST
+    if not path.exists():
+        return None
+    try:
+        record = _read_record(path)
+        model = keras.saving.load_model(path, safe_mode=True)
+        set_counters(model, record["counters"])
+        progress = _progress_of(record)
+    except Exception as error:  # what a damaged file raises depends on where the damage is
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip()
+        raise ValueError(f"{path} cannot be read, it may be damaged ({reason}).") from error
+    _check_optimizer(model, record, path)
+    return model, progress
+
+
+def add_record(path: Path, model: keras.Model, progress: Progress) -> None:
+    """Adds what Keras leaves out to a model file that was just saved."""
+    record = {
+        **dataclasses.asdict(progress),
+        "counters": get_counters(model),
+        "optimizer_variables": len(model.optimizer.variables),
+    }
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(PROGRESS, json.dumps(record))
+
+
+def _progress_of(record: dict) -> Progress:
+    part = record.get("part")  # runs of earlier versions have none
+    return Progress(
+        record["history"],
+        record["generators"],
+        None if part is None else EpochPart(**part),
+        record.get("other_generators", []),
+    )
+
+
+def _check_optimizer(model: keras.Model, record: dict, path: Path) -> None:
+    """Raises `ValueError` where Keras only warns that it left out the optimizer's state."""
+    if len(model.optimizer.variables) != record["optimizer_variables"]:
+        raise ValueError(
+            f"{path} was loaded without the state of its optimizer: set the global dtype policy "
+            "that the run had."
+        )
+
+
+def _read_record(path: Path) -> dict:
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+        if broken is not None:
+            raise ValueError(f"{broken} in it has a wrong checksum.")
+        return json.loads(archive.read(PROGRESS))
