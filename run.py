@@ -1,9 +1,12 @@
 """Sets up an environment and does one job in it; needs Python 3.11 or newer with pip.
 
-python run.py quickstart        trains a DLA-ResNet on embedded pictures and draws its attention
-python run.py test              all tests, on TensorFlow, JAX and PyTorch
-python run.py test --backends jax --quick
+python run.py quickstart        trains a DLA-ResNet on bundled images and draws its attention
+python run.py test              everything that a change must pass
+python run.py test tests/layers --legs tests --backends jax
 python run.py test --thorough   leaves out nothing on TensorFlow and JAX, which takes hours
+
+The legs of the test are: checks (style, types, the site), tests (on each backend), oldest_keras
+(the smoke tests with the lowest Keras that the metadata allows), package (what is built installs).
 """
 
 import argparse
@@ -12,12 +15,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENTS = ROOT / ".venvs"
 BACKENDS = ("tensorflow", "jax", "torch")
+LEGS = ("checks", "tests", "oldest_keras", "package")
 EXTRAS = {
     "quickstart": "jax,plot",
     "test": "tensorflow,jax,torch,data,plot,detection,export,docs,dev",
@@ -67,34 +74,66 @@ def quickstart(arguments: list[str]) -> None:
     call(environment("quickstart"), "examples/quickstart.py", *arguments, KERAS_BACKEND="jax")
 
 
-def test(backends: list[str], quick: bool, thorough: bool, arguments: list[str]) -> None:
+def test(legs: list[str], backends: list[str], thorough: bool, arguments: list[str]) -> None:
     python = environment("test")
+    seconds: dict[str, float] = {}
+    try:
+        if "checks" in legs:
+            with timed(seconds, "checks"):
+                checks(python)
+        for backend in backends if "tests" in legs else ():
+            with timed(seconds, f"tests, {backend}"):
+                tests(python, backend, thorough, arguments)
+        for backend in backends if "oldest_keras" in legs else ():
+            with timed(seconds, f"oldest Keras, {backend}"):
+                oldest_keras(python, backend)
+        if "package" in legs:
+            with timed(seconds, "package"):
+                built_package(python)
+    finally:
+        print("\nWhere the time went:")
+        for leg, spent in {**seconds, "all": sum(seconds.values())}.items():
+            print(f"{spent:7.0f} s  {leg}")
+
+
+@contextmanager
+def timed(seconds: dict[str, float], leg: str) -> Iterator[None]:
+    """Notes how long a leg took, also where it fails."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds[leg] = time.monotonic() - start
+
+
+def checks(python: Path) -> None:
+    """Runs what looks at the whole repository once, whatever the backend."""
     call(python, "-m", "ruff", "check", ".")
     call(python, "-m", "ruff", "format", "--check", ".")
-    for backend in backends:
-        # A process a core: small networks gain nothing from threads.
-        parallel = ("--numprocesses", "auto", "--dist", "loadfile", "--durations", "40")
-        pytest = ("-m", "pytest", "--quiet", *parallel, *arguments)
-        all_tests = {"KERAS_DLA_ALL_TESTS": "1"} if thorough else {}
-        call(python, *pytest, **variables_of(backend), **all_tests, OMP_NUM_THREADS="1")
-    if not quick:
-        oldest_keras(python, backends)
-        built_package(python)
+    call(python, "-m", "mypy")
+    call(python, "-m", "mkdocs", "build", "--strict", "--quiet")
+
+
+def tests(python: Path, backend: str, thorough: bool, arguments: list[str]) -> None:
+    # One process per core: small networks gain nothing from threads.
+    parallel = ("--numprocesses", "auto", "--dist", "loadfile", "--durations", "20")
+    pytest = ("-m", "pytest", "--quiet", *parallel, *arguments)
+    all_tests = {"KERAS_DLA_ALL_TESTS": "1"} if thorough else {}
+    call(python, *pytest, **variables_of(backend), **all_tests, OMP_NUM_THREADS="1")
 
 
 def variables_of(backend: str) -> dict[str, str]:
     return {"KERAS_BACKEND": backend, **(QUICK_JAX if backend == "jax" else {})}
 
 
-def oldest_keras(python: Path, backends: list[str]) -> None:
+def oldest_keras(python: Path, backend: str) -> None:
     """Runs the smoke tests with the lowest Keras that the metadata allows, laid over the newest."""
     overlay = ENVIRONMENTS / OLDEST_KERAS
     if not overlay.is_dir():
         pip = (python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", overlay)
         call(*pip, OLDEST_KERAS)
-    for backend in backends:
-        smoke = ("-m", "pytest", "--quiet", "tests/test_smoke.py")
-        call(python, *smoke, **variables_of(backend), PYTHONPATH=str(overlay))
+    smoke = ("-m", "pytest", "--quiet", "tests/test_smoke.py", "tests/keras_internals")
+    call(python, *smoke, **variables_of(backend), PYTHONPATH=str(overlay))
 
 
 def built_package(python: Path) -> None:
@@ -122,7 +161,7 @@ def main() -> None:
     )
     parser.add_argument("job", choices=tuple(EXTRAS))
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
-    parser.add_argument("--quick", action="store_true", help="leave out old Keras and the package")
+    parser.add_argument("--legs", nargs="+", choices=LEGS, default=LEGS, help="parts of the test")
     parser.add_argument(
         "--thorough", action="store_true", help="every test on every backend; see tests/backends.py"
     )
@@ -133,7 +172,7 @@ def main() -> None:
         if arguments.job == "quickstart":
             quickstart(rest)
         else:
-            test(arguments.backends, arguments.quick, arguments.thorough, rest)
+            test(arguments.legs, arguments.backends, arguments.thorough, rest)
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)
 

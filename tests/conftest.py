@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import collections
+
 import keras
 import pytest
 
@@ -19,12 +21,26 @@ LARGE_EXAMPLES = (
     "keras_dla.detection.faster_rcnn",
     "keras_dla.models.dla_resnet",
 )
+SLOWEST = 20
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         if isinstance(item, pytest.DoctestItem) and item.name.startswith(LARGE_EXAMPLES):
             item.add_marker(on_pytorch)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints which files took longest, where it was many that ran."""
+    seconds = collections.Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.location[0]] += report.duration
+    if len(seconds) > SLOWEST:
+        terminalreporter.section(f"slowest {SLOWEST} files of {sum(seconds.values()):.0f} s")
+        for file, spent in seconds.most_common(SLOWEST):
+            terminalreporter.write_line(f"{spent:7.1f} s  {file}")
 
 
 @pytest.fixture(autouse=True, scope="module")

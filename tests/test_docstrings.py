@@ -1,28 +1,103 @@
-"""Every public name has an example; pytest runs them as doctests."""
+"""Every public name is documented in one convention; pytest runs the examples as doctests.
 
+First line: what it is or does.
+
+Args:
+    name: type and shape, what it is, with its unit; defaults to 3.
+Call arguments:
+    ...                                    (of a layer)
+Returns:
+    ...                                    (of a function that returns something)
+Raises:
+    ValueError: when ...
+Example:
+>>> ...
+"""
+
+import dataclasses
 import inspect
+import re
 
+import keras
 import pytest
 
-import keras_dla.detection
-import keras_dla.interop
 import keras_dla.layers
-import keras_dla.models
+from tests.backends import on_pytorch
+from tests.public_names import ROOMS, cases, parameters
 
-# docs/extending.md has the examples.
+pytestmark = on_pytorch
+# Rooms whose docstrings are not yet all in the convention: take yours out when it passes.
+UNFINISHED = {"analysis", "data", "detection", "layers", "models", "training"}
+# What a class of one's own is derived from: docs/extending.md has the examples.
 PROTOCOLS = (
     keras_dla.layers.BlockAttention,
     keras_dla.layers.BlockPlace,
     keras_dla.layers.LayerInteraction,
 )
-ROOMS = (keras_dla.layers, keras_dla.models, keras_dla.interop, keras_dla.detection)
+TITLES = (
+    "Args", "Call arguments", "Attributes", "Returns", "Raises", "Source", "Reference", "Example",
+)  # fmt: skip
+CASES = cases(*({*ROOMS} - UNFINISHED))
+EMPTY = inspect.Parameter.empty
 
 
-@pytest.mark.parametrize(
-    "value",
-    [getattr(room, name) for room in ROOMS for name in room.__all__],
-    ids=lambda value: value.__name__,
-)
-def test_public_names_are_documented(value):
-    assert "Example:" in value.__doc__ or value in PROTOCOLS
-    assert "Args:" in value.__doc__ or not inspect.signature(value).parameters
+def sections(value) -> dict[str, str]:
+    """Returns the text of every section of a docstring by its title."""
+    pattern = (
+        rf"^({'|'.join(TITLES)}|Example):[ \n]((?:.*\n)*?)(?=^(?:{'|'.join(TITLES)}|Example):|\Z)"
+    )
+    return dict(re.findall(pattern, inspect.getdoc(value) + "\n", re.MULTILINE))
+
+
+def entries(text: str) -> dict[str, str]:
+    """Returns the entries of a section of arguments, name by name."""
+    found = re.findall(r"^    (\*{0,2}\w+): ((?:.*\n)(?:^     .*\n|^\n)*)", text, re.MULTILINE)
+    return dict(found)
+
+
+def has_fields(value) -> bool:
+    return dataclasses.is_dataclass(value) or hasattr(value, "_fields")
+
+
+def described(value) -> dict[str, str]:
+    """Returns what the docstring says of each argument."""
+    found = sections(value)
+    fields = found.get("Attributes", "") if has_fields(value) else ""
+    return entries(found.get("Args", "")) | entries(fields)
+
+
+@pytest.mark.parametrize("value", CASES)
+def test_every_argument_is_described(value):
+    told = described(value)
+    assert set(parameters(value)) <= set(told), "Args"
+    if inspect.isclass(value) and issubclass(value, keras.layers.Layer):
+        told = entries(sections(value).get("Call arguments", ""))
+        assert set(parameters(value.call)) - {"args"} <= set(told), "Call arguments"
+
+
+@pytest.mark.parametrize("value", CASES)
+def test_defaults_are_told(value):
+    told = described(value)
+    for name, parameter in parameters(value).items():
+        if parameter.default is not EMPTY and not has_fields(value):
+            assert "default" in told.get(name, ""), name
+
+
+@pytest.mark.parametrize("value", CASES)
+def test_entries_have_one_form(value):
+    """Lower case, `name: what.`, as in the convention above."""
+    for name, text in described(value).items():
+        assert not re.match(r"[A-Z][a-z ]", text) or re.match(r"Keras|NumPy|COCO", text), name
+        assert text.rstrip().endswith((".", ":", "```")), name
+
+
+@pytest.mark.parametrize("value", CASES)
+def test_what_is_returned_is_described(value):
+    if not inspect.isclass(value):
+        returned = inspect.signature(value).return_annotation
+        assert returned in (None, "None") or "Returns" in sections(value)
+
+
+@pytest.mark.parametrize("value", CASES)
+def test_there_is_an_example(value):
+    assert ">>>" in sections(value).get("Example", "") or value in PROTOCOLS
