@@ -11,7 +11,7 @@ Returns:
 Raises:
     ValueError: when ...
 Example:
->>> ...
+    (lines that run, as in a doctest)
 """
 
 import dataclasses
