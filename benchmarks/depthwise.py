@@ -13,7 +13,7 @@ import time
 import keras
 import numpy as np
 
-from keras_dla.layers.core import depthwise_convolution as depthwise
+from keras_dla.ops import depthwise
 
 # The value maps of the three CIFAR stages at batch 64: height, width and channels.
 MAPS = ((32, 32, 64), (16, 16, 128), (8, 8, 256))

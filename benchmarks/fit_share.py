@@ -30,7 +30,7 @@ def parse_arguments():
     add = parser.add_argument
     add("--network", default="dla_l_20")
     add("--batch-size", type=int, default=CIFAR.batch_size)
-    add("--steps", type=int, default=4, help="steps of a round")
+    add("--steps", type=int, default=4, help="steps per round")
     add("--rounds", type=int, default=2)
     return parser.parse_args()
 
@@ -48,7 +48,7 @@ def new_model(network):
 
 
 def made_datasets(batch_size) -> dict:
-    """The pipelines of arrays over made pictures, by name."""
+    """The pipelines of arrays over made images, by name."""
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (50_000, 32, 32, 3), "uint8")
     labels = generator.integers(0, 100, len(images))
@@ -110,7 +110,7 @@ def main():
         functions[f"fit(), {name}"] = functools.partial(through, dataset, model, args.steps)
     seconds = measure(functions, args.rounds)
     print(f"{keras.backend.backend()}, {args.network}, batch {args.batch_size}")
-    print("| what | s a step | share outside the network |")
+    print("| what | s per step | share outside the network |")
     print("|---|---|---|")
     for name, value in seconds.items():
         print(f"| {name} | {value:.4f} | {1 - seconds['bare step'] / value:.1%} |")

@@ -3,7 +3,7 @@
     KERAS_BACKEND=torch python benchmarks/input_pipeline.py
 
 The pipelines and the network take turns; each figure is the median of the rounds, in images a
-second. Without folders of real data, they read made pictures of the same sizes: CIFAR's, and
+second. Without folders of real data, they read made images of the same sizes: CIFAR's, and
 JPEGs of 500x375. The ratio is to what the network consumes when it waits for nothing.
 """
 
@@ -49,17 +49,17 @@ def made_imagenet(folder) -> str:
     with tf.device("CPU"):
         smooth = tf.cast(tf.image.resize(coarse, (375, 500)), "uint8").numpy()
     split = {"image": smooth, "label": np.arange(len(smooth))}
-    picture = tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg")
-    store(folder, "imagenet2012", picture, 1000, split, tf, tfds)
+    image_feature = tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg")
+    store(folder, "imagenet2012", image_feature, 1000, split, tf, tfds)
     return folder
 
 
-def store(folder, name, picture, classes, split, tf, tfds) -> None:
+def store(folder, name, image_feature, classes, split, tf, tfds) -> None:
     label = tfds.features.ClassLabel(num_classes=classes)
     tfds.dataset_builders.store_as_tfds_dataset(
         name=name,
         version="1.0.0",
-        features=tfds.features.FeaturesDict({"image": picture, "label": label}),
+        features=tfds.features.FeaturesDict({"image": image_feature, "label": label}),
         split_datasets={"train": tf.data.Dataset.from_tensor_slices(split)},
         data_dir=folder,
     )
@@ -145,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--network", default="dla_l_20")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=40, help="CIFAR batches in a round")
+    parser.add_argument("--steps", type=int, default=40, help="CIFAR batches per round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cifar", help="folder of tensorflow-datasets with the real CIFAR-100")
     parser.add_argument("--imagenet", help="the same with the real imagenet2012")

@@ -5,7 +5,7 @@
 
 The data are the photographs of blood cells that come with the package: 840 to learn from, 198 to
 test with. Every precision trains with the same seeds: the same initial values, batches and
-augmentation. The table has means over the seeds; one of the test pictures is 0.5 %. On a CPU
+augmentation. The table has means over the seeds; one of the test images is 0.5 %. On a CPU
 PyTorch's kernels for 16 bits are many times slower than those for 32.
 """
 
@@ -83,7 +83,7 @@ def main():
     args = parse_arguments()
     recipe = RECIPE.scaled(args.epochs)
     print(f"{keras.backend.backend()}, {args.network}, {args.epochs} epochs, {args.seeds} seeds")
-    print("| precision | training loss | test loss | test accuracy | by seed | seconds a run |")
+    print("| precision | training loss | test loss | test accuracy | by seed | seconds per run |")
     print("|---|---|---|---|---|---|")
     for policy in args.policies:
         runs = [trained(policy, args.network, recipe, seed) for seed in range(args.seeds)]

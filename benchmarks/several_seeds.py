@@ -79,11 +79,11 @@ def main():
     model = new_model(args.model)
     data = Repeated(batch, args.steps)
     one = seconds(lambda: model.fit(data, verbose=0), args.steps, args.rounds)
-    print(f"{args.model}, batch {args.batch_size}: one run {one:.4f} s a step", flush=True)
+    print(f"{args.model}, batch {args.batch_size}: one run {one:.4f} s per step", flush=True)
     stack = SeedStack([new_model(args.model) for _ in range(args.seeds)])
     batches = [tuple(np.stack([part] * args.seeds) for part in batch)] * args.steps
     many = seconds(lambda: stack.train(batches), args.steps, args.rounds)
-    print(f"{args.seeds} seeds at once {many:.4f} s a step, {many / one:.2f} times one run")
+    print(f"{args.seeds} seeds at once {many:.4f} s per step, {many / one:.2f} times one run")
 
 
 if __name__ == "__main__":

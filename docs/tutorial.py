@@ -50,7 +50,7 @@ print(len(train), "batches of", train[0][0].shape, "and the classes", BLOOD_CELL
 # ## A network whose layers talk
 #
 # A CIFAR ResNet of 20 layers: three stages of two blocks. In each stage the second block reads the
-# first by dynamic layer attention, here in its light version.
+# first by dynamic layer attention, here in its base version (DLA-B).
 
 # %%
 recipe = Recipe(
@@ -75,22 +75,24 @@ def trained(model):
     return model, probabilities
 
 
-dla, _ = trained(keras_dla.models.ResNet(20, "dla_l", classes=3, name="dla"))
+dla, _ = trained(keras_dla.models.ResNet(20, "dla_b", classes=3, name="dla"))
 
 # %% [markdown]
 # ## What the layers read
 #
 # `attention_scores` runs the model and returns, for each stage, an array
 # `[images, heads, layers, layers]`: a row is the layer that asks, a column the layer that it reads.
-# In the light version a layer's own score is its gate, from 0 to 1, and what is left of the layer
-# before is scaled by a free weight, so it can be negative. (In the base version, `"dla_b"`, a row
-# is a softmax and sums to 1.)
+# A row is a softmax and sums to 1. Besides, DLA refreshes the values of old layers: each channel is
+# multiplied by a scale before it is read. `scores.weights` holds the scores times these scales, and
+# the figure shows them. (In the light version, `"dla_l"`, the layers share one running map; its
+# scores are an approximation, and every figure of it says so.)
 
 # %%
 some = slice(None, None, 3)
 scores = attention_scores(dla, test_images[some], batch_size=66)
 for stage, array in scores.items():
-    print(stage, array.shape, "the second block:", array.mean(axis=(0, 1))[1].round(2))
+    row, scaled = (x.mean(axis=(0, 1))[1].round(2) for x in (array, scores.weights[stage]))
+    print(stage, array.shape, "the second block reads", row, "and gets", scaled)
 plot_attention(scores, "tutorial_attention.png", title="What the blocks of each stage read")
 
 # %% [markdown]
@@ -101,7 +103,7 @@ plot_attention(scores, "tutorial_attention.png", title="What the blocks of each 
 own = scores["stage3_interaction"][:, :, 1, 1].mean(axis=1)
 for number, name in enumerate(BLOOD_CELL_CLASSES):
     share = own[test_labels[some] == number]
-    print(f"{name}: the gate of the last block is {share.mean():.2f} +- {share.std():.2f}")
+    print(f"{name}: the last block reads {share.mean():.2f} +- {share.std():.2f} of itself")
 
 # %% [markdown]
 # ## A way of talking of your own

@@ -17,6 +17,9 @@ from keras_dla.analysis import attention_scores
 from keras_dla.data import BLOOD_CELL_MEAN, BLOOD_CELL_STD, ArrayDataset, load_blood_cells
 from keras_dla.layers import BatchNormalization, Conv2D, DynamicLayerAttention
 
+# From this many training steps on, the moving statistics of BN have forgotten where they began.
+STEPS_OF_BN = 100
+
 
 def block(x, filters):
     """Convolution, BN, ReLU: the whole of a VGG-like network."""
@@ -60,7 +63,7 @@ def main():
 
     train, test = load_blood_cells()
     as_they_are = {"augment": False, "mean": BLOOD_CELL_MEAN, "std": BLOOD_CELL_STD}
-    # Small batches: the moving averages of BN need a hundred steps to forget their start.
+    # Small batches make many steps per epoch, which the moving statistics of BN need.
     train = ArrayDataset(*train, batch_size=21, seed=args.seed, **as_they_are)
     test_images, test_labels = ArrayDataset(
         *test, batch_size=len(test[0]), shuffle=False, **as_they_are
@@ -74,9 +77,15 @@ def main():
         metrics=["accuracy"],
     )
     model.fit(train, epochs=args.epochs, shuffle=False, verbose=2)
+    steps = args.epochs * len(train)
+    if steps < STEPS_OF_BN:
+        print(
+            f"note: {steps} training steps are fewer than the {STEPS_OF_BN} that "
+            "BN's moving statistics need, so the test accuracy can be far below that in training"
+        )
     predictions = model.predict(test_images, batch_size=66, verbose=0)
     accuracy = np.mean(predictions.argmax(axis=-1) == test_labels)
-    print(f"test accuracy {accuracy:.1%} on {len(test_labels)} pictures")
+    print(f"test accuracy {accuracy:.1%} on {len(test_labels)} images")
 
     # A `.keras` file holds the network with the layers that its stages share.
     path = args.output / "custom_network.keras"

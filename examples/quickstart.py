@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=jax python examples/quickstart.py
 
-The pictures come with the package: red blood cells, white blood cells and platelets.
+The images come with the package: red blood cells, white blood cells and platelets.
 """
 
 import argparse
@@ -38,8 +38,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--variant", choices=("light", "base"), default="light")
-    parser.add_argument("--output", type=Path, default=Path("."), help="folder of the pictures")
+    parser.add_argument("--variant", choices=("light", "base"), default="base")
+    parser.add_argument("--output", type=Path, default=Path("."), help="folder of the figures")
     return parser.parse_args()
 
 
@@ -49,7 +49,7 @@ def main():
     keras.utils.set_random_seed(args.seed)
     recipe = RECIPE.scaled(args.epochs)
 
-    # The pictures: 840 to learn from, and 198 from other photographs to test with.
+    # The images: 840 to learn from, and 198 from other photographs to test with.
     train, (test_images, test_labels) = load_blood_cells()
     normal = {"mean": BLOOD_CELL_MEAN, "std": BLOOD_CELL_STD}
     train = ArrayDataset(*train, batch_size=recipe.batch_size, seed=args.seed, **normal)
@@ -64,28 +64,28 @@ def main():
 
     probabilities = model.predict(test, verbose=0)
     accuracy = np.mean(probabilities.argmax(axis=-1) == test_labels)
-    print(f"test accuracy {accuracy:.1%} on {len(test_labels)} pictures")
+    print(f"test accuracy {accuracy:.1%} on {len(test_labels)} images")
 
-    # What the blocks of each stage read of each other, over the first 66 test pictures.
-    attention_picture = args.output / "quickstart_attention.png"
+    # What the blocks of each stage read of each other, over the first 66 test images.
+    attention_figure = args.output / "quickstart_attention.png"
     plot_attention(
         attention_scores(model, test[0][0]),
-        attention_picture,
+        attention_figure,
         title=f"DLA-ResNet-20 ({args.variant}): attention among the layers of each stage",
     )
 
-    # A handful of test pictures with the answers.
-    predictions_picture = args.output / "quickstart_predictions.png"
+    # A handful of test images with the answers.
+    predictions_figure = args.output / "quickstart_predictions.png"
     some = np.random.default_rng(args.seed).choice(len(test_labels), 24, replace=False)
     plot_predictions(
         test_images[some],
-        test_labels[some],
         probabilities[some],
-        BLOOD_CELL_CLASSES,
-        predictions_picture,
-        title=f"24 of the test pictures ({accuracy:.1%} of all are right)",
+        predictions_figure,
+        labels=test_labels[some],
+        class_names=BLOOD_CELL_CLASSES,
+        title=f"24 of the test images ({accuracy:.1%} of all are right)",
     )
-    print(f"wrote {attention_picture} and {predictions_picture}")
+    print(f"wrote {attention_figure} and {predictions_figure}")
 
 
 if __name__ == "__main__":

@@ -259,7 +259,7 @@ def report(model, dataset, folder):
     axes = (0, 1, 2, 3) if dataset.data_format == "channels_last" else (0, 2, 3, 1)
     images = np.clip(x["images"].transpose(axes) * IMAGENET_STD + IMAGENET_MEAN, 0, 1)
     found = model.predict_on_batch(x)
-    plot_detections(images, found, names, path=path, targets=y, sizes=x["sizes"])
+    plot_detections(images, found, path, targets=y, class_names=names, sizes=x["sizes"])
     print(f"images of detections: {path}")
 
 

@@ -1,21 +1,78 @@
 """The attention scores among the layers of each stage (what Figure 2 of the paper shows)."""
 
+from collections.abc import Mapping
+
 import keras
 import numpy as np
 
-from keras_dla.analysis.stages import measure_stages
+from keras_dla.analysis.stages import LayerReport, measure_stages
+
+
+class AttentionScores(dict[str, np.ndarray]):
+    """The scores of every stage, and what a drawing of them has to say.
+
+    A dictionary from the name of each layer of attention, in the order of the stages, to an array
+    `[batch, heads, layers, layers]`. A row is the layer that asks, a column the layer that it
+    reads; above the diagonal are zeros.
+
+    Args:
+        scores: dictionary, name of the stage to scores.
+        weights: dictionary, name of the stage to the scores times the scales that the values of
+            the layers carry by then; defaults to `None`, which takes the scores themselves.
+        approximate: iterable of strings, the stages whose scores are an approximation, since
+            their layers read a shortcut in place of a running map; defaults to none.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.analysis import AttentionScores
+    >>> AttentionScores({"stage": np.ones((1, 1, 1, 1))}, approximate=["stage"]).approximate
+    frozenset({'stage'})
+    """
+
+    def __init__(
+        self,
+        scores: Mapping[str, np.ndarray],
+        weights: Mapping[str, np.ndarray] | None = None,
+        approximate: "frozenset[str] | list[str]" = frozenset(),
+    ):
+        super().__init__(scores)
+        self.weights = dict(self if weights is None else weights)
+        self.approximate = frozenset(approximate)
+
+    @property
+    def refreshed(self) -> frozenset[str]:
+        """The stages whose weights are not the scores themselves."""
+        return frozenset(n for n in self if not np.array_equal(self[n], self.weights[n]))
+
+    @classmethod
+    def joined(cls, parts: "list[AttentionScores]") -> "AttentionScores":
+        """Returns the scores of several batches of images as those of one.
+
+        Args:
+            parts: list of `AttentionScores` of one model.
+
+        Returns:
+            An `AttentionScores`.
+        """
+        scores, weights = (
+            {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+            for arrays in (parts, [part.weights for part in parts])
+        )
+        return cls(scores, weights, parts[0].approximate)
 
 
 def attention_scores(
     model: keras.Model, images: np.ndarray, batch_size: int = 32
-) -> dict[str, np.ndarray]:
+) -> AttentionScores:
     """Returns how much every layer of a stage reads of each layer up to itself.
 
     The model is run as it is, one batch after the other; it may be loaded from a file, or be a
     model of your own, functional or subclassed, that calls this package's layers.
 
     For the base versions (MRLA-B, DLA-B) the scores are the softmax of Eq. 2, and a row sums
-    to 1. In DLA-B the values are scaled besides; see `feature_scales`.
+    to 1. In DLA-B the values are scaled besides: `weights` of what is returned holds the scores
+    times these scales, in the mean over the channels of a head, which is how much of a layer's
+    own values the asking layer gets.
 
     For the light versions (MRLA-L, DLA-L) they are the weights of the recurrence of Eq. 3,
     unrolled as if it were an attention over all layers:
@@ -25,26 +82,28 @@ def attention_scores(
 
     with d = 1 in the static MRLA-L. The product is taken channel by channel and then averaged
     over the channels of a head. Lambda is a free weight, so scores can be negative and rows sum to
-    anything. In the formulations `"official"` and `"verbatim"` these scores are an approximation
-    where the layers were called with a shortcut: the memory of a layer then is its block's
-    shortcut, and not the output of the recurrence. In DLA-L, the memory also passes a depthwise
-    convolution there, which is left out here.
+    anything. In the formulations `"official"` and `"verbatim"` these scores are an approximation,
+    named in `approximate` of what is returned: where a layer is called with a shortcut, its memory
+    is this shortcut and not the output of the recurrence, and in DLA-L the memory also passes a
+    depthwise convolution, which is left out here.
 
     Args:
-        model: a Keras model that holds `BaseLayerAttention`, `LightLayerAttention` or
-            `DynamicLayerAttention` at any level.
-        images: `[batch, height, width, channels]` or channels first, normalised as the model
-            expects it.
-        batch_size: integer, how many images run at once.
+        model: Keras model that holds `MRLABase`, `MRLALight` or `DynamicLayerAttention` at any
+            level.
+        images: array, `[batch, height, width, channels]` or channels first, normalised as the
+            model expects it.
+        batch_size: integer, how many images run at once; defaults to 32.
 
     Returns:
-        A dictionary from the name of each layer of attention, in the order of the stages, to an
-        array `[batch, heads, layers, layers]`. A row is the layer that asks, a column the layer
-        that it reads; above the diagonal are zeros. If one layer serves several times, the later
-        passes are numbered: `"name_2"`.
+        An `AttentionScores`: a dictionary from the name of each layer of attention, in the order of
+        the stages, to an array `[batch, heads, layers, layers]`. If one layer serves several times,
+        the later passes are numbered: `"name_2"`.
 
     Raises:
-        ValueError: if the model holds no layer attention, or `images` are not a batch of images.
+        ValueError: when the model holds no layer attention, or `images` are not a batch of images.
+
+    Source:
+        Eq. 2, Eq. 3 and Figure 2 of https://arxiv.org/abs/2406.13392
 
     Example:
     >>> import numpy as np
@@ -59,15 +118,46 @@ def attention_scores(
     stage2_interaction (1, 4, 2, 2)
     stage3_interaction (1, 8, 2, 2)
     """
-    return measure_stages(model, images, batch_size, scores_of_stage)
+    stages = measure_stages(model, images, batch_size, reading_of_stage)
+    weights = {name: stage["parts"] * stage["scales"] for name, stage in stages.items()}
+    refreshed = {
+        name: stage["parts"]
+        for name, stage in stages.items()
+        if stage["is_base"].all() and np.any(stage["scales"] != 1)
+    }
+    # The light form's scores hold the scales already.
+    scores = {**weights, **refreshed}
+    approximate = {name for name, stage in stages.items() if stage["is_approximate"].any()}
+    return AttentionScores(scores, weights, frozenset(approximate))
 
 
-def scores_of_stage(layers: list[dict[str, np.ndarray]]) -> np.ndarray:
-    """Returns the scores `[batch, heads, layers, layers]` from what each layer reported."""
-    return _base_scores(layers) if "scores" in layers[0] else _light_scores(layers)
+def reading_of_stage(layers: list[LayerReport]) -> dict[str, np.ndarray]:
+    """Returns what the layers of a stage read, in two factors.
+
+    Args:
+        layers: list of what each layer reported.
+
+    Returns:
+        A dictionary: `"parts"` `[batch, heads, layers, layers]`, the softmax of the base form or
+        the gate of the layer that is read in the light form; `"scales"` of the same shape, what its
+        values are multiplied by until they are read; `"is_base"` and `"is_approximate"` `[batch]`.
+    """
+    is_base = "scores" in layers[0]
+    parts = _softmaxes(layers) if is_base else _gates(layers)
+    left = _left_of_values(layers) if is_base else _left_of_memory(layers)
+    by_head = left.reshape(*left.shape[:3], parts.shape[1], -1).mean(-1)
+    flags = {
+        "is_base": np.full(len(parts), is_base),
+        "is_approximate": np.full(len(parts), any(map(_is_approximate, layers))),
+    }
+    return {"parts": parts, "scales": np.moveaxis(by_head, -1, 1), **flags}
 
 
-def _base_scores(layers):
+def _is_approximate(layer: LayerReport) -> bool:
+    return bool(layer.get("approximate", False))
+
+
+def _softmaxes(layers) -> np.ndarray:
     batch, _, heads = layers[0]["scores"].shape
     scores = np.zeros((batch, heads, len(layers), len(layers)), layers[0]["scores"].dtype)
     for asking, layer in enumerate(layers):
@@ -75,15 +165,29 @@ def _base_scores(layers):
     return scores
 
 
-def _light_scores(layers):
-    gates = np.stack([layer["gate"] for layer in layers], axis=1)
-    batch, depth, heads = gates.shape
-    scores = np.zeros((batch, heads, depth, depth), gates.dtype)
-    # What is left of each layer's value at the layer that asks, by head and channel.
-    left = np.ones((batch, depth, heads, layers[0]["decay"].size // heads), gates.dtype)
+def _gates(layers) -> np.ndarray:
+    """The gate of each layer in its column, in the rows of all layers that can read it."""
+    gates = np.stack([layer["gate"] for layer in layers], axis=-1)
+    return gates[:, :, None] * np.tri(len(layers), dtype=gates.dtype)
+
+
+def _left_of_values(layers) -> np.ndarray:
+    """By what the values of each layer were multiplied: `[batch, layers, layers, channels]`."""
+    batch, _, heads = layers[0]["scores"].shape
+    scales = next((layer["scales"] for layer in layers if "scales" in layer), None)
+    channels = heads if scales is None else scales.shape[-1]
+    left = np.ones((batch, len(layers), len(layers), channels), layers[0]["scores"].dtype)
     for asking, layer in enumerate(layers):
-        factor = layer["decay"] * layer.get("scales", 1)
-        left[:, :asking] *= factor.reshape(-1, 1, *left.shape[2:])
-        read = slice(asking + 1)
-        scores[:, :, asking, read] = (gates[:, read] * left[:, read].mean(-1)).swapaxes(1, 2)
-    return scores
+        if "scales" in layer:
+            left[:, asking:, :asking] *= layer["scales"][:, None]
+    return left
+
+
+def _left_of_memory(layers) -> np.ndarray:
+    """What is left of each layer's values: `[batch, layers, layers, channels]`."""
+    batch, depth = len(layers[0]["gate"]), len(layers)
+    left = np.ones((batch, depth, depth, layers[0]["decay"].size), layers[0]["gate"].dtype)
+    for asking, layer in enumerate(layers):
+        factor = np.broadcast_to(layer["decay"] * layer.get("scales", 1), left[:, 0, 0].shape)
+        left[:, asking:, :asking] *= factor[:, None, None]
+    return left

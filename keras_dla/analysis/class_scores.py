@@ -1,29 +1,33 @@
 """Where in a classifier its scores are, before a softmax or another activation."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import keras
 from keras import ops
 
 from keras_dla.analysis.complexity.symbolic_run import has_graph
 from keras_dla.analysis.graph import model_nodes, producers
+from keras_dla.utils.types import Tensor
+
+TensorFunction: TypeAlias = Callable[[Tensor], Tensor]
 
 
-def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, Callable]:
+def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, TensorFunction]:
     """Finds the scores of a classifier before the activation that ends it.
 
     That is what comes before a last `Softmax` or `Activation` layer, or inside a last
     `keras.layers.Dense` before its activation. Any other last layer gives the scores itself.
 
     Args:
-        model: a functional or sequential classifier.
+        model: functional or sequential classifier.
 
     Returns:
         A tensor of the model's graph, and a function from its value to the scores
         `[batch, classes]`.
 
     Raises:
-        ValueError: if `model` is no such classifier.
+        ValueError: when `model` is no such classifier.
     """
     _check_classifier(model)
     output = model.outputs[0]
@@ -38,7 +42,7 @@ def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, Callable]:
     return output, _unchanged
 
 
-def _check_classifier(model):
+def _check_classifier(model) -> None:
     allowed = (
         "`model` must be a functional or built sequential model from one batch of images to "
         "`[batch, classes]`"
@@ -51,13 +55,13 @@ def _check_classifier(model):
         raise ValueError(f"{allowed}, but has inputs {shapes[0]} and outputs {shapes[1]}.")
 
 
-def _before_activation(dense):
-    def scores(x):
+def _before_activation(dense: keras.layers.Dense) -> TensorFunction:
+    def scores(x: Tensor) -> Tensor:
         scores = ops.matmul(ops.cast(x, dense.variable_dtype), dense.kernel)
         return scores if dense.bias is None else scores + dense.bias
 
     return scores
 
 
-def _unchanged(scores):
+def _unchanged(scores: Tensor) -> Tensor:
     return scores

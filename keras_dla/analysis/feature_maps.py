@@ -7,11 +7,11 @@ from keras_dla.analysis.graph import backwards, model_nodes, producers
 from keras_dla.ops.channels import spatial_axes
 
 
-def feature_map(model: keras.Model, layer: "str | keras.layers.Layer | None") -> keras.KerasTensor:
+def feature_map(model: keras.Model, layer: str | keras.layers.Layer | None) -> keras.KerasTensor:
     """Returns the map that `layer` makes at its last call, or the last map before global pooling.
 
     Raises:
-        ValueError: if there is no such map.
+        ValueError: when there is no such map.
     """
     return _last_map(model) if layer is None else _map_of_layer(model, layer)
 
@@ -22,13 +22,13 @@ def data_format_of(model: keras.Model, tensor: keras.KerasTensor) -> str:
     return _data_format(tensor, made_by)
 
 
-def _last_map(model):
+def _last_map(model) -> keras.KerasTensor:
     made_by = producers(model_nodes(model))
 
-    def is_map(tensor):
+    def is_map(tensor: keras.KerasTensor) -> bool:
         return len(tensor.shape) == 4 and not _is_pooled(tensor, made_by)
 
-    maps = []
+    maps: list[keras.KerasTensor] = []
     for tensor in backwards(model.outputs[0], made_by, stop=is_map):
         node = made_by[id(tensor)]
         if is_map(tensor):
@@ -48,7 +48,7 @@ def _last_map(model):
     return maps[0]
 
 
-def _map_of_layer(model, layer):
+def _map_of_layer(model, layer) -> keras.KerasTensor:
     nodes = model_nodes(model)
     used = {id(x) for node in nodes for x in node.input_tensors}
     maps = [
@@ -67,13 +67,13 @@ def _map_of_layer(model, layer):
     return maps[-1]
 
 
-def _is_pooled(tensor, made_by):
+def _is_pooled(tensor, made_by) -> bool:
     """Global pooling may leave its axes, with one place in each."""
     axes = spatial_axes(_data_format(tensor, made_by))
     return all(tensor.shape[axis] == 1 for axis in axes)
 
 
-def _data_format(tensor, made_by):
+def _data_format(tensor, made_by) -> str:
     for x in backwards(tensor, made_by):
         for layer in reversed(_layers_of(made_by[id(x)].operation)):
             data_format = getattr(layer, "data_format", None)
@@ -82,6 +82,6 @@ def _data_format(tensor, made_by):
     return keras.config.image_data_format()
 
 
-def _layers_of(operation):
+def _layers_of(operation: keras.Operation) -> list[keras.layers.Layer]:
     is_layer = isinstance(operation, keras.layers.Layer)
     return list(operation._flatten_layers()) if is_layer else []

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_dla.analysis.stages import measure_stages
+from keras_dla.analysis.stages import LayerReport, measure_stages
 
 
 def feature_scales(
@@ -12,10 +12,10 @@ def feature_scales(
     """Returns the scales d of every channel, for each layer that refreshes.
 
     Args:
-        model: a Keras model that holds `DynamicLayerAttention` at any level.
-        images: `[batch, height, width, channels]` or channels first, normalised as the model
-            expects it.
-        batch_size: integer, how many images run at once.
+        model: Keras model that holds `DynamicLayerAttention` at any level.
+        images: array, `[batch, height, width, channels]` or channels first, normalised as the
+            model expects it.
+        batch_size: integer, how many images run at once; defaults to 32.
 
     Returns:
         A dictionary from the name of each dynamic layer, in the order of the stages, to an array.
@@ -25,7 +25,10 @@ def feature_scales(
         Static layers are left out.
 
     Raises:
-        ValueError: if the model holds no layer attention, or `images` are not a batch of images.
+        ValueError: when the model holds no layer attention, or `images` are not a batch of images.
+
+    Source:
+        Eq. 6 of https://arxiv.org/abs/2406.13392
 
     Example:
     >>> import numpy as np
@@ -35,13 +38,14 @@ def feature_scales(
     >>> scales["stage3_interaction"].shape
     (1, 2, 256)
     """
-    return measure_stages(model, images, batch_size, scales_of_stage)
+    stages = measure_stages(model, images, batch_size, scales_of_stage)
+    return {name: stage["scales"] for name, stage in stages.items()}
 
 
-def scales_of_stage(layers: list[dict[str, np.ndarray]]) -> np.ndarray | None:
-    """Returns the scales from what each layer of a stage reported; `None` if it is static."""
+def scales_of_stage(layers: list[LayerReport]) -> dict[str, np.ndarray] | None:
+    """Returns the scales as `"scales"`, from what each layer reported; `None` if it is static."""
     if all("scales" in layer for layer in layers):
-        return np.stack([layer["scales"] for layer in layers], axis=1)
+        return {"scales": np.stack([layer["scales"] for layer in layers], axis=1)}
     # The first layer of the base mode has nothing to refresh yet.
     if not all("scales" in layer for layer in layers[1:]) or len(layers) == 1:
         return None
@@ -49,4 +53,4 @@ def scales_of_stage(layers: list[dict[str, np.ndarray]]) -> np.ndarray | None:
     scales = np.ones((batch, len(layers), len(layers), channels), layers[1]["scales"].dtype)
     for index, layer in enumerate(layers[1:], start=1):
         scales[:, index, :index] = layer["scales"]
-    return scales
+    return {"scales": scales}

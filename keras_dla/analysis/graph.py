@@ -2,25 +2,29 @@
 
 import inspect
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
 from keras_dla.keras_internals.graph_nodes import call_node, ordered_nodes
 from keras_dla.models import LeanModel
+from keras_dla.utils.types import Tensor
 
 
-def model_nodes(model: keras.Model) -> list:
+def model_nodes(model: keras.Model) -> list[Any]:
     """Returns the calls in a functional or built sequential model, each after those it reads."""
     return ordered_nodes(keras.Function(model.inputs, model.outputs))
 
 
-def producers(nodes: list) -> dict:
+def producers(nodes: list[Any]) -> dict[int, Any]:
     """Returns the call that made each tensor, by the tensor's `id`."""
     return {id(tensor): node for node in nodes for tensor in node.outputs}
 
 
 def backwards(
-    tensor: keras.KerasTensor, made_by: dict, stop: Callable = lambda tensor: False
+    tensor: keras.KerasTensor,
+    made_by: dict[int, Any],
+    stop: Callable[[keras.KerasTensor], bool] = lambda tensor: False,
 ) -> Iterator[keras.KerasTensor]:
     """Yields `tensor` and what it was made of, the nearest first; nothing behind `stop` tensors."""
     seen, waiting = {id(tensor)}, [tensor]
@@ -34,11 +38,16 @@ def backwards(
 
 def cut(
     model: keras.Model, tensor: keras.KerasTensor, result: keras.KerasTensor
-) -> tuple[keras.Model, Callable]:
+) -> tuple[keras.Model, Callable[[list[Tensor]], Tensor]]:
     """Cuts a model at a tensor, from which the result follows.
 
     Keras can make a model that begins at an intermediate tensor, but adds calls to the layers for
     it, and loses track of layers that are called often.
+
+    Args:
+        model: functional or built sequential model.
+        tensor: tensor of its graph to cut at.
+        result: tensor of its graph that is to be made of it.
 
     Returns:
         A model from the inputs of `model` to a list: `tensor`, and what else is needed behind it.
@@ -46,7 +55,8 @@ def cut(
     """
     nodes = model_nodes(model)
     needed = {id(x) for x in backwards(result, producers(nodes))}
-    inner, after = {id(tensor)}, []
+    inner: set[int] = {id(tensor)}
+    after: list[Any] = []
     for node in nodes:
         if not inner.isdisjoint(map(id, node.input_tensors)) and _makes(node, needed):
             after.append(node)
@@ -54,7 +64,7 @@ def cut(
     outer = {id(x): x for node in after for x in node.input_tensors if id(x) not in inner}
     border = [tensor, *outer.values()]
 
-    def run(values):
+    def run(values: list[Tensor]) -> Tensor:
         known = dict(zip(map(id, border), values, strict=True))
         for node in after:
             call_node(node, known, _in_inference(node.operation))
@@ -63,11 +73,11 @@ def cut(
     return LeanModel(model.inputs, border), run
 
 
-def _makes(node, needed):
+def _makes(node, needed: set[int]) -> bool:
     return not needed.isdisjoint(map(id, node.outputs))
 
 
-def _in_inference(operation):
+def _in_inference(operation: keras.Operation) -> Callable:
     if "training" not in inspect.signature(operation.call).parameters:
         return operation
     return lambda *args, **kwargs: operation(*args, **{**kwargs, "training": False})

@@ -1,19 +1,21 @@
-"""The gradient of a number by a tensor, on whichever backend runs."""
+"""The gradient of a number with respect to a tensor, on whichever backend runs."""
 
 import contextlib
 from collections.abc import Callable
 
 import keras
 
+from keras_dla.utils.types import Tensor
 
-def gradient(function: Callable, tensor):
-    """Returns the gradient of the scalar `function(tensor)` by `tensor`."""
+
+def gradient(function: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
+    """Returns the gradient of the scalar `function(tensor)` with respect to `tensor`."""
     backends = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
     return backends[keras.backend.backend()](function, tensor)
 
 
 def without_gradients() -> contextlib.AbstractContextManager:
-    """PyTorch keeps every map for a backward pass unless it is told that there is none."""
+    """Returns a context in which PyTorch keeps no maps for a backward pass."""
     if keras.backend.backend() != "torch":
         return contextlib.nullcontext()
     import torch

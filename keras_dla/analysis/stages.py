@@ -1,6 +1,7 @@
 """Runs a model and sorts by stage what its layer attentions report on the way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -11,23 +12,32 @@ from keras_dla.analysis.map_gradients import without_gradients
 from keras_dla.layers import DynamicLayerAttention
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import observe
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
+
+# What one layer of a stage reports, by name.
+LayerReport: TypeAlias = Mapping[str, np.ndarray]
+Measured: TypeAlias = dict[str, np.ndarray]
 
 
 def measure_stages(
-    model: keras.Model, images, batch_size: int, measure: Callable
-) -> dict[str, np.ndarray]:
+    model: keras.Model,
+    images: Tensor,
+    batch_size: int,
+    measure: Callable[[list[LayerReport]], Measured | None],
+) -> dict[str, Measured]:
     """Returns what `measure` makes of each stage, by the name of the stage's layer.
 
     Args:
-        model: a Keras model or layer that holds layer attention at any level.
-        images: `[batch, height, width, channels]` or channels first, as `model` takes them.
+        model: Keras model or layer that holds layer attention at any level.
+        images: array, `[batch, height, width, channels]` or channels first, as `model` takes them.
         batch_size: integer, how many images run at once.
-        measure: function of a list with one dictionary a layer, from the names of the reported
-            tensors to arrays; it returns an array `[batch, ...]`, or `None` to leave out the stage.
+        measure: function of a list with one dictionary per layer, from the names of the reported
+            tensors to arrays; it returns a dictionary of arrays `[batch, ...]`, or `None` to leave
+            out the stage.
 
     Raises:
-        ValueError: if an argument is not as described, or the model holds no layer attention.
+        ValueError: when an argument is not as described, or the model holds no layer attention.
     """
     check_positive_integer("batch_size", batch_size)
     if not isinstance(model, keras.layers.Layer):
@@ -38,21 +48,25 @@ def measure_stages(
         _measure_batch(model, images[start : start + batch_size], measure)
         for start in range(0, len(images), batch_size)
     ]
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return {name: _joined([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def _measure_batch(model, images, measure):
+def _joined(parts: list[Measured]) -> Measured:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _measure_batch(model, images, measure) -> dict[str, Measured]:
     measured = {name: measure(layers) for name, layers in _stages(model, images).items()}
-    return {name: array for name, array in measured.items() if array is not None}
+    return {name: arrays for name, arrays in measured.items() if arrays is not None}
 
 
-def _build(model, images):
+def _build(model, images) -> None:
     """Keras traces a layer that it builds at its first call; what it reports then is no array."""
     if not all(layer.built for layer in model._flatten_layers()):
         model(images[:1], training=False)
 
 
-def _stages(model, images) -> dict[str, list[dict[str, np.ndarray]]]:
+def _stages(model, images) -> dict[str, list[LayerReport]]:
     """Returns for every stage, in the order of the calls, what each of its layers reports."""
     with observe() as observations, without_gradients():
         model(images, training=False)
@@ -60,11 +74,12 @@ def _stages(model, images) -> dict[str, list[dict[str, np.ndarray]]]:
     observations = [seen for seen in observations if isinstance(seen[0], LayerAttention)]
     if not observations:
         raise ValueError(
-            f"`model` must hold layer attention (BaseLayerAttention, LightLayerAttention or "
-            f"DynamicLayerAttention), but {model.name!r} called none."
+            f"`model` must hold layer attention (MRLABase, MRLALight or DynamicLayerAttention), "
+            f"but {model.name!r} called none."
         )
     names = _names_of_inner_layers(model)
-    stages, latest = {}, {}
+    stages: dict[str, dict[int, dict[str, np.ndarray]]] = {}
+    latest: dict[int, dict[int, dict[str, np.ndarray]]] = {}
     for layer, index, tensors in observations:
         stage = latest.get(id(layer))
         # The same tensor of the same index again: a model that is called twice inside another.
@@ -77,7 +92,7 @@ def _stages(model, images) -> dict[str, list[dict[str, np.ndarray]]]:
     return {name: [stage[index] for index in sorted(stage)] for name, stage in stages.items()}
 
 
-def _check_first(name, index):
+def _check_first(name: str, index: int) -> None:
     if index:
         raise ValueError(
             f"`model` must not take turns between two stages with the one layer {name!r}, "
@@ -85,7 +100,7 @@ def _check_first(name, index):
         )
 
 
-def _arrays(tensors):
+def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
     # Weights among them become tensors first: NumPy warns about a Keras variable.
     return {
         name: ops.convert_to_numpy(ops.convert_to_tensor(tensor))
@@ -93,7 +108,7 @@ def _arrays(tensors):
     }
 
 
-def _names_of_inner_layers(model):
+def _names_of_inner_layers(model) -> dict[int, str]:
     """The attention inside a dynamic layer reports; the layer around it has the stage's name."""
     return {
         id(layer.attention): layer.name
@@ -102,7 +117,7 @@ def _names_of_inner_layers(model):
     }
 
 
-def _free_name(name, taken):
+def _free_name(name: str, taken: Iterable[str]) -> str:
     free, number = name, 2
     while free in taken:
         free, number = f"{name}_{number}", number + 1

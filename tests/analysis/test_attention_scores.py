@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dla.analysis import attention_scores
-from keras_dla.analysis.attention_scores import scores_of_stage
+from keras_dla.analysis import AttentionScores, attention_scores, feature_scales
+from keras_dla.analysis.attention_scores import reading_of_stage
 from keras_dla.layers import LayerwiseInformationIntegration, LightLayerAttention
 from keras_dla.models import ResNet
 from tests.analysis.models import (
@@ -31,6 +31,12 @@ from tests.layers.test_paper_formulation import (
 NAMES = ("mrla_b", "mrla_l", "dla_b", "dla_l")
 
 
+def scores_of_stage(layers):
+    """What `attention_scores` returns of one stage."""
+    stage = reading_of_stage(layers)
+    return stage["parts"] if stage["is_base"].all() else stage["parts"] * stage["scales"]
+
+
 def column(*numbers):
     return np.array(numbers, "float32")
 
@@ -43,6 +49,19 @@ def test_base_by_hand():
     ]
     expected = [[[[1, 0], [0.3, 0.7]], [[1, 0], [0.6, 0.4]]]]
     np.testing.assert_allclose(scores_of_stage(layers), expected)
+
+
+def test_scales_multiply_up_by_hand():
+    """Three layers of one head with two channels: the first layer's values are scaled twice."""
+    layers = [
+        {"scores": np.ones((1, 1, 1))},
+        {"scores": np.array([[[0.4], [0.6]]]), "scales": np.array([[[0.5, 0.1]]])},
+        {"scores": np.array([[[0.2], [0.3], [0.5]]]), "scales": np.array([[[0.5, 0.3], [1, 0]]])},
+    ]
+    stage = reading_of_stage(layers)
+    once, twice = (0.5 + 0.1) / 2, (0.5 * 0.5 + 0.1 * 0.3) / 2
+    expected = [[1, 1, 1], [once, 1, 1], [twice, 0.5, 1]]
+    np.testing.assert_allclose(stage["scales"] * np.tri(3), [[expected * np.tri(3)]])
 
 
 def test_light_by_hand():
@@ -110,6 +129,36 @@ def light_scores(weights, features, dynamic):
             mean = part.reshape(len(x), -1, HEAD).mean(-1)
             scores[:, :, index, m] = gates[m] * mean
     return scores
+
+
+def test_weights_are_scores_times_scales():
+    layer = interaction("dla_b", DEPTH, formulation="paper")
+    model, maps = stage_model(layer), in_format(pictures(), layer)
+    scores, scales = attention_scores(model, maps), feature_scales(model, maps)
+    (name,) = scores.refreshed
+    left = np.cumprod(scales[name], axis=1)
+    by_head = left.reshape(*left.shape[:3], -1, HEAD).mean(-1)
+    np.testing.assert_allclose(
+        scores.weights[name], scores[name] * np.moveaxis(by_head, -1, 1), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["mrla_b", "mrla_l", "dla_l"])
+def test_scores_are_weights_where_nothing_scales_besides(name):
+    layer = interaction(name, DEPTH)
+    scores = attention_scores(stage_model(layer), in_format(pictures(), layer))
+    assert scores.refreshed == frozenset()
+
+
+def test_batches_are_joined():
+    layer = interaction("dla_b", DEPTH)
+    model, maps = stage_model(layer), in_format(pictures(), layer)
+    whole = attention_scores(model, maps)
+    joined = AttentionScores.joined([attention_scores(model, x) for x in (maps[:2], maps[2:])])
+    (name,) = whole
+    np.testing.assert_allclose(joined[name], whole[name], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(joined.weights[name], whole.weights[name], rtol=1e-5, atol=1e-6)
+    assert joined.approximate == whole.approximate
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

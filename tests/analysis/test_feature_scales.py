@@ -25,7 +25,9 @@ def test_base_equals_the_equations():
 
 def test_light_has_one_vector_a_layer():
     layers = [{"scales": np.full((2, 3), index), "gate": np.ones((2, 1))} for index in range(4)]
-    np.testing.assert_array_equal(scales_of_stage(layers), np.full((2, 1, 3), 1) * np.c_[:4])
+    np.testing.assert_array_equal(
+        scales_of_stage(layers)["scales"], np.full((2, 1, 3), 1) * np.c_[:4]
+    )
 
 
 @pytest.mark.parametrize("name", ["mrla_b", "mrla_l"])

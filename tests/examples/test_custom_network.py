@@ -23,6 +23,8 @@ def test_trains_saves_and_loads(tmp_path):
     assert done.returncode == 0, done.stderr
     difference = done.stdout.split("predictions differ by ")[1].split()[0]
     assert float(difference) < 1e-6
+    # 40 steps are fewer than BN needs, and a newcomer who sees 33 % is told so.
+    assert "note: 40 training steps are fewer than the 100" in done.stdout
     assert "light_stage" in done.stdout and "base_stage" in done.stdout
 
     (path,) = tmp_path.iterdir()

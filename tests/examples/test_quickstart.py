@@ -14,9 +14,9 @@ SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "quickstart.py"
 
 
 @on_pytorch
-def test_trains_and_leaves_two_pictures(tmp_path):
+def test_trains_and_leaves_two_figures(tmp_path):
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--epochs", "1", "--output", "pictures"],
+        [sys.executable, SCRIPT, "--epochs", "1", "--output", "figures"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -24,6 +24,6 @@ def test_trains_and_leaves_two_pictures(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "test accuracy" in done.stdout
     names = {"quickstart_attention.png", "quickstart_predictions.png"}
-    assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == names
     assert all(name in done.stdout.splitlines()[-1] for name in names)
-    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+    assert [path.name for path in tmp_path.iterdir()] == ["figures"]

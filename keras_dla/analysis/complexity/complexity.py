@@ -2,16 +2,17 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 import keras
 
 from keras_dla.analysis.complexity.complexity_report import Complexity, LayerComplexity
 from keras_dla.analysis.complexity.operation_flops import operation_flops
-from keras_dla.analysis.complexity.symbolic_run import has_graph, symbolic_calls, tensors
+from keras_dla.analysis.complexity.symbolic_run import Call, has_graph, symbolic_calls, tensors
 from keras_dla.utils.validation import sizes_fit
 
 
-def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> Complexity:
+def complexity(model: keras.Model, input_shape: Sequence | None = None) -> Complexity:
     """Counts the parameters and the FLOPs of a model, in total and by layer.
 
     FLOPs are multiply-adds for one image, as in the paper's Table 2: those of convolutions,
@@ -35,18 +36,22 @@ def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> C
     `flops` that Keras does not bring, are named in `uncounted` and in the table.
 
     Args:
-        model: a functional or sequential model.
-        input_shape: the input's shape without the batch axis, in the model's data format; a list
-            of shapes in the order of `model.inputs` where it has several. Needed where the model
-            leaves sizes open.
+        model: functional or sequential model.
+        input_shape: tuple of integers, the input's shape without the batch axis, in the model's
+            data format; a list of shapes in the order of `model.inputs` where it has several;
+            defaults to `None`, the model's own, which must leave no size open.
 
     Returns:
         A `Complexity` with `params`, `trainable`, `non_trainable`, `flops`, `uncounted` and
-        `layers`, one `LayerComplexity` a layer; `str()` of it is a table, `to_markdown()` another.
+        `layers`, one `LayerComplexity` per layer; `str()` of it is a table, `to_markdown()`
+        another.
 
     Raises:
-        ValueError: if `model` is not such a model, or `input_shape` does not fit it or leaves a
+        ValueError: when `model` is not such a model, or `input_shape` does not fit it or leaves a
             size open.
+
+    Source:
+        Table 2 of https://arxiv.org/abs/2406.13392
 
     Example:
     >>> import keras_dla
@@ -70,13 +75,13 @@ def complexity(model: keras.Model, input_shape: tuple | list | None = None) -> C
     return Complexity(model.name, shape, rows, params, trainable)
 
 
-def _describe(model):
+def _describe(model: object) -> str:
     if isinstance(model, keras.Sequential):
         return f"{model.name!r}, which is not built"
     return f"of class {type(model).__name__}"
 
 
-def _input_shapes(model, input_shape):
+def _input_shapes(model, input_shape) -> list[tuple]:
     """Returns the shape of every input without the batch axis, all sizes known."""
     expected = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     given = expected if input_shape is None else _as_shapes(input_shape)
@@ -94,7 +99,7 @@ def _input_shapes(model, input_shape):
     return given
 
 
-def _as_shapes(shape):
+def _as_shapes(shape: Sequence) -> list[tuple]:
     """Returns the list of shapes that `shape`, a shape or a list of them, stands for."""
     if not isinstance(shape, (tuple, list)):
         return []
@@ -102,22 +107,23 @@ def _as_shapes(shape):
     return [tuple(entry) for entry in shape] if several else [tuple(shape)]
 
 
-def _fit(given, expected):
+def _fit(given: list[tuple], expected: list[tuple]) -> bool:
     if [len(shape) for shape in given] != [len(shape) for shape in expected]:
         return False
     return sizes_fit(sum(given, ()), sum(expected, ()))
 
 
-def _rows(calls):
+def _rows(calls: list[Call]) -> tuple[LayerComplexity, ...]:
     """Returns one row for every layer, and for other operations whose cost is not zero."""
-    by_operation, seen = {}, set()
+    by_operation: dict[int, list[Call]] = {}
+    seen: set[int] = set()
     for call in calls:
         by_operation.setdefault(id(call.operation), []).append(call)
     rows = [_row(of_one, seen) for of_one in by_operation.values()]
     return tuple(row for row in rows if row is not None)
 
 
-def _row(calls, seen):
+def _row(calls: list[Call], seen: set[int]) -> LayerComplexity | None:
     first, last = calls[0], calls[-1]
     layer = first.operation
     flops, parts = _flops(calls)
@@ -130,18 +136,18 @@ def _row(calls, seen):
     return LayerComplexity(first.name, kind, shape, params, trainable, flops, parts, len(calls))
 
 
-def _flops(calls):
+def _flops(calls: list[Call]) -> tuple[int | None, dict[str, int]]:
     """Returns the multiply-adds of a layer's calls, in total and by part."""
-    costs = [operation_flops(call) for call in calls]
-    if None in costs:
-        return None, {}
-    parts = Counter()
-    for cost in costs:
+    parts: Counter[str] = Counter()
+    for call in calls:
+        cost = operation_flops(call)
+        if cost is None:
+            return None, {}
         parts.update(cost)
     return sum(parts.values()), dict(parts)
 
 
-def _count(layer, seen):
+def _count(layer, seen: set[int]) -> tuple[int, int]:
     """Returns a layer's parameters that are not in `seen`, all and the trainable; adds them."""
     weights = {id(weight): weight for weight in layer.weights if id(weight) not in seen}
     seen.update(weights)

@@ -1,5 +1,6 @@
 """The parameters and FLOPs of a model, layer by layer, as numbers and as a table."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from keras_dla.utils.text_table import as_markdown, as_text
@@ -13,14 +14,20 @@ class LayerComplexity:
     """What one layer holds and costs.
 
     Args:
-        name: the layer's name, behind those of the models that it lies in: `"backbone/conv1"`.
-        kind: the name of its class.
-        output_shape: shape of its (first) output at its last call, without the batch axis.
-        params: number of parameters, each counted with the first layer that holds it.
-        trainable: how many of them are trainable.
-        flops: multiply-adds of all its calls for one image; `None` if they are not known.
-        parts: the same by part of the layer.
-        calls: how often the model calls it.
+        name: string, the layer's name, behind those of the models that it lies in:
+            `"backbone/conv1"`.
+        kind: string, the name of its class.
+        output_shape: tuple, shape of its (first) output at its last call, without the batch axis.
+        params: integer, number of parameters, each counted with the first layer that holds it.
+        trainable: integer, how many of them are trainable.
+        flops: integer, multiply-adds of all its calls for one image; `None` if they are not known.
+        parts: dictionary, the same by part of the layer.
+        calls: integer, how often the model calls it.
+
+    Example:
+    >>> from keras_dla.analysis import LayerComplexity
+    >>> LayerComplexity("conv", "Conv2D", (8, 8, 4), 108, 108, 6912, {"kernel": 6912}, 1).flops
+    6912
     """
 
     name: str
@@ -38,11 +45,16 @@ class Complexity:
     """What a model holds and costs; `str()` of it is a table.
 
     Args:
-        name: the model's name.
-        input_shape: shape of one input without the batch axis, or a list of them.
-        layers: the layers in the order of their first call.
-        params: number of parameters of the model.
-        trainable: how many of them are trainable.
+        name: string, the model's name.
+        input_shape: tuple, shape of one input without the batch axis, or a list of them.
+        layers: tuple of `LayerComplexity`, in the order of the layers' first calls.
+        params: integer, number of parameters of the model.
+        trainable: integer, how many of them are trainable.
+
+    Example:
+    >>> from keras_dla.analysis import Complexity
+    >>> Complexity("empty", (32, 32, 3), (), params=10, trainable=8).non_trainable
+    2
     """
 
     name: str
@@ -71,7 +83,11 @@ class Complexity:
         return "\n".join([self.title, table, *self._totals()])
 
     def to_markdown(self) -> str:
-        """Returns the same table in Markdown."""
+        """Returns the same table in Markdown.
+
+        Returns:
+            A string.
+        """
         table = as_markdown(HEADER, list(self._rows()), LEFT)
         # Two spaces at the end of a line break it.
         return "\n".join([f"**{self.title}**", "", table, "", "  \n".join(self._totals())])
@@ -82,7 +98,7 @@ class Complexity:
         shapes = self.input_shape if isinstance(self.input_shape, list) else [self.input_shape]
         return f"{self.name} on {', '.join(map(_shape, shapes))}"
 
-    def _rows(self):
+    def _rows(self) -> Iterator[tuple[str, ...]]:
         for layer in self.layers:
             kind = layer.kind if layer.calls == 1 else f"{layer.kind}, {layer.calls} calls"
             flops = "not counted" if layer.flops is None else f"{layer.flops:,}"
@@ -91,19 +107,19 @@ class Complexity:
                 for part, cost in layer.parts.items():
                     yield f"- {part}", "", "", "", f"{cost:,}"
 
-    def _totals(self):
+    def _totals(self) -> Iterator[str]:
         yield (
             f"{self.params:,} parameters: {self.trainable:,} trainable, {self.non_trainable:,} not"
         )
         least = "at least " * bool(self.uncounted)
-        yield f"{least}{self.flops:,} FLOPs (multiply-adds) an image: {_rounded(self.flops)}"
+        yield f"{least}{self.flops:,} FLOPs (multiply-adds) per image: {_rounded(self.flops)}"
         if self.uncounted:
             yield f"not counted: {', '.join(self.uncounted)}"
 
 
-def _rounded(flops):
+def _rounded(flops: int) -> str:
     return f"{flops / 1e9:.2f} G" if flops >= 1e9 else f"{flops / 1e6:.2f} M"
 
 
-def _shape(shape):
+def _shape(shape: tuple) -> str:
     return " x ".join(map(str, shape))

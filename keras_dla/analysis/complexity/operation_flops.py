@@ -54,7 +54,7 @@ def operation_flops(call: Call) -> dict[str, int] | None:
     return _by_kind(layer, call)
 
 
-def _is_free(layer):
+def _is_free(layer: object) -> bool:
     if not isinstance(layer, layers.Layer):
         return type(layer).__name__ not in ("Matmul", *OPEN_OPERATIONS)
     if isinstance(layer, FREE):
@@ -63,7 +63,7 @@ def _is_free(layer):
     return own and not layer.weights and not isinstance(layer, OPEN_LAYERS)
 
 
-def _by_kind(layer, call):
+def _by_kind(layer, call: Call) -> dict[str, int] | None:
     """Weights as such tell the cost: a kernel costs its entries wherever it is applied."""
     (inputs, *_), (outputs, *_) = tensors((call.args, call.kwargs)), tensors(call.outputs)
     if isinstance(layer, SEPARABLE):

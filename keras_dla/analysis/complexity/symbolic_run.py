@@ -12,11 +12,11 @@ class Call(NamedTuple):
     """One call of a layer or operation; tensors are `keras.KerasTensor`s.
 
     Args:
-        name: the operation's name, behind the names of the models that it lies in.
-        operation: the layer or operation.
-        args: its positional arguments.
-        kwargs: its keyword arguments.
-        outputs: the nest that it returns.
+        name: string, the operation's name, behind the names of the models that it lies in.
+        operation: layer or operation.
+        args: tuple, its positional arguments.
+        kwargs: dictionary, its keyword arguments.
+        outputs: nest that it returns.
     """
 
     name: str
@@ -33,19 +33,19 @@ def has_graph(operation: object) -> bool:
     return isinstance(operation, keras.Function)
 
 
-def symbolic_calls(model: keras.Model, inputs: list) -> list[Call]:
+def symbolic_calls(model: keras.Model, inputs: list[keras.KerasTensor]) -> list[Call]:
     """Returns the calls that `model` makes, those inside nested models included.
 
     Args:
-        model: a functional or built sequential model.
-        inputs: a `keras.KerasTensor` for each of `model.inputs`.
+        model: functional or built sequential model.
+        inputs: list of a `keras.KerasTensor` for each of `model.inputs`.
     """
     calls: list[Call] = []
     _run(model, inputs, "", calls)
     return calls
 
 
-def _run(model, inputs, prefix, calls):
+def _run(model, inputs: list, prefix: str, calls: list[Call]) -> list:
     graph = keras.Function(model.inputs, model.outputs)
     known = dict(zip(map(id, graph.inputs), inputs, strict=True))
     for node in ordered_nodes(graph):
@@ -54,7 +54,7 @@ def _run(model, inputs, prefix, calls):
     return [known[id(output)] for output in graph.outputs]
 
 
-def _call(operation, prefix, calls, /, *args, **kwargs):
+def _call(operation, prefix: str, calls: list[Call], /, *args, **kwargs):
     name = prefix + operation.name
     if has_graph(operation):
         return _run(operation, tensors((args, kwargs)), f"{name}/", calls)
@@ -63,6 +63,6 @@ def _call(operation, prefix, calls, /, *args, **kwargs):
     return outputs
 
 
-def tensors(nest: object) -> list:
+def tensors(nest: object) -> list[keras.KerasTensor]:
     """Returns the `keras.KerasTensor`s of a nest."""
     return [x for x in keras.tree.flatten(nest) if isinstance(x, keras.KerasTensor)]

@@ -16,7 +16,7 @@ TITLES = {
 HEADER = ("network", "parameters", "M", "printed", "met", "G FLOPs", "printed", "met")
 
 # Where a printed figure is not met, and the likely cause; `tests` recomputes the numbers in them.
-NOTES = {
+NOTES: dict[int, tuple[str, ...]] = {
     1: ("DLA-L-56, CIFAR-100: 825,840 is printed as 0.82, cut off instead of rounded.",),
     2: (
         "FLOPs are multiply-adds of convolutions, linear maps and attention sums. The printed ones "
@@ -40,14 +40,17 @@ def paper_table(number: int) -> list[tuple[str, ...]]:
     """Builds the networks of a table of the paper and counts them.
 
     Args:
-        number: 1, 2, 4 or 6.
+        number: integer, 1, 2, 4 or 6.
 
     Returns:
         A list of rows: network, trainable parameters, the same in millions as the paper rounds
         them, the printed figure, whether they are equal, and the same of the FLOPs.
 
     Raises:
-        ValueError: if the paper has no such columns in that table.
+        ValueError: when the paper has no such columns in that table.
+
+    Source:
+        Tables 1, 2, 4 and 6 of https://arxiv.org/abs/2406.13392
 
     Example:
     >>> from keras_dla.analysis import paper_table

@@ -1,6 +1,6 @@
 """The accuracy columns of the paper's Tables 1, 4, 5 and 6, as printed."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from keras_dla.analysis.paper.published_costs import LABELS
 
@@ -9,18 +9,20 @@ class Accuracy(NamedTuple):
     """A printed test accuracy: mean and standard deviation over runs, in percent.
 
     Args:
-        mean: such as `"72.26"`.
-        deviation: such as `"0.29"`.
-        table: the table that prints it.
+        mean: string, such as `"72.26"`.
+        deviation: string, such as `"0.29"`.
+        table: integer, the table that prints it.
     """
 
     mean: str
     deviation: str
     table: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.mean} ± {self.deviation}"
 
+
+Printed: TypeAlias = tuple[str, str]
 
 DATASETS = ("cifar10", "cifar100")
 
@@ -79,7 +81,7 @@ ACTIVATIONS = {
 }
 
 # Table 6: layer-wise information integration, CIFAR-100; without a unit, the plain ResNet.
-INTEGRATION = {
+INTEGRATION: dict[int, dict[str | None, Printed]] = {
     56: {
         None: ("72.32", "0.36"),
         "lstm": ("69.28", "0.44"),
@@ -102,9 +104,12 @@ def published_accuracy(model: str, dataset: str, unit: str | None = None) -> Acc
     """Returns the accuracy that the paper prints for a network on CIFAR, if it does.
 
     Args:
-        model: name of the network, such as `"dla_l_56"`.
-        dataset: `"cifar10"` or `"cifar100"`.
-        unit: its recurrent unit, `None` for its own.
+        model: string, the network, such as `"dla_l_56"`.
+        dataset: string, `"cifar10"` or `"cifar100"`.
+        unit: string, its recurrent unit; defaults to `None`, its own.
+
+    Returns:
+        An `Accuracy`, or `None` where the paper prints none.
 
     Example:
     >>> print(published_accuracy("dla_l_56", "cifar100"))
@@ -112,8 +117,8 @@ def published_accuracy(model: str, dataset: str, unit: str | None = None) -> Acc
     >>> published_accuracy("dla_l_110", "cifar100", unit="lstm").table
     4
     """
-    interaction, _, depth = model.rpartition("_")
-    depth = int(depth) if depth.isdigit() else None
+    interaction, _, digits = model.rpartition("_")
+    depth = int(digits) if digits.isdigit() else 0
     if unit is None or unit == OWN_UNITS.get(interaction):
         return _of_table_1(depth, interaction, dataset)
     if dataset != "cifar100":
@@ -125,15 +130,15 @@ def published_accuracy(model: str, dataset: str, unit: str | None = None) -> Acc
     return None
 
 
-def _of_table_1(depth, interaction, dataset):
+def _of_table_1(depth: int, interaction: str, dataset: str) -> Accuracy | None:
     of_both = CIFAR.get(depth, {}).get(interaction)
     if of_both is None or dataset not in DATASETS:
         return None
     return _accuracy(of_both[DATASETS.index(dataset)], table=1)
 
 
-def _accuracy(printed, table):
-    return None if printed is None else Accuracy(*printed, table)
+def _accuracy(printed: Printed | None, table: int) -> Accuracy | None:
+    return None if printed is None else Accuracy(printed[0], printed[1], table)
 
 
 def label(model: str, unit: str | None = None) -> str:

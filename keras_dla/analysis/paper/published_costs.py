@@ -7,11 +7,12 @@ class Row(NamedTuple):
     """One row of a table.
 
     Args:
-        label: the network as the table calls it.
-        model: its name for `keras_dla.models.get_model`.
-        arguments: further arguments of `get_model`.
-        params: the printed millions of parameters.
-        flops: the printed billions of FLOPs, where the table has that column.
+        label: string, the network as the table calls it.
+        model: string, its name for `keras_dla.models.get_model`.
+        arguments: dictionary, further arguments of `get_model`.
+        params: string, the printed millions of parameters.
+        flops: string, the printed billions of FLOPs; defaults to `None`, for a table without that
+            column.
     """
 
     label: str
@@ -68,7 +69,7 @@ CIFAR = {
 }
 
 # Depth: interaction: millions of parameters and billions of FLOPs at 224x224.
-IMAGENET = {
+IMAGENET: dict[int, dict[str, tuple[str, str | None]]] = {
     50: {
         "resnet": ("25.6", "4.1"),
         "se": ("28.1", "4.1"),
@@ -97,7 +98,7 @@ IMAGENET = {
 UNITS = {"rnn": ("Original RNN", "1.41"), "lstm": ("LSTM", "1.93"), "dia": ("DIA", "1.46")}
 UNITS["dsu"] = ("DSU", "1.39")
 
-INTEGRATION = {
+INTEGRATION: dict[int, dict[str | None, str]] = {
     56: {None: "0.61", "lstm": "1.31", "dia": "0.83", "dsu": "0.79"},
     110: {None: "1.17", "lstm": "1.86", "dia": "1.39", "dsu": "1.35"},
 }
@@ -108,7 +109,7 @@ def rows(table: int) -> list[Row]:
     return {1: _table_1, 2: _table_2, 4: _table_4, 6: _table_6}[table]()
 
 
-def _table_1():
+def _table_1() -> list[Row]:
     return [
         Row(f"{LABELS[name]}-{depth}, CIFAR-{classes}", f"{name}_{depth}", {"classes": classes}, p)
         for depth, networks in CIFAR.items()
@@ -117,7 +118,7 @@ def _table_1():
     ]
 
 
-def _table_2():
+def _table_2() -> list[Row]:
     return [
         Row(f"{LABELS[name]}-{depth}", f"{name}_{depth}", {}, params, flops)
         for depth, networks in IMAGENET.items()
@@ -125,14 +126,14 @@ def _table_2():
     ]
 
 
-def _table_4():
+def _table_4() -> list[Row]:
     return [
         Row(f"DLA-L-110, {label}", "dla_l_110", {"unit": unit}, params)
         for unit, (label, params) in UNITS.items()
     ]
 
 
-def _table_6():
+def _table_6() -> list[Row]:
     return [
         Row(f"ResNet-{depth}", f"resnet_{depth}", {}, params)
         if unit is None

@@ -1,1 +1,1 @@
-"""Pictures of what models read, see and predict."""
+"""Drawings of what models read, see and predict."""

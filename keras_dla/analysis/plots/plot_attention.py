@@ -1,89 +1,114 @@
-"""The attention scores as a picture: Figure 2 of the paper."""
+"""The attention scores as a drawing: Figure 2 of the paper."""
 
 import os
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from keras_dla.analysis.attention_scores import AttentionScores
 from keras_dla.analysis.plots.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Scores = Mapping[str, np.ndarray]
+Scores: TypeAlias = Mapping[str, np.ndarray]
 
 PANEL = 3.0  # inches
 # Up to so many layers the numbers fit into their cells.
 NUMBERED = 6
 TICKS = 10
+APPROXIMATE = (
+    "* Light form, an approximation: its layers read the block's shortcut, not a running map."
+)
+
+
+class Panel(NamedTuple):
+    """One stage to draw.
+
+    Args:
+        title: string.
+        mean: array, `[layers, layers]`, NaN above the diagonal.
+    """
+
+    title: str
+    mean: np.ndarray
 
 
 def plot_attention(
     scores: Scores | Mapping[str, Scores],
     path: str | os.PathLike | None = None,
+    *,
     title: str | None = None,
     cmap: str = "cividis",
 ) -> "Figure":
-    """Draws the mean scores over images and heads, one panel a stage.
+    """Draws the mean scores over images and heads, one panel per stage.
 
     A row is the layer that asks, a column the layer that it reads; the cells above the diagonal,
-    which no layer can read, stay blank. All panels share one scale of colours.
+    which no layer can read, stay blank. All panels share one scale of colours. Where the values
+    carry scales (DLA-B), the scores are drawn times these (`AttentionScores.weights`). Stages of
+    the light form whose scores are an approximation have a star, and a line below says why.
 
     Args:
         scores: what `attention_scores` returned; or a dictionary of such, as
-            `{"static": scores, "dynamic": others}`, which are drawn side by side, one row a stage.
-        path: optional, a file to write; its ending names the format (`.png`, `.pdf`, `.svg`).
-            It is written as a whole or not at all.
-        title: optional, a line above the panels.
-        cmap: the name of matplotlib's colour map. The default reads the same in black and white
-            and with colour blindness.
+            `{"static": scores, "dynamic": others}`, which are drawn side by side, one row per
+            stage. Plain dictionaries of arrays are drawn as they are.
+        path: path, the file to write, as a whole or not at all; its ending names the format
+            (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
+        title: string, a line above the panels; defaults to `None`.
+        cmap: string, the name of matplotlib's colour map; defaults to `"cividis"`, which reads the
+            same in black and white and with colour blindness.
 
     Returns:
         A `matplotlib.figure.Figure`, which belongs to no window.
 
     Raises:
-        ValueError: if `scores` is empty or holds an array of another shape, or the folder of
+        ValueError: when `scores` is empty or holds an array of another shape, or the folder of
             `path` does not exist.
-        ImportError: if matplotlib is not installed.
+        ImportError: when matplotlib is not installed.
+
+    Source:
+        Figure 2 of https://arxiv.org/abs/2406.13392
 
     Example:
-
-        scores = keras_dla.analysis.attention_scores(model, images)
-        keras_dla.analysis.plot_attention(scores, "attention.png")
+    >>> import numpy as np
+    >>> from keras_dla.analysis import plot_attention
+    >>> scores = {"stage1_interaction": np.tri(3).reshape(1, 1, 3, 3)}
+    >>> figure = plot_attention(scores, title="scores")
+    >>> figure.axes[0].get_title()
+    'stage 1'
     """
-    panels = _panels(scores)
+    groups = _groups(scores)
+    panels = _panels(groups)
     rows, columns = panels.shape
-    figure = new_figure("plot_attention", PANEL * columns + 1, PANEL * rows + 0.5 * bool(title))
+    figure = new_figure("plot_attention", PANEL * columns + 1, PANEL * rows, path, title)
     axes = figure.subplots(rows, columns, squeeze=False)
     limits = _limits(panels)
     for axis, panel in zip(axes.flat, panels.flat, strict=True):
         if panel is None:
             axis.set_axis_off()
         else:
-            image = _draw(axis, *panel, cmap, limits)
+            drawn = _draw(axis, panel, cmap, limits)
     _label_edges(axes)
-    figure.colorbar(image, ax=axes, pad=0.02, label="attention score\n(mean over images and heads)")
-    if title:
-        figure.suptitle(title)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    label = f"{_what(groups.values())}\n(mean over images and heads)"
+    figure.colorbar(drawn, ax=axes, pad=0.02, label=label)
+    if any(_approximate(stages) for stages in groups.values()):
+        figure.supxlabel(APPROXIMATE, fontsize=8)
+    return save_figure(figure, path)
 
 
-def _panels(scores) -> np.ndarray:
-    """Returns the grid of panels: each a title and a square array, or `None` where is none."""
+def _groups(scores) -> dict[str, Scores]:
+    """Returns the dictionaries of stages by the name that stands before theirs."""
     _check_dictionary("`scores` is", scores)
     if not any(isinstance(value, Mapping) for value in scores.values()):
-        return _grid([_stage_panels(scores)])
+        return {"": scores}
     for group, stages in scores.items():
         _check_dictionary(f"{group!r} is", stages)
-    groups = [_stage_panels(stages, f"{group}: ") for group, stages in scores.items()]
-    return _grid(groups).T
+    return {f"{group}: ": stages for group, stages in scores.items()}
 
 
-def _check_dictionary(subject, stages):
+def _check_dictionary(subject: str, stages: object) -> None:
     if not isinstance(stages, Mapping) or not stages:
         kind = "empty" if isinstance(stages, Mapping) else type(stages).__name__
         raise ValueError(
@@ -92,16 +117,42 @@ def _check_dictionary(subject, stages):
         )
 
 
-def _stage_panels(stages, prefix=""):
-    return [(prefix + _readable(name), _mean(name, array)) for name, array in stages.items()]
+def _panels(groups: Mapping[str, Scores]) -> np.ndarray:
+    """Returns the grid of `Panel`s, with `None` where is none."""
+    grid = _grid([_stage_panels(stages, prefix) for prefix, stages in groups.items()])
+    return grid if len(groups) == 1 and "" in groups else grid.T
 
 
-def _readable(name):
-    """The builders' names as words; a user's own name stays as it is."""
+def _stage_panels(stages: Scores, prefix: str) -> list[Panel]:
+    weights = stages.weights if isinstance(stages, AttentionScores) else stages
+    stars = {name: " *" for name in _approximate(stages)}
+    return [
+        Panel(prefix + readable_stage(name) + stars.get(name, ""), _mean(name, array))
+        for name, array in weights.items()
+    ]
+
+
+def _approximate(stages: Scores) -> frozenset[str]:
+    return stages.approximate if isinstance(stages, AttentionScores) else frozenset()
+
+
+def _what(groups: Iterable[Scores]) -> str:
+    """Names what the colours are: scores, or scores times the scales of the values."""
+    scaled = any(isinstance(stages, AttentionScores) and stages.refreshed for stages in groups)
+    return "attention score × scale of the values" if scaled else "attention score"
+
+
+def readable_stage(name: str) -> str:
+    """Returns the builders' names as words; a user's own name stays as it is.
+
+    Example:
+    >>> readable_stage("stage3_interaction"), readable_stage("mine")
+    ('stage 3', 'mine')
+    """
     return re.sub(r"^stage(\d+)_interaction$", r"stage \1", name)
 
 
-def _grid(rows):
+def _grid(rows: list[list[Panel]]) -> np.ndarray:
     grid = np.full((len(rows), max(map(len, rows))), None, dtype=object)
     for place, row in enumerate(rows):
         for column, panel in enumerate(row):
@@ -109,7 +160,7 @@ def _grid(rows):
     return grid
 
 
-def _mean(name, array) -> np.ndarray:
+def _mean(name: str, array: np.ndarray) -> np.ndarray:
     """The mean over images and heads, with nothing (NaN) above the diagonal."""
     array = np.asarray(array)
     if array.ndim != 4 or array.shape[2] != array.shape[3] or not array.size:
@@ -121,27 +172,27 @@ def _mean(name, array) -> np.ndarray:
     return np.where(np.tri(len(mean), dtype=bool), mean, np.nan)
 
 
-def _limits(panels):
-    """Zero always is on the scale, so that no attention looks the same in every picture."""
-    values = [array for _, array in filter(None, panels.flat)]
+def _limits(panels: np.ndarray) -> tuple[float, float]:
+    """Zero is always on the scale, so that no attention looks the same in every figure."""
+    values = [panel.mean for panel in panels.flat if panel is not None]
     lowest, highest = min(map(np.nanmin, values)), max(map(np.nanmax, values))
     return min(0.0, float(lowest)), max(0.0, float(highest))
 
 
-def _draw(axis, title, mean, cmap, limits):
-    layers = len(mean)
+def _draw(axis, panel: Panel, cmap: str, limits):
+    layers = len(panel.mean)
     # The edges of the cells are such that a layer's number is its coordinate.
     edges = (0.5, layers + 0.5, layers + 0.5, 0.5)
-    image = axis.imshow(mean, cmap=cmap, vmin=limits[0], vmax=limits[1], extent=edges)
+    image = axis.imshow(panel.mean, cmap=cmap, vmin=limits[0], vmax=limits[1], extent=edges)
     ticks = range(1, layers + 1, -(-layers // TICKS))
-    axis.set(title=title, xticks=ticks, yticks=ticks)
+    axis.set(title=panel.title, xticks=ticks, yticks=ticks)
     axis.spines[["top", "right"]].set_visible(False)
     if layers <= NUMBERED:
-        _write_numbers(axis, image, mean)
+        _write_numbers(axis, image, panel.mean)
     return image
 
 
-def _write_numbers(axis, image, mean):
+def _write_numbers(axis, image, mean: np.ndarray) -> None:
     for asking, read in zip(*np.tril_indices(len(mean)), strict=True):
         value = mean[asking, read]
         red, green, blue, _ = image.to_rgba(value)
@@ -156,7 +207,7 @@ def _write_numbers(axis, image, mean):
         )
 
 
-def _label_edges(axes):
+def _label_edges(axes) -> None:
     for axis in axes[-1]:
         axis.set_xlabel("layer that is read")
     for axis in axes[:, 0]:

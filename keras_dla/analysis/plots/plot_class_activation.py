@@ -1,4 +1,4 @@
-"""Class activation maps laid over their pictures."""
+"""Class activation maps laid over their images."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_dla.analysis.plots.figures import new_figure, save_figure
+from keras_dla.analysis.plots.figures import (
+    check_one_per_image,
+    check_shown_images,
+    image_sheet,
+    name_of_class,
+    new_figure,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,87 +26,83 @@ LUMA = np.array([0.299, 0.587, 0.114])
 def plot_class_activation(
     images: np.ndarray,
     maps: np.ndarray,
+    path: str | os.PathLike | None = None,
+    *,
     classes: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
-    path: str | os.PathLike | None = None,
     title: str | None = None,
     cmap: str = "viridis",
 ) -> "Figure":
-    """Draws every picture, and below it the same in grey under the colours of its map.
+    """Draws every image, and below it the same in grey under the colours of its map.
 
     A line runs round the places where the map is at least half its largest entry.
 
     Args:
-        images: `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats from 0
-            to 1.
-        maps: `[batch, height, width]` from 0 to 1, what `class_activation_maps` returned.
-        classes: optional, integers `[batch]`, the class that each map is of.
-        class_names: optional, the name of each class; by default its number.
-        path: optional, a file to write; its ending names the format (`.png`, `.pdf`, `.svg`).
-            It is written as a whole or not at all.
-        title: optional, a line above the pictures.
-        cmap: the name of matplotlib's colour map. The default reads the same in black and white
-            and with colour blindness.
+        images: array, `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats
+            from 0 to 1.
+        maps: array, `[batch, height, width]` from 0 to 1, what `class_activation_maps` returned.
+        path: path, the file to write, as a whole or not at all; its ending names the format
+            (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
+        classes: array, integers `[batch]`, the class that each map is of; defaults to `None`,
+            which names no class.
+        class_names: sequence of strings, the name of each class; defaults to `None`, which
+            names them by their numbers.
+        title: string, a line above the images; defaults to `None`.
+        cmap: string, the name of matplotlib's colour map; defaults to `"viridis"`, which reads the
+            same in black and white and with colour blindness.
 
     Returns:
         A `matplotlib.figure.Figure`, which belongs to no window.
 
     Raises:
-        ValueError: if the arrays do not fit each other, or the folder of `path` does not exist.
-        ImportError: if matplotlib is not installed.
+        ValueError: when the arrays do not fit each other, or the folder of `path` does not exist.
+        ImportError: when matplotlib is not installed.
+
+    Source:
+        Grad-CAM, https://arxiv.org/abs/1610.02391
 
     Example:
-
-        maps = keras_dla.analysis.class_activation_maps(model, normalised, classes=labels)
-        keras_dla.analysis.plot_class_activation(images, maps, labels, names, "maps.png")
+    >>> import numpy as np
+    >>> from keras_dla.analysis import plot_class_activation
+    >>> images, maps = np.zeros((2, 8, 8, 3), "uint8"), np.zeros((2, 8, 8))
+    >>> figure = plot_class_activation(images, maps, classes=[0, 1], class_names=["cat", "dog"])
+    >>> figure.axes[0].get_title()
+    'cat'
     """
     images, maps = np.asarray(images), np.asarray(maps)
     names = _names(classes, class_names, len(images))
     _check(images, maps, names)
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    figure = new_figure("plot_class_activation", 2 * columns + 1, 4.3 * rows + 0.5 * bool(title))
-    axes = figure.subplots(2 * rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for index, picture in enumerate(zip(images, maps, names, strict=True)):
+    width, height = 2 * columns + 1, 4.3 * rows
+    figure = new_figure("plot_class_activation", width, height, path, title)
+    axes = np.array(image_sheet(figure, 2 * rows, columns)).reshape(2 * rows, columns)
+    for index, (image, scores, name) in enumerate(zip(images, maps, names, strict=True)):
         row, column = divmod(index, columns)
-        shown = _draw(axes[2 * row : 2 * row + 2, column], *picture, cmap)
-    figure.colorbar(shown, ax=axes, pad=0.02, label="class activation (1 = the image's largest)")
-    if title:
-        figure.suptitle(title)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+        top, below = axes[2 * row : 2 * row + 2, column]
+        top.set_title(name, fontsize=9)
+        shown = _draw(top, below, image, scores, cmap)
+    label = "class activation (1 = the image's largest)"
+    figure.colorbar(shown, ax=list(axes.flat), pad=0.02, label=label)
+    return save_figure(figure, path)
 
 
-def _names(classes, class_names, batch):
+def _names(classes, class_names, batch: int) -> list[str]:
     if classes is None:
         return [""] * batch
-    classes = np.asarray(classes).tolist()
-    return [f"class {c}" if class_names is None else class_names[c] for c in classes]
+    return [name_of_class(number, class_names) for number in np.asarray(classes).tolist()]
 
 
-def _check(images, maps, names):
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-        raise ValueError(
-            f"`images` must have shape (batch, height, width, channels) with 1 or 3 channels and "
-            f"at least one image, but has {images.shape}."
-        )
+def _check(images, maps, names) -> None:
+    check_shown_images(images)
     if maps.shape != images.shape[:3]:
         raise ValueError(f"`maps` must have shape {images.shape[:3]}, but has {maps.shape}.")
-    if len(names) != len(images):
-        raise ValueError(
-            f"`classes` must have a length of {len(images)}, one for an image, "
-            f"but has {len(names)}."
-        )
+    check_one_per_image("classes", len(names), images)
 
 
-def _draw(axes, image, scores, name, cmap):
+def _draw(top, below, image, scores, cmap):
     grey = image @ LUMA if image.shape[-1] == 3 else image[..., 0]
     white = 255 if image.dtype == np.uint8 else 1
-    top, below = axes
-    top.set_title(name, fontsize=9)
     top.imshow(image if image.shape[-1] == 3 else grey, cmap="gray", vmin=0, vmax=white)
     below.imshow(grey, cmap="gray", vmin=0, vmax=white)
     shown = below.imshow(scores, cmap=cmap, vmin=0, vmax=1, alpha=0.6)

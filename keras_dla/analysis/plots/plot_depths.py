@@ -1,4 +1,4 @@
-"""Accuracy over depth: Figure 4 of the paper."""
+"""Accuracy over depth, as Figure 4 of the paper shows it."""
 
 import os
 import statistics
@@ -20,76 +20,92 @@ TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 def plot_depths(
     accuracies: Mapping[str, Curves],
     path: str | os.PathLike | None = None,
+    *,
     title: str | None = None,
     published: bool = True,
 ) -> "Figure":
-    """Draws test accuracy over depth, one panel a data set and one line an interaction.
+    """Draws test accuracy over depth, one panel per data set and one line per interaction.
 
-    A point is the mean of its runs, a bar the standard deviation of several runs.
+    A point is the mean of its runs, a bar the standard deviation of several runs. An interaction
+    has one colour in all panels, and the legend stands below them.
 
     Args:
-        accuracies: for each data set, for each interaction, for each depth the accuracies of
-            the runs, in percent. A unit other than the interaction's own stands behind it, as
-            in `"dla_l-lstm"`.
-        path: optional, a file to write; its ending names the format (`.png`, `.pdf`, `.svg`).
-            It is written as a whole or not at all.
-        title: optional, a line above the panels.
-        published: whether to draw the paper's figures for the same networks, dotted.
+        accuracies: dictionary, for each data set, for each interaction, for each depth the
+            accuracies of the runs, in percent. A unit other than the interaction's own stands
+            behind it, as in `"dla_l-lstm"`.
+        path: path, the file to write, as a whole or not at all; its ending names the format
+            (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
+        title: string, a line above the panels; defaults to `None`.
+        published: boolean, whether to draw the paper's figures for the same networks, dotted;
+            defaults to `True`.
 
     Returns:
         A `matplotlib.figure.Figure`, which belongs to no window.
 
     Raises:
-        ValueError: if there is nothing to draw, or the folder of `path` does not exist.
-        ImportError: if matplotlib is not installed.
+        ValueError: when there is nothing to draw, or the folder of `path` does not exist.
+        ImportError: when matplotlib is not installed.
+
+    Source:
+        Figure 4 of https://arxiv.org/abs/2406.13392
 
     Example:
-
-        plot_depths({"cifar100": {"dla_l": {20: [72.1, 72.4], 56: [75.5]}}}, "figure4.png")
+    >>> from keras_dla.analysis import plot_depths
+    >>> figure = plot_depths({"cifar100": {"dla_l": {20: [72.1, 72.4], 56: [75.5]}}})
+    >>> figure.axes[0].get_title()
+    'CIFAR-100'
     """
     if not any(any(curves.values()) for curves in accuracies.values()):
         raise ValueError("`accuracies` must have at least one depth, but is empty.")
-    figure = new_figure("plot_depths", 5 * len(accuracies), 4)
-    for axis, (dataset, curves) in zip(
-        figure.subplots(1, len(accuracies), squeeze=False).flat, accuracies.items(), strict=True
-    ):
-        _draw_panel(axis, dataset, curves, published)
-    if title:
-        figure.suptitle(title)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    figure = new_figure("plot_depths", 5 * len(accuracies), 4.4, path, title)
+    axes = figure.subplots(1, len(accuracies), squeeze=False).flat
+    colours = _colours(accuracies)
+    for axis, (dataset, curves) in zip(axes, accuracies.items(), strict=True):
+        _draw_panel(axis, dataset, curves, colours, published)
+    lines = {line.get_label(): line for axis in figure.axes for line in _labelled(axis)}
+    figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=3)
+    return save_figure(figure, path)
 
 
-def _draw_panel(axis, dataset, curves, published):
+def _colours(accuracies) -> dict[str, str]:
+    """Returns a colour for every interaction, the same in all panels."""
+    names = dict.fromkeys(name for curves in accuracies.values() for name in curves)
+    return {name: f"C{number % 10}" for number, name in enumerate(names)}
+
+
+def _labelled(axis) -> list:
+    handles, _ = axis.get_legend_handles_labels()
+    return handles
+
+
+def _draw_panel(axis, dataset: str, curves: Curves, colours, published: bool) -> None:
     ticks = sorted({depth for points in curves.values() for depth in points})
     for interaction, points in curves.items():
-        name = _label(interaction)
-        depths = sorted(points)
+        depths, colour = sorted(points), colours[interaction]
         means = [statistics.mean(points[depth]) for depth in depths]
         bars = [_deviation(points[depth]) for depth in depths]
-        line = axis.errorbar(depths, means, yerr=bars, marker="o", capsize=3, label=name)
+        style = {"marker": "o", "capsize": 3, "color": colour, "label": _label(interaction)}
+        axis.errorbar(depths, means, yerr=bars, **style)
         if published:
-            _draw_published(axis, dataset, interaction, depths, line[0].get_color())
+            _draw_published(axis, dataset, interaction, depths, colour)
     axis.set(xticks=ticks, xlabel="depth", ylabel="test accuracy (%)")
     axis.set_title(TITLES.get(dataset, dataset))
-    axis.legend()
 
 
-def _draw_published(axis, dataset, interaction, depths, color):
+def _draw_published(axis, dataset: str, interaction: str, depths, colour: str) -> None:
     name, _, unit = interaction.partition("-")
     printed = {d: published_accuracy(f"{name}_{d}", dataset, unit or None) for d in depths}
     known = {depth: float(value.mean) for depth, value in printed.items() if value}
     if known:
         label = f"{_label(interaction)}, published"
-        axis.plot(list(known), list(known.values()), ":", marker="x", color=color, label=label)
+        axis.plot(list(known), list(known.values()), ":", marker="x", color=colour, label=label)
 
 
-def _label(interaction) -> str:
+def _label(interaction: str) -> str:
     name, _, unit = interaction.partition("-")
     label = LABELS.get(name, name)
     return f"{label} ({unit.upper()})" if unit else label
 
 
-def _deviation(values) -> float:
+def _deviation(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0

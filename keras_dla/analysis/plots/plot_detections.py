@@ -1,12 +1,19 @@
-"""Pictures with what a detector finds in them."""
+"""Images with what a detector finds in them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_dla.analysis.plots.figures import new_figure, save_figure
+from keras_dla.analysis.plots.figures import (
+    check_one_per_image,
+    check_shown_images,
+    image_sheet,
+    name_of_class,
+    new_figure,
+    save_figure,
+)
 from keras_dla.detection.coco.mask_pasting import paste_mask
 
 if TYPE_CHECKING:
@@ -22,82 +29,77 @@ MASK_ALPHA = 0.45
 
 def plot_detections(
     images: np.ndarray,
-    detections: dict,
-    class_names: Sequence[str] | None = None,
+    detections: Mapping[str, np.ndarray],
     path: str | os.PathLike | None = None,
-    targets: dict | None = None,
+    *,
+    targets: Mapping[str, np.ndarray] | None = None,
+    class_names: Sequence[str] | None = None,
     threshold: float = 0.5,
     sizes: np.ndarray | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """Draws pictures with a frame, the class and the score of every detection.
+    """Draws images with a frame, the class and the score of every detection.
 
-    Each class has a colour. A detection's mask, where it has one, lies over the picture in that
+    Each class has a colour. A detection's mask, where it has one, lies over the image in that
     colour; what is to be found, where it is given, has a dashed white frame.
 
     Args:
-        images: `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats from 0
-            to 1.
+        images: array, `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats
+            from 0 to 1.
         detections: dictionary as a detector's `predict_on_batch` returns it: `"boxes"`
             `[batch, detections, 4]` as (x1, y1, x2, y2) in pixels of `images`, `"scores"` and
             `"classes"` `[batch, detections]`, with class -1 for no detection, and optionally
             `"masks"` `[batch, detections, rows, columns]` from 0 to 1 inside the box.
-        class_names: optional, the name of each class; by default its number.
-        path: optional, a file to write; its ending names the format (`.png`, `.pdf`, `.svg`).
-            It is written as a whole or not at all.
-        targets: optional, dictionary of `"boxes"` `[batch, objects, 4]` and `"classes"`
-            `[batch, objects]`, with class -1 for no object.
-        threshold: float, the least score of a detection that is drawn.
-        sizes: optional, integers `[batch, 2]`, the height and width of each picture inside its
-            padding, which is not shown then.
-        title: optional, a line above the pictures.
+        path: path, the file to write, as a whole or not at all; its ending names the format
+            (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
+        targets: dictionary of `"boxes"` `[batch, objects, 4]` and `"classes"`
+            `[batch, objects]`, with class -1 for no object; defaults to `None`, which draws none.
+        class_names: sequence of strings, the name of each class; defaults to `None`, which
+            names them by their numbers.
+        threshold: float, the least score of a detection that is drawn; defaults to 0.5.
+        sizes: array, integers `[batch, 2]`, the height and width in pixels of each image inside
+            its padding, which is not shown then; defaults to `None`, for images without padding.
+        title: string, a line above the images; defaults to `None`.
 
     Returns:
         A `matplotlib.figure.Figure`, which belongs to no window.
 
     Raises:
-        ValueError: if the arrays do not fit each other, or the folder of `path` does not exist.
-        ImportError: if matplotlib is not installed.
+        ValueError: when the arrays do not fit each other, or the folder of `path` does not exist.
+        ImportError: when matplotlib is not installed.
 
     Example:
-
-        x, y = dataset[0]
-        images = np.clip(x["images"] * IMAGENET_STD + IMAGENET_MEAN, 0, 1)
-        found = model.predict_on_batch(x)
-        names = dataset.source.class_names
-        plot_detections(images, found, names, "found.png", targets=y, sizes=x["sizes"])
+    >>> import numpy as np
+    >>> from keras_dla.analysis import plot_detections
+    >>> found = {"boxes": np.array([[[2, 2, 6, 7.0]]]), "scores": np.array([[0.9]])}
+    >>> found["classes"] = np.array([[1]])
+    >>> figure = plot_detections(np.zeros((1, 8, 8, 3)), found, class_names=["cat", "dog"])
+    >>> figure.axes[0].texts[0].get_text()
+    'dog 0.90'
     """
     images = np.asarray(images)
-    detections = {name: np.asarray(values) for name, values in detections.items()}
-    targets = {} if targets is None else {n: np.asarray(values) for n, values in targets.items()}
-    _check(images, detections, targets, sizes)
-    if sizes is None:
-        sizes = [images.shape[1:3]] * len(images)
+    found = {name: np.asarray(values) for name, values in detections.items()}
+    wanted = {name: np.asarray(values) for name, values in (targets or {}).items()}
+    shown = [images.shape[1:3]] * len(images) if sizes is None else np.asarray(sizes).tolist()
+    _check(images, found, wanted, shown)
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    height, width = np.max(sizes, axis=0)
+    height, width = np.max(shown, axis=0)
     panel = PANEL * np.clip(height / width, 0.3, 3)
-    figure = new_figure("plot_detections", PANEL * columns, panel * rows + 0.5 * bool(title))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.set_axis_off()
-    for index, (axis, size) in enumerate(zip(axes, sizes, strict=False)):
-        found = {name: values[index] for name, values in detections.items()}
-        wanted = {name: values[index] for name, values in targets.items()}
-        _draw(axis, images[index, : size[0], : size[1]], found, wanted, class_names, threshold)
-    if title:
-        figure.suptitle(title)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    figure = new_figure("plot_detections", PANEL * columns, panel * rows, path, title)
+    axes = image_sheet(figure, rows, columns)
+    for index, (axis, size) in enumerate(zip(axes, shown, strict=False)):
+        image = images[index, : size[0], : size[1]]
+        axis.imshow(image if image.shape[-1] == 3 else image[..., 0], cmap="gray")
+        _draw_targets(axis, {name: values[index] for name, values in wanted.items()})
+        of_image = {name: values[index] for name, values in found.items()}
+        _draw_detections(axis, image.shape[:2], of_image, class_names, threshold)
+        axis.set(xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5))
+    return save_figure(figure, path)
 
 
-def _check(images, detections, targets, sizes):
-    if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
-        raise ValueError(
-            f"`images` must have shape (batch, height, width, channels) with 1 or 3 channels and "
-            f"at least one image, but has {images.shape}."
-        )
+def _check(images, detections, targets, sizes) -> None:
+    check_shown_images(images)
     for name, given, keys in (
         ("detections", detections, ("boxes", "scores", "classes")),
         ("targets", targets, ("boxes", "classes") if targets else ()),
@@ -107,35 +109,26 @@ def _check(images, detections, targets, sizes):
                 f"`{name}` must have {', '.join(map(repr, keys))}, but has {sorted(given)}."
             )
         for key in keys:
-            _check_length(f"{name}[{key!r}]", given[key], images)
-    if sizes is not None:
-        _check_length("sizes", np.asarray(sizes), images)
+            check_one_per_image(f"{name}[{key!r}]", len(given[key]), images)
+    check_one_per_image("sizes", len(sizes), images)
 
 
-def _check_length(name, values, images):
-    if len(values) != len(images):
-        raise ValueError(
-            f"`{name}` must have a length of {len(images)}, one for an image, "
-            f"but has {len(values)}."
-        )
-
-
-def _draw(axis, image, found, wanted, class_names, threshold):
-    height, width = image.shape[:2]
-    axis.imshow(image if image.shape[-1] == 3 else image[..., 0], cmap="gray")
+def _draw_targets(axis, wanted) -> None:
     for index in np.flatnonzero(wanted.get("classes", np.empty(0)) >= 0):
         _frame(axis, wanted["boxes"][index], "white", linestyle=(0, (4, 3)), linewidth=1)
+
+
+def _draw_detections(axis, size, found, class_names, threshold: float) -> None:
     drawn = np.flatnonzero((found["classes"] >= 0) & (found["scores"] >= threshold))
     # The best last, so that it is on top.
     for index in drawn[::-1]:
         class_, box = int(found["classes"][index]), found["boxes"][index]
         colour = PALETTE[class_ % len(PALETTE)]
         if "masks" in found:
-            _mask(axis, paste_mask(found["masks"][index], box, height, width) >= 0.5, colour)
+            _mask(axis, paste_mask(found["masks"][index], box, *size) >= 0.5, colour)
         _frame(axis, box, colour, linewidth=1.6)
-        name = f"class {class_}" if class_names is None else class_names[class_]
-        _label(axis, box, height, f"{name} {found['scores'][index]:.2f}", colour)
-    axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+        text = f"{name_of_class(class_, class_names)} {found['scores'][index]:.2f}"
+        _label(axis, box, size[0], text, colour)
 
 
 def _frame(axis, box, colour, linewidth, **line):

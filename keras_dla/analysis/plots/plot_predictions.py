@@ -1,4 +1,4 @@
-"""A sheet of pictures with what they show and what the model says."""
+"""A sheet of images with what they show and what the model says."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_dla.analysis.plots.figures import new_figure, save_figure
+from keras_dla.analysis.plots.figures import (
+    check_one_per_image,
+    check_shown_images,
+    name_of_class,
+    new_figure,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,63 +24,65 @@ WRONG = "#d55e00"
 
 def plot_predictions(
     images: np.ndarray,
-    labels: np.ndarray,
     predictions: np.ndarray,
-    class_names: Sequence[str],
     path: str | os.PathLike | None = None,
+    *,
+    labels: np.ndarray,
+    class_names: Sequence[str] | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """Draws pictures with their true and predicted class; the wrong ones in a frame.
+    """Draws images with their true and predicted class; the wrong ones in a frame.
 
     Args:
-        images: `[batch, height, width, channels]`, uint8, or floats from 0 to 1.
-        labels: integers `[batch]`, the true classes.
-        predictions: integers `[batch]`, the predicted classes; or probabilities
+        images: array, `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats
+            from 0 to 1.
+        predictions: array, the predicted classes as integers `[batch]`, or probabilities
             `[batch, classes]`.
-        class_names: the name of each class.
-        path: optional, a file to write; its ending names the format (`.png`, `.pdf`, `.svg`).
-            It is written as a whole or not at all.
-        title: optional, a line above the pictures.
+        path: path, the file to write, as a whole or not at all; its ending names the format
+            (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
+        labels: array, integers `[batch]`, the true classes.
+        class_names: sequence of strings, the name of each class; defaults to `None`, which
+            names them by their numbers.
+        title: string, a line above the images; defaults to `None`.
 
     Returns:
         A `matplotlib.figure.Figure`, which belongs to no window.
 
     Raises:
-        ValueError: if the arrays do not fit each other, or the folder of `path` does not exist.
-        ImportError: if matplotlib is not installed.
+        ValueError: when the arrays do not fit each other, or the folder of `path` does not exist.
+        ImportError: when matplotlib is not installed.
 
     Example:
-
-        probabilities = model.predict(normalised)
-        keras_dla.analysis.plot_predictions(images, labels, probabilities, names, "sheet.png")
+    >>> import numpy as np
+    >>> from keras_dla.analysis import plot_predictions
+    >>> images, probabilities = np.zeros((2, 8, 8, 3), "uint8"), [[0.1, 0.9], [0.8, 0.2]]
+    >>> names = ["cat", "dog"]
+    >>> figure = plot_predictions(images, probabilities, labels=[1, 1], class_names=names)
+    >>> print(figure.axes[1].get_title())
+    true: dog
+    predicted: cat
     """
-    predictions = np.asarray(predictions)
+    images, labels, predictions = map(np.asarray, (images, labels, predictions))
+    check_shown_images(images)
     if predictions.ndim == 2:
         predictions = predictions.argmax(axis=-1)
-    images, labels = np.asarray(images), np.asarray(labels)
-    if images.ndim != 4 or not len(images) == labels.size == predictions.size > 0:
-        raise ValueError(
-            f"`images`, `labels` and `predictions` must have an equal length of at least 1, but "
-            f"have shapes {images.shape}, {labels.shape} and {predictions.shape}."
-        )
+    check_one_per_image("predictions", predictions.size, images)
+    check_one_per_image("labels", labels.size, images)
     rows = -(-len(images) // COLUMNS)
-    figure = new_figure("plot_predictions", 2 * COLUMNS, 2.4 * rows + 0.5 * bool(title))
-    axes = figure.subplots(rows, COLUMNS, squeeze=False).flat
-    for axis, *picture in zip(axes, images, labels, predictions, strict=False):
-        _draw(axis, *picture, class_names)
+    figure = new_figure("plot_predictions", 2 * COLUMNS, 2.4 * rows, path, title)
+    axes = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
+    for index, (axis, image) in enumerate(zip(axes, images, strict=False)):
+        _draw(axis, image, int(labels[index]), int(predictions[index]), class_names)
     for axis in axes[len(images) :]:
         axis.set_axis_off()
-    if title:
-        figure.suptitle(title)
-    if path is not None:
-        save_figure(figure, path)
-    return figure
+    return save_figure(figure, path)
 
 
-def _draw(axis, image, label, prediction, class_names):
-    axis.imshow(image)
+def _draw(axis, image, label: int, prediction: int, class_names) -> None:
+    axis.imshow(image, cmap="gray")
     axis.set(xticks=[], yticks=[])
-    text = f"true: {class_names[label]}\npredicted: {class_names[prediction]}"
+    true, predicted = (name_of_class(number, class_names) for number in (label, prediction))
+    text = f"true: {true}\npredicted: {predicted}"
     if label == prediction:
         axis.set_title(text, fontsize=9)
         axis.spines[:].set_visible(False)

@@ -56,9 +56,6 @@ def run(arguments) -> None:
 
 
 def _scores(model, read):
-    import numpy as np
+    from keras_dla.analysis import AttentionScores, attention_scores
 
-    from keras_dla.analysis import attention_scores
-
-    of_each = [attention_scores(model, batch) for batch in read]
-    return {name: np.concatenate([scores[name] for scores in of_each]) for name in of_each[0]}
+    return AttentionScores.joined([attention_scores(model, batch) for batch in read])

@@ -379,7 +379,7 @@ def test_table():
         "norm   BatchNormalization  100 x 100 x 8          32          0",
         "-" * 63,
         "256 parameters: 240 trainable, 16 not",
-        "2,160,000 FLOPs (multiply-adds) an image: 2.16 M",
+        "2,160,000 FLOPs (multiply-adds) per image: 2.16 M",
     ]
     assert counts.to_markdown().splitlines() == [
         "**mine on 102 x 102 x 3**",
@@ -390,7 +390,7 @@ def test_table():
         "| norm | BatchNormalization | 100 x 100 x 8 | 32 | 0 |",
         "",
         "256 parameters: 240 trainable, 16 not  ",
-        "2,160,000 FLOPs (multiply-adds) an image: 2.16 M",
+        "2,160,000 FLOPs (multiply-adds) per image: 2.16 M",
     ]
 
 

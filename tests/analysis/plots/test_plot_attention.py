@@ -4,7 +4,7 @@ import warnings
 import numpy as np
 import pytest
 
-from keras_dla.analysis import plot_attention
+from keras_dla.analysis import AttentionScores, plot_attention
 
 pytest.importorskip("matplotlib")
 
@@ -85,6 +85,23 @@ def test_negative_scores_are_on_the_scale():
     (panel,) = panels(plot_attention({"stage": -scores(2)}))
     low, high = panel.images[0].get_clim()
     assert low < 0 == high
+
+
+def test_scores_are_drawn_times_the_scales_of_the_values():
+    array = np.tri(2).reshape(1, 1, 2, 2)
+    figure = plot_attention(AttentionScores({"s": array}, weights={"s": array / 4}))
+    (panel,) = panels(figure)
+    assert panel.images[0].get_array()[1, 0] == 0.25
+    assert "score × scale of the values" in figure.axes[-1].get_ylabel()
+
+
+@pytest.mark.parametrize("stars", [(), ("s",)])
+def test_an_approximation_is_named(stars):
+    light = AttentionScores({"s": scores(), "t": scores()}, approximate=stars)
+    figure = plot_attention({"light": light, "other": {"u": scores()}})
+    titles = {panel.get_title() for panel in panels(figure)}
+    assert ("light: s *" in titles) == bool(stars) and "light: t" in titles
+    assert ("approximation" in figure.get_supxlabel()) == bool(stars)
 
 
 @pytest.mark.parametrize(

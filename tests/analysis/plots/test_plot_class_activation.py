@@ -22,7 +22,9 @@ def drawn(figure):
 
 
 def test_every_picture_its_class_and_its_map():
-    pictures, overlays = drawn(plot_class_activation(IMAGES, MAPS, CLASSES, NAMES, title="animals"))
+    pictures, overlays = drawn(
+        plot_class_activation(IMAGES, MAPS, classes=CLASSES, class_names=NAMES, title="animals")
+    )
     assert len(pictures) == len(overlays) == len(IMAGES)
     for index, (picture, overlay) in enumerate(zip(pictures, overlays, strict=True)):
         assert picture.get_title() == NAMES[CLASSES[index]]
@@ -69,14 +71,14 @@ def test_floats_and_pictures_without_colours():
 
 
 def test_titles_without_names_and_without_classes():
-    pictures, _ = drawn(plot_class_activation(IMAGES[:2], MAPS[:2], CLASSES[:2]))
+    pictures, _ = drawn(plot_class_activation(IMAGES[:2], MAPS[:2], classes=CLASSES[:2]))
     assert [axis.get_title() for axis in pictures] == ["class 0", "class 2"]
     pictures, _ = drawn(plot_class_activation(IMAGES[:2], MAPS[:2]))
     assert [axis.get_title() for axis in pictures] == ["", ""]
 
 
 def test_writes_the_file_and_nothing_else(tmp_path):
-    plot_class_activation(IMAGES, MAPS, path=tmp_path / "maps.png")
+    plot_class_activation(IMAGES, MAPS, tmp_path / "maps.png")
     assert [path.name for path in tmp_path.iterdir()] == ["maps.png"]
 
 
@@ -88,13 +90,23 @@ def test_writes_the_file_and_nothing_else(tmp_path):
         ("images", (np.repeat(IMAGES, 2, -1), MAPS)),
         ("maps", (IMAGES, MAPS[:3])),
         ("maps", (IMAGES, MAPS[:, :3])),
-        ("classes", (IMAGES, MAPS, CLASSES[:3])),
     ],
 )
 def test_arrays_that_do_not_fit_are_one_sentence(argument, arguments):
     with pytest.raises(ValueError, match=f"^`{argument}` must have ") as caught:
         plot_class_activation(*arguments)
     assert "\n" not in str(caught.value)
+
+
+def test_classes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"^`classes` must have a length of \d+, one per image"):
+        plot_class_activation(IMAGES, MAPS, classes=CLASSES[:3])
+
+
+def test_a_path_that_is_none():
+    """As where the arguments stand in the order of old."""
+    with pytest.raises(ValueError, match=r"^`path` must be a path of a file, but is ndarray"):
+        plot_class_activation(IMAGES, MAPS, CLASSES)
 
 
 def test_a_folder_that_does_not_exist(tmp_path):

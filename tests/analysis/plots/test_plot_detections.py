@@ -29,7 +29,7 @@ def labels(axis):
 
 
 def test_draws_what_reaches_the_threshold():
-    drawn = pictures(plot_detections(IMAGES, DETECTIONS, NAMES, title="found"))
+    drawn = pictures(plot_detections(IMAGES, DETECTIONS, class_names=NAMES, title="found"))
     assert len(drawn) == 4
     for axis, image in zip(drawn, IMAGES, strict=True):
         np.testing.assert_array_equal(axis.images[0].get_array(), image)
@@ -57,7 +57,7 @@ def test_classes_without_names_are_numbers():
 
 
 def test_targets_have_dashed_frames():
-    axis = pictures(plot_detections(IMAGES, DETECTIONS, NAMES, targets=TARGETS))[0]
+    axis = pictures(plot_detections(IMAGES, DETECTIONS, class_names=NAMES, targets=TARGETS))[0]
     target, *found = axis.lines
     assert target.is_dashed() and not any(line.is_dashed() for line in found)
     assert target.get_xdata().max() == 10.5
@@ -67,7 +67,7 @@ def test_targets_have_dashed_frames():
 def test_masks_lie_over_the_picture():
     masks = np.zeros((4, 3, 28, 28), "float32")
     masks[:, 0] = 1
-    axis = pictures(plot_detections(IMAGES, {**DETECTIONS, "masks": masks}, NAMES))[0]
+    axis = pictures(plot_detections(IMAGES, {**DETECTIONS, "masks": masks}, class_names=NAMES))[0]
     _, empty, full = (image.get_array() for image in axis.images)
     assert not empty.any()
     expected = np.zeros((20, 30), bool)
@@ -90,7 +90,7 @@ def test_grey_floats():
 
 
 def test_writes_the_file_and_nothing_else(tmp_path):
-    plot_detections(IMAGES, DETECTIONS, NAMES, tmp_path / "sheet.png", targets=TARGETS)
+    plot_detections(IMAGES, DETECTIONS, tmp_path / "sheet.png", targets=TARGETS)
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
 
 
