@@ -8,6 +8,8 @@ from keras_dla.analysis.attention_scores import AttentionScores, attention_score
 from keras_dla.analysis.complexity.complexity import complexity
 from keras_dla.analysis.complexity.complexity_report import Complexity, LayerComplexity
 from keras_dla.analysis.feature_scales import feature_scales
+from keras_dla.analysis.figure_2 import figure_2
+from keras_dla.analysis.figure_4 import figure_4
 from keras_dla.analysis.grad_cam import class_activation_maps
 from keras_dla.analysis.paper.paper_tables import paper_table
 from keras_dla.analysis.plots.plot_attention import plot_attention
@@ -24,6 +26,8 @@ __all__ = [
     "class_activation_maps",
     "complexity",
     "feature_scales",
+    "figure_2",
+    "figure_4",
     "paper_table",
     "plot_attention",
     "plot_class_activation",
