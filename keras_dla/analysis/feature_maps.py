@@ -4,6 +4,7 @@ import keras
 
 from keras_dla.analysis.complexity.symbolic_run import has_graph
 from keras_dla.analysis.graph import backwards, model_nodes, producers
+from keras_dla.keras_internals.private_names import all_layers
 from keras_dla.ops.channels import spatial_axes
 
 
@@ -84,4 +85,4 @@ def _data_format(tensor, made_by) -> str:
 
 def _layers_of(operation: keras.Operation) -> list[keras.layers.Layer]:
     is_layer = isinstance(operation, keras.layers.Layer)
-    return list(operation._flatten_layers()) if is_layer else []
+    return all_layers(operation) if is_layer else []

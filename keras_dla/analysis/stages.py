@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_dla.analysis.checked_images import checked_images
 from keras_dla.analysis.map_gradients import without_gradients
+from keras_dla.keras_internals.private_names import all_layers
 from keras_dla.layers import DynamicLayerAttention
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import observe
@@ -62,7 +63,7 @@ def _measure_batch(model, images, measure) -> dict[str, Measured]:
 
 def _build(model, images) -> None:
     """Keras traces a layer that it builds at its first call; what it reports then is no array."""
-    if not all(layer.built for layer in model._flatten_layers()):
+    if not all(layer.built for layer in all_layers(model)):
         model(images[:1], training=False)
 
 
@@ -112,7 +113,7 @@ def _names_of_inner_layers(model) -> dict[int, str]:
     """The attention inside a dynamic layer reports; the layer around it has the stage's name."""
     return {
         id(layer.attention): layer.name
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, DynamicLayerAttention)
     }
 

@@ -10,6 +10,7 @@ from keras_dla.detection.backbones import feature_extractor
 from keras_dla.detection.detector import ChecksClassCount
 from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
 from keras_dla.detection.ops.boxes import clip_boxes
+from keras_dla.keras_internals.private_names import operation_of
 from keras_dla.utils.validation import check_positive_integer
 
 LEVELS = ("P3", "P4", "P5")
@@ -222,7 +223,7 @@ def _backbone(backbone, image_shape):
         )
     # By the names of layers KerasCV finds the levels.
     extractor.pyramid_level_inputs = {
-        level: extractor.output[level]._keras_history.operation.name for level in LEVELS
+        level: operation_of(extractor.output[level]).name for level in LEVELS
     }
     return extractor
 

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 from keras_dla.layers import (
-    BaseLayerAttention,
     DIAUnit,
     DynamicLayerAttention,
     DynamicSharingUnit,
     EfficientChannelAttention,
     LayerwiseInformationIntegration,
-    LightLayerAttention,
+    MRLABase,
+    MRLALight,
     SqueezeExcitation,
 )
 
@@ -69,12 +69,12 @@ LAYOUTS = {
     SqueezeExcitation: Layout(block="layer{s}.{b}", attention="layer{s}.{b}.se.fc"),
     EfficientChannelAttention: Layout(block="layer{s}.{b}", attention="layer{s}.{b}.eca.conv"),
     LayerwiseInformationIntegration: Layout(block="layer{s}.ModuleList.{b}", unit="layer{s}.lstm"),
-    BaseLayerAttention: Layout(
+    MRLABase: Layout(
         block="stages.{i}.{b}",
         projections="stages.{i}.{b}.mrla.mrla",
         norm="stages.{i}.{b}.bn_mrla",
     ),
-    LightLayerAttention: Layout(
+    MRLALight: Layout(
         block="layer{s}.{b}",
         projections="layer{s}.{b}.mrla.mrla",
         decay="layer{s}.{b}.mrla.lambda_t",
@@ -198,7 +198,7 @@ def _interaction(interaction, layout, s):
     if unit is not None:
         yield from _unit(unit, layout.unit.format(s=s, i=s - 1))
     attention = getattr(interaction, "attention", interaction)
-    if isinstance(attention, (BaseLayerAttention, LightLayerAttention)):
+    if isinstance(attention, (MRLABase, MRLALight)):
         yield from _attention(attention, layout, s)
 
 
@@ -210,7 +210,7 @@ def _attention(attention, layout, s):
         yield Entry(f"{prefix}.Wk.weight", attention.keys[b].kernel, ALONG_CHANNELS)
         yield Entry(f"{prefix}.Wv.weight", attention.values[b].kernel, DEPTHWISE)
         yield from _batch_norm(layout.norm.format(**places), attention.norms[b])
-        if isinstance(attention, LightLayerAttention):
+        if isinstance(attention, MRLALight):
             name = layout.decay.format(**places)
             yield Entry(name, attention.decays[b], CHANNEL_VECTOR)
     excite = getattr(attention, "excite", None)

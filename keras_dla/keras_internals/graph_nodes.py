@@ -1,12 +1,26 @@
-"""The calls in a functional model's graph. Keras's own names for them stand in this file alone."""
+"""The calls in the graph of a functional model."""
 
 from collections.abc import Callable
 
 import keras
 
 
+def has_nodes(graph: keras.Function) -> bool:
+    """Returns whether this Keras shows the calls of a functional model."""
+    return hasattr(graph, "_nodes_by_depth")
+
+
 def ordered_nodes(graph: keras.Function) -> list:
-    """Returns the calls of a functional model, its inputs first, each after those it reads."""
+    """Returns the calls of a functional model, its inputs first, each after those it reads.
+
+    Raises:
+        RuntimeError: when this Keras does not show them.
+    """
+    if not has_nodes(graph):
+        raise RuntimeError(
+            f"keras_dla reads the calls of a model by `Function._nodes_by_depth` of Keras, "
+            f"which Keras {keras.__version__} no longer has; use an older Keras."
+        )
     depths = sorted(graph._nodes_by_depth, reverse=True)
     return [node for depth in depths for node in graph._nodes_by_depth[depth]]
 

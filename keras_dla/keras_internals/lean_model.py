@@ -1,39 +1,28 @@
-"""A functional model that lets go of every feature map after its last use, and calls directly."""
+"""A functional model that lets go of every feature map after its last use."""
 
-import functools
+from pathlib import Path
+from typing import Any
 
 import keras
-from keras import layers
 
-from keras_dla.keras_internals.graph_nodes import call_node, ordered_nodes
-from keras_dla.layers.straight_call import straight_call
-
-# Keras's own layers in this package's networks. None has work to do around its `call`.
-PLAIN_LAYERS = (
-    layers.Activation,
-    layers.Add,
-    layers.Dense,
-    layers.GlobalAveragePooling2D,
-    layers.MaxPooling2D,
-    layers.ReLU,
-    layers.ZeroPadding2D,
-)
+from keras_dla.keras_internals.graph_nodes import call_node, has_nodes, ordered_nodes
+from keras_dla.keras_internals.old_weight_files import with_new_names
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class LeanModel(keras.Model):
-    """A functional `keras.Model` that runs on PyTorch in less memory and time.
+    """A functional `keras.Model` that runs in less memory on PyTorch.
 
     Keras holds the output of every layer until the whole graph has run. Where PyTorch runs layer
     by layer, that is about half of a ResNet's memory in training and nearly all of it in inference,
-    and memory that is not used again is slow. Nor does it go through Keras's own call of a layer
-    where that comes down to the layer's `call`. The numbers are the same, and so is the model on
-    the other backends, whose compilers do both.
+    and memory that is not used again is slow. The numbers are the same, and so is the model on the
+    other backends, whose compilers let go by themselves, and with a Keras that runs its graphs
+    otherwise.
 
     Args:
         inputs: nest of `keras.Input`.
         outputs: nest of `keras.KerasTensor`.
-        name: name of the model.
+        name: string, name of the model; defaults to one of Keras's.
 
     Example:
     >>> import keras
@@ -43,32 +32,51 @@ class LeanModel(keras.Model):
     (None, 2)
     """
 
+    def load_weights(
+        self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any
+    ) -> None:
+        """As `keras.Model.load_weights`; files from before layers were renamed load as well.
+
+        Args:
+            filepath: path of the file.
+            skip_mismatch: boolean, whether to leave out layers whose weights do not fit; defaults
+                to `False`.
+            **kwargs: further arguments of `keras.Model.load_weights`.
+        """
+        with with_new_names(filepath) as path:
+            super().load_weights(path, skip_mismatch=skip_mismatch, **kwargs)
+
+    # Keras calls this for every run of a functional model. Where it no longer does, nobody calls
+    # it, and the model runs as Keras has it.
     def _run_through_graph(self, inputs, operation_fn=lambda op: op, call_fn=None):
-        if keras.backend.backend() != "torch" or call_fn is not None:
+        steps = None
+        if keras.backend.backend() == "torch" and call_fn is None:
+            steps = self._lean_steps()
+        if steps is None:
             return super()._run_through_graph(inputs, operation_fn, call_fn)
         tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
-        for node, last_used in self._steps:
-            call = operation_fn(node.operation)
-            if _is_plain(node.operation):
-                call = functools.partial(straight_call, node.operation, call)
-            call_node(node, tensors, call)
+        for node, last_used in steps:
+            call_node(node, tensors, operation_fn(node.operation))
             for tensor in last_used:
                 del tensors[tensor]
         outputs = [tensors[id(tensor)] for tensor in self.outputs]
-        return keras.tree.pack_sequence_as(self._outputs_struct, outputs)
+        return keras.tree.pack_sequence_as(self.output, outputs)
 
-    @functools.cached_property
-    def _steps(self):
+    def _lean_steps(self) -> list | None:
         """The nodes in the order of Keras, each with the tensors that no later one reads."""
-        needed = set(map(id, self.outputs))
-        steps = []
-        for node in reversed([node for node in ordered_nodes(self) if not node.is_input]):
-            used = {id(tensor) for tensor in (*node.input_tensors, *node.outputs)}
-            steps.append((node, used - needed))
-            needed |= used
-        return steps[::-1]
+        if "_steps" not in self.__dict__:
+            self.__dict__["_steps"] = _steps(self)
+        return self.__dict__["_steps"]
 
 
-def _is_plain(operation: keras.Operation) -> bool:
-    """Whether a call has no work around its `call`: Keras's own layers above, and `keras.ops`."""
-    return type(operation) in PLAIN_LAYERS or not isinstance(operation, layers.Layer)
+def _steps(model: keras.Model) -> list | None:
+    """`None` where Keras does not show the calls of its graph."""
+    if not has_nodes(model):
+        return None
+    needed = set(map(id, model.outputs))
+    steps = []
+    for node in reversed([node for node in ordered_nodes(model) if not node.is_input]):
+        used = {id(tensor) for tensor in (*node.input_tensors, *node.outputs)}
+        steps.append((node, used - needed))
+        needed |= used
+    return steps[::-1]

@@ -1,4 +1,4 @@
-"""Layers of layer interaction: one idea a file, any backend, either data format."""
+"""Layers of layer interaction: one idea per file, any backend, either data format."""
 
 import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.layers.block_attention.attention_augmented_convolution import (
@@ -17,22 +17,23 @@ from keras_dla.layers.block_attention.squeeze_excitation import SqueezeExcitatio
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.core.drop_path import DropPath
-from keras_dla.layers.interaction.base_layer_attention import BaseLayerAttention
 from keras_dla.layers.interaction.dynamic_layer_attention import DynamicLayerAttention
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.layers.interaction.layerwise_information_integration import (
     LayerwiseInformationIntegration,
 )
-from keras_dla.layers.interaction.light_layer_attention import LightLayerAttention
+from keras_dla.layers.interaction.mrla_base import MRLABase
+from keras_dla.layers.interaction.mrla_light import MRLALight
+from keras_dla.layers.interaction.old_names import BaseLayerAttention as _OldName  # noqa: F401
 from keras_dla.layers.interaction.recurrent_layer_aggregation import RecurrentLayerAggregation
 from keras_dla.layers.units.dia_unit import DIAUnit
 from keras_dla.layers.units.dynamic_sharing_unit import DynamicSharingUnit
 from keras_dla.layers.units.lstm_unit import LSTMUnit
 from keras_dla.layers.units.rnn_unit import RNNUnit
+from keras_dla.utils.deprecated_names import deprecated_names
 
 __all__ = [
     "AttentionAugmentedConvolution",
-    "BaseLayerAttention",
     "BatchNormalization",
     "BlockAttention",
     "BlockPlace",
@@ -49,9 +50,14 @@ __all__ = [
     "LSTMUnit",
     "LayerInteraction",
     "LayerwiseInformationIntegration",
-    "LightLayerAttention",
+    "MRLABase",
+    "MRLALight",
     "NonLocal",
     "RNNUnit",
     "RecurrentLayerAggregation",
     "SqueezeExcitation",
 ]
+
+__getattr__ = deprecated_names(
+    __name__, {"BaseLayerAttention": "MRLABase", "LightLayerAttention": "MRLALight"}
+)

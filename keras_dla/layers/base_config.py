@@ -1,9 +1,11 @@
 """What every Keras layer puts into its config, and a layer made from the config of another."""
 
+from typing import Any
+
 import keras
 
 
-def base_config(layer: keras.layers.Layer) -> dict:
+def base_config(layer: keras.layers.Layer) -> dict[str, Any]:
     """Returns what `keras.layers.Layer.get_config` does, and imports no TensorFlow for it.
 
     Keras writes a dtype policy out as an object and looks for TensorFlow's types on the way, which
@@ -21,6 +23,14 @@ def base_config(layer: keras.layers.Layer) -> dict:
     return config
 
 
-def clone_layer(layer: keras.layers.Layer, **changes) -> keras.layers.Layer:
-    """Returns a new layer with the settings of `layer` but for `changes`."""
-    return type(layer).from_config({**layer.get_config(), **changes})
+def clone_layer(
+    layer: keras.layers.Layer, config: dict | None = None, **changes
+) -> keras.layers.Layer:
+    """Returns a new layer with the settings of `layer` but for `changes`.
+
+    Args:
+        layer: the layer to copy.
+        config: optional dictionary, its settings; defaults to its `get_config()`.
+        **changes: settings of the new layer.
+    """
+    return type(layer).from_config({**(config or layer.get_config()), **changes})

@@ -4,7 +4,6 @@ import keras
 
 from keras_dla.layers import (
     AttentionAugmentedConvolution,
-    BaseLayerAttention,
     BridgeAttention,
     ConvolutionalBlockAttention,
     DoubleAttention,
@@ -12,7 +11,8 @@ from keras_dla.layers import (
     EfficientChannelAttention,
     GlobalContext,
     LayerwiseInformationIntegration,
-    LightLayerAttention,
+    MRLABase,
+    MRLALight,
     NonLocal,
     RecurrentLayerAggregation,
     SqueezeExcitation,
@@ -92,8 +92,8 @@ def make_interaction(
         "dianet": lambda: LayerwiseInformationIntegration(
             1, unit or "dia", reduction, formulation, data_format
         ),
-        "mrla_b": lambda: BaseLayerAttention(1, **attention),
-        "mrla_l": lambda: LightLayerAttention(1, **attention),
+        "mrla_b": lambda: MRLABase(1, **attention),
+        "mrla_l": lambda: MRLALight(1, **attention),
         "dla_b": lambda: DynamicLayerAttention(1, "base", **dynamic),
         "dla_l": lambda: DynamicLayerAttention(1, "light", **dynamic),
     }

@@ -133,7 +133,7 @@ def ResNet(  # noqa: N802
         # KerasHub and KerasCV each find the feature levels by one of these two.
         model.pyramid_outputs = levels
         model.pyramid_level_inputs = {
-            level: tensor._keras_history.operation.name for level, tensor in levels.items()
+            level: f"stage{number}_output" for number, level in enumerate(levels, start=1)
         }
     if weights is not None:
         model.load_weights(weights)

@@ -48,3 +48,10 @@ def per_channel(vector, data_format: str):
     """Shapes `[..., channels]` so that it multiplies a batch of feature maps channel by channel."""
     axis = -2 if data_format == "channels_last" else -1
     return ops.expand_dims(ops.expand_dims(vector, axis), axis)
+
+
+def repeat_each(x, times: int):
+    """Repeats every entry along the last axis: `[..., n]` to `[..., n * times]`."""
+    shape = ops.shape(x)
+    x = ops.broadcast_to(ops.expand_dims(x, -1), (*shape, times))
+    return ops.reshape(x, (*shape[:-1], shape[-1] * times))

@@ -1,8 +1,10 @@
 """Checks of arguments: one sentence that names the argument, its value and what is allowed."""
 
+import operator
 from collections.abc import Iterable
 
 import keras
+import numpy as np
 
 from keras_dla.utils.names import FORMULATIONS as FORMULATIONS
 
@@ -14,9 +16,27 @@ def check_choice(name: str, value: object, allowed: tuple) -> None:
         raise ValueError(f"`{name}` must be one of {choices}, but is {value!r}.")
 
 
+def is_integer(value: object) -> bool:
+    """Returns whether `value` is an integer, Python's or NumPy's, and no boolean.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.utils.validation import is_integer
+    >>> is_integer(2), is_integer(np.int64(2)), is_integer(True), is_integer(2.0)
+    (True, True, False, False)
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
 def check_positive_integer(name: str, value: object) -> None:
     """Raises `ValueError` unless `value` is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_integer(value) or operator.index(value) < 1:
         raise ValueError(f"`{name}` must be an integer of at least 1, but is {value!r}.")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from keras_dla.analysis import AttentionScores, attention_scores, feature_scales
 from keras_dla.analysis.attention_scores import reading_of_stage
-from keras_dla.layers import LayerwiseInformationIntegration, LightLayerAttention
+from keras_dla.layers import LayerwiseInformationIntegration, MRLALight
 from keras_dla.models import ResNet
 from tests.analysis.models import (
     DEPTH,
@@ -284,7 +284,7 @@ def test_one_layer_for_two_stages_in_turns_is_refused():
 
 
 def test_a_stage_of_one_layer():
-    layer = randomize(LightLayerAttention(1, data_format="channels_last", name="only"))
+    layer = randomize(MRLALight(1, data_format="channels_last", name="only"))
     images = keras.Input((4, 4, 32))
     model = keras.Model(images, layer(images, index=0)[0])
     scores = attention_scores(model, np.ones((2, 4, 4, 32)))

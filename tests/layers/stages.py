@@ -4,17 +4,17 @@ import keras
 import numpy as np
 
 from keras_dla.layers import (
-    BaseLayerAttention,
     DynamicLayerAttention,
     LayerwiseInformationIntegration,
-    LightLayerAttention,
+    MRLABase,
+    MRLALight,
 )
 
 CHANNELS = 64
 
 INTERACTIONS = {
-    "mrla_b": BaseLayerAttention,
-    "mrla_l": LightLayerAttention,
+    "mrla_b": MRLABase,
+    "mrla_l": MRLALight,
     "dla_b": lambda depth, **kwargs: DynamicLayerAttention(depth, "base", **kwargs),
     "dla_l": lambda depth, **kwargs: DynamicLayerAttention(depth, "light", **kwargs),
     "lii": LayerwiseInformationIntegration,

@@ -20,7 +20,7 @@ ARGUMENTS = {
         "downsampling": 2,
         "max_size": 9,
     },
-    "BaseLayerAttention": {"depth": 3, "head_size": 16, "drop_path": 0.1},
+    "MRLABase": {"depth": 3, "head_size": 16, "drop_path": 0.1},
     "BatchNormalization": {"momentum": 0.8, "epsilon": 1e-4, "gamma_initializer": "zeros"},
     "BridgeAttention": {"reduction": 4},
     "Conv2D": {"filters": 4, "kernel_size": 3, "strides": 2},
@@ -53,7 +53,7 @@ ARGUMENTS = {
         "reduction": 8,
         "formulation": "paper",
     },
-    "LightLayerAttention": {"depth": 3, "head_size": 16, "drop_path": 0.1, "formulation": "paper"},
+    "MRLALight": {"depth": 3, "head_size": 16, "drop_path": 0.1, "formulation": "paper"},
     "NonLocal": {"blocks": 1, "pool_size": 1},
     "RNNUnit": {"units": 16},
     "RecurrentLayerAggregation": {

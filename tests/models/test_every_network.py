@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_dla.layers import BaseLayerAttention
+from keras_dla.layers import MRLABase
 from keras_dla.models import ResNet
 from keras_dla.models.interactions import INTERACTIONS
 from tests.backends import on_pytorch
@@ -47,7 +47,7 @@ def test_every_weight_is_reached(name):
 def first_queries(model):
     """In the base versions, the first softmax of a stage is over one key: the query has no say."""
     attentions = [getattr(layer, "attention", layer) for layer in model.layers]
-    base = [layer for layer in attentions if isinstance(layer, BaseLayerAttention)]
+    base = [layer for layer in attentions if isinstance(layer, MRLABase)]
     return [layer.queries[0].kernel.path for layer in base]
 
 

@@ -89,7 +89,9 @@ def _declared_input(model):
 
 
 def _default_size(model):
-    names = {layer.name for layer in model._flatten_layers()}
+    from keras_dla.keras_internals.private_names import all_layers
+
+    names = {layer.name for layer in all_layers(model)}
     for name, size in DEFAULTS.items():
         if name in names:
             return size

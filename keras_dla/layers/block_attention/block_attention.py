@@ -7,7 +7,6 @@ from keras import ops
 
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.layers.straight_call import StraightCall
 from keras_dla.ops.channels import per_channel
 from keras_dla.utils.validation import standardize_data_format
 
@@ -39,7 +38,7 @@ class BlockPlace(NamedTuple):
     strides: int
 
 
-class BlockAttention(StraightCall, keras.layers.Layer):
+class BlockAttention(keras.layers.Layer):
     """Base class: a layer inside one residual block.
 
     A layer that maps a residual branch to one of its shape needs no base class; the builder copies

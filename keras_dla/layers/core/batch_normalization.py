@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_dla.layers.straight_call import StraightCall
 from keras_dla.ops.batch_norm import fused_kernel
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.cheap import cast, in_float32
@@ -10,7 +9,7 @@ from keras_dla.utils.validation import standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class BatchNormalization(StraightCall, keras.layers.BatchNormalization):
+class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` with epsilon 1e-5 and momentum 0.9, and faster.
 
     Keras composes BN of elementary operations, which XLA fuses again but PyTorch and TensorFlow

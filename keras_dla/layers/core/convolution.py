@@ -4,13 +4,12 @@ import keras
 from keras import ops
 
 from keras_dla.layers.initializers import he_normal_fan_out
-from keras_dla.layers.straight_call import StraightCall
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.convolution import conv2d
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class Conv2D(StraightCall, keras.layers.Conv2D):
+class Conv2D(keras.layers.Conv2D):
     """A convolution, zero-padded by `(kernel_size - 1) // 2` each side; by default without bias.
 
     Keras's `padding="same"` pads an even-sized map on one side only where the stride is 2; the

@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from keras_dla.layers.straight_call import StraightCall
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_rate
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class DropPath(StraightCall, keras.layers.Layer):
+class DropPath(keras.layers.Layer):
     """Drops whole samples of its input while training, and scales up the rest.
 
     In layer attention it acts on the attention output alone, never on the residual branch.
@@ -48,7 +48,7 @@ class DropPath(StraightCall, keras.layers.Layer):
         self.supports_masking = True
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.rate == 0:
             return inputs
         ones = ops.ones((ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1), inputs.dtype)

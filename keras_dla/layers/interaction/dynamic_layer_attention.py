@@ -1,22 +1,23 @@
-"""Dynamic Layer Attention, Section 3.3 of the paper (Eq. 4-6): DLA-B and DLA-L."""
+"""Dynamic Layer Attention (Section 3.3 of the paper): DLA-B and DLA-L. The context is Eq. 4-5."""
+
+from functools import partial
 
 import keras
 from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
-from keras_dla.layers.interaction.dynamic_base_attention import DynamicBase
-from keras_dla.layers.interaction.dynamic_light_attention import DynamicLight
-from keras_dla.layers.interaction.layer_interaction import LayerInteraction
-from keras_dla.layers.units.by_name import make_unit, resolve_unit, state_specs, unit_config
+from keras_dla.layers.interaction.refresh import RefreshedMRLABase, RefreshedMRLALight, scales_of
+from keras_dla.layers.interaction.unit_interaction import UnitInteraction
+from keras_dla.layers.units.by_name import UnitChoice, state_specs
 from keras_dla.ops.channels import global_average_pool
-from keras_dla.ops.cheap import cast, reshape
-from keras_dla.utils.validation import check_choice, check_positive_integer
+from keras_dla.utils.types import Nest, Tensor
+from keras_dla.utils.validation import check_choice
 
-MODES = {"base": DynamicBase, "light": DynamicLight}
+MODES = {"base": RefreshedMRLABase, "light": RefreshedMRLALight}
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class DynamicLayerAttention(LayerInteraction):
+class DynamicLayerAttention(UnitInteraction):
     """Layer attention over features that a recurrent unit keeps refreshing.
 
         y^l = GAP(x^l)                                                      (Eq. 4)
@@ -30,8 +31,8 @@ class DynamicLayerAttention(LayerInteraction):
 
     Formulations: `"official"` is the authors' network, with every image refreshed by its own
     context. `"verbatim"` is their code to the bit, which refreshes all images of a batch by the
-    context of the first. `"paper"` is Eq. 1-9. See `BaseLayerAttention` and
-    `LightLayerAttention` for what they mean to the attention, `DynamicSharingUnit` to the unit.
+    context of the first. `"paper"` is Eq. 1-9. See `MRLABase` and
+    `MRLALight` for what they mean to the attention, `DynamicSharingUnit` to the unit.
 
     Args:
         depth: integer, the number of layers of the stage.
@@ -77,18 +78,17 @@ class DynamicLayerAttention(LayerInteraction):
         self,
         depth: int,
         mode: str = "light",
-        unit: "str | keras.layers.Layer" = "dsu",
+        unit: UnitChoice = "dsu",
         reduction: int = 4,
         head_size: int = 32,
         drop_path: float = 0.0,
         formulation: str = "official",
         data_format: str | None = None,
         **kwargs,
-    ):
+    ) -> None:
         check_choice("mode", mode, tuple(MODES))
-        unit = resolve_unit(unit)
-        check_positive_integer("reduction", reduction)
-        super().__init__(depth, data_format, **kwargs)
+        super().__init__(depth, unit, reduction, formulation, data_format, **kwargs)
+        self.mode = mode
         self.attention = MODES[mode](
             depth,
             head_size=head_size,
@@ -98,70 +98,49 @@ class DynamicLayerAttention(LayerInteraction):
             dtype=self.dtype_policy,
             name="attention",
         )
-        self.mode = mode
-        self.unit = unit
-        self.unit_name = unit if isinstance(unit, str) else None
-        self.reduction = reduction
-        self.formulation = formulation
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None):
+    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
         channels = self.build_channels(features_shape)
         self.attention.build(features_shape)
-        self.unit = make_unit(
-            self.unit, channels, self.reduction, self.formulation, self.variable_dtype
-        )
-        if not self.unit.built:
-            self.unit.build((None, channels))
+        self.build_unit(channels)
 
-    def call(self, features, state=None, shortcut=None, index=0):
+    def call(
+        self,
+        features: Tensor,
+        state: Nest = None,
+        shortcut: Tensor | None = None,
+        index: int = 0,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
         x = self.merge(features, shortcut)
-        y = global_average_pool(x, self.data_format)
+        y = global_average_pool(x, self.data_format)  # Eq. 4
         context = state["context"] if index else self.unit.get_initial_state(ops.shape(y)[0])
-        _, context = self.unit(y, context)
+        _, context = self.unit(y, context)  # Eq. 5
         memory = self.attention.recall(state["memory"] if index else None, shortcut, x)
-        memory = self.attention.refresh(memory, lambda ys: self._dyn(ys, context), index)
+        dyn = partial(scales_of, context=context, unit=self.unit, formulation=self.formulation)
+        memory = self.attention.refresh(memory, dyn, index)
         output, memory = self.attention.attend(x, y, memory, index)
-        return self.attention.add(x, output, index), {"context": context, "memory": memory}
+        x = self.attention.add(x, output, index, training)
+        return x, {"context": context, "memory": memory}
 
-    def _dyn(self, ys, context):
-        """Dyn(y^m, c^l) for one m or for all at once, to scales of the shape of `ys`."""
-        if len(ys.shape) == 2:
-            return self._scales(ys, context, layers=1)
-        layers = ys.shape[1]
-        scales = self._scales(reshape(ys, (-1, self.channels)), context, layers)
-        return reshape(scales, (-1, layers, self.channels))
-
-    def _scales(self, ys, context, layers: int):
-        if layers > 1 or self.formulation == "verbatim":
-            context = keras.tree.map_structure(lambda c: self._for_rows(c, layers, ys), context)
-        scales, _ = self.unit(ys, context)
-        return cast(scales, self.variable_dtype)
-
-    def _for_rows(self, context, layers, rows):
-        """Gives every pooled vector the context of its image; in their code, of the first image."""
-        if self.formulation == "verbatim":
-            return ops.broadcast_to(context[:1], (ops.shape(rows)[0], context.shape[-1]))
-        return ops.repeat(context, layers, axis=0)
-
-    def state_spec(self, features, state, shortcut, index):
+    def state_spec(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> dict:
         context = state_specs(self.unit, features.shape[0])
         memory = self.attention.state_spec(features, state, shortcut, index)
         return {"context": context, "memory": memory}
 
-    def flops(self, features, state=None, shortcut=None, index=0):
+    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
         # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6).
         vectors = 1 + self.attention.refreshed(index)
         attention = self.attention.flops(features, index=index)
         return {**attention, "unit": vectors * matrix_flops(self.unit)}
 
-    def get_config(self):
+    def _config(self, unit) -> dict:
         return {
-            **super().get_config(),
+            **super()._config(unit),
             "mode": self.mode,
-            "unit": unit_config(self.unit_name, self.unit),
-            "reduction": self.reduction,
             "head_size": self.attention.head_size,
             "drop_path": self.attention.drop_path.rate,
-            "formulation": self.formulation,
         }

@@ -1,17 +1,19 @@
-"""What static and dynamic layer attention share: projections, normalisation, the residual sum."""
+"""Queries, keys and values of the layers of a stage (Eq. 1), and the sum that attention ends in."""
 
+import keras
 from keras import ops
 
 from keras_dla.layers.core.batch_normalization import BatchNormalization
-from keras_dla.layers.core.channel_convolution import ChannelConv1D
-from keras_dla.layers.core.depthwise_convolution import DepthwiseConv3x3
 from keras_dla.layers.core.drop_path import DropPath
 from keras_dla.layers.flops import entries, kernel_flops, positions
+from keras_dla.layers.initializers import he_normal_depthwise, torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
-from keras_dla.ops.channel_convolution import convolve_channels
-from keras_dla.ops.channels import global_average_pool
+from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
+from keras_dla.ops.channels import channel_axis, global_average_pool, repeat_each
 from keras_dla.ops.cheap import reshape
+from keras_dla.ops.depthwise import depthwise_conv3x3
 from keras_dla.ops.relu import rectify
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
     FORMULATIONS,
     check_choice,
@@ -20,11 +22,66 @@ from keras_dla.utils.validation import (
 )
 
 
+class ChannelConv1D(keras.layers.Layer):
+    """f_q and f_k of Eq. 1: one kernel that is convolved along the channels of pooled features."""
+
+    def build(self, input_shape):
+        size = adaptive_kernel_size(input_shape[-1])
+        # Read by DLA-B too, in mixed precision, where it is to stay in float32.
+        self.kernel = self.add_weight(
+            name="kernel", shape=(size,), initializer=torch_uniform(size), autocast=False
+        )
+
+    def call(self, inputs):
+        return convolve_channels(inputs, self.kernel)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class DepthwiseConv3x3(keras.layers.Layer):
+    """f_v of Eq. 1: every channel is convolved with a 3x3 kernel of its own; no bias."""
+
+    def __init__(self, data_format: str, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = data_format
+
+    def build(self, input_shape):
+        channels = input_shape[channel_axis(self.data_format)]
+        self.kernel = self.add_weight(
+            name="kernel", shape=(3, 3, channels), initializer=he_normal_depthwise(channels)
+        )
+
+    def call(self, inputs):
+        return depthwise_conv3x3(inputs, self.kernel, self.data_format)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 class LayerAttention(LayerInteraction):
     """Base of multi-head recurrent layer attention (MRLA; Fang et al., 2023), Section 3.1.
 
-    A subclass says in `attend` how a layer reads the layers before it, and in `recall` what it
+        Q^l = f_q(x^l),  K^l = f_k^l(x^l),  V^l = f_v^l(x^l)                (Eq. 1)
+        x^l <- x^l + drop path(BN(o^l))
+
+    f_q and f_k pool x and convolve it along the channels, f_v is a depthwise 3x3 convolution. A
+    subclass says in `attend` how a layer reads the layers before it (o^l), and in `recall` what it
     remembers of them.
+
+    Args:
+        depth: integer, the number of layers of the stage.
+        head_size: integer, channels per head; divides the number of channels; defaults to 32.
+        drop_path: float, the probability of dropping a sample's attention output in training;
+            defaults to 0.
+        formulation: `"official"`, `"paper"` or `"verbatim"`; defaults to `"official"`.
+        data_format: `"channels_last"` or `"channels_first"`; defaults to Keras's own.
+
+    Raises:
+        ValueError: when an argument is not among those allowed, or shapes do not fit.
+
+    Reference:
+        https://arxiv.org/abs/2302.03985
     """
 
     keeps_maps = True
@@ -39,25 +96,23 @@ class LayerAttention(LayerInteraction):
         formulation: str = "official",
         data_format: str | None = None,
         **kwargs,
-    ):
+    ) -> None:
         check_positive_integer("head_size", head_size)
         check_rate("drop_path", drop_path)
         check_choice("formulation", formulation, FORMULATIONS)
         super().__init__(depth, data_format, **kwargs)
-        self.head_size = head_size
+        self.head_size = int(head_size)
         self.formulation = formulation
         self.drop_path = DropPath(drop_path, dtype=self.dtype_policy, name="drop_path")
-        statistics = self.variable_dtype
-        self.queries = [ChannelConv1D(dtype=statistics) for _ in range(depth)]
-        self.keys = [ChannelConv1D(dtype=statistics) for _ in range(depth)]
-        self.values = [
-            DepthwiseConv3x3(self.data_format, dtype=self.dtype_policy) for _ in range(depth)
-        ]
-        self.norms = [
-            BatchNormalization(self.data_format, dtype=self.dtype_policy) for _ in range(depth)
-        ]
+        of_vectors = {"dtype": self.variable_dtype}
+        of_maps = {"data_format": self.data_format, "dtype": self.dtype_policy}
+        indices = range(self.depth)
+        self.queries = [ChannelConv1D(name=f"query_{index}", **of_vectors) for index in indices]
+        self.keys = [ChannelConv1D(name=f"key_{index}", **of_vectors) for index in indices]
+        self.values = [DepthwiseConv3x3(name=f"value_{index}", **of_maps) for index in indices]
+        self.norms = [BatchNormalization(name=f"norm_{index}", **of_maps) for index in indices]
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None):
+    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
         channels = self.build_channels(features_shape)
         if channels % self.head_size:
             raise ValueError(
@@ -71,66 +126,73 @@ class LayerAttention(LayerInteraction):
             self.values[index].build(features_shape)
             self.norms[index].build(features_shape)
 
-    def call(self, features, state=None, shortcut=None, index=0):
+    def call(
+        self,
+        features: Tensor,
+        state: Nest = None,
+        shortcut: Tensor | None = None,
+        index: int = 0,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
         x = self.merge(features, shortcut)
         y = global_average_pool(x, self.data_format)
         output, memory = self.attend(x, y, self.recall(state, shortcut, x), index)
-        return self.add(x, output, index), memory
+        return self.add(x, output, index, training), memory
 
-    def recall(self, memory, shortcut, x):
+    def recall(self, memory: Nest, shortcut: Tensor | None, x: Tensor) -> dict:
         """Returns what the layers before have left, as `attend` reads it."""
         return memory or {}
 
-    def attend(self, x, y, memory, index: int):
+    def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         """Returns the attention output o of layer `index`, and the memory with this layer in it.
 
         Args:
-            x: the layer's features, `[batch, height, width, channels]` or channels first.
-            y: the same, pooled: `[batch, channels]`.
-            memory: what `recall` returned, refreshed where the attention is dynamic.
-            index: the layer's place in the stage.
+            x: tensor `[batch, height, width, channels]` or channels first, the layer's features.
+            y: tensor `[batch, channels]`, the same, pooled.
+            memory: dictionary, what `recall` returned.
+            index: integer, the layer's place in the stage.
         """
         raise NotImplementedError
 
-    def add(self, x, output, index: int):
+    def add(self, x: Tensor, output: Tensor, index: int, training: bool | None) -> Tensor:
         """Returns x + drop path(BN(o)), with a ReLU behind BN in the base version."""
-        output = self.norms[index](output)
+        output = self.norms[index](output, training=training)
         if self.rectify:
             output = rectify(output)
         if self.drop_path.rate:
-            output = self.drop_path(output)
+            output = self.drop_path(output, training=training)
         return x + output
 
-    def project(self, y, index: int):
+    def project(self, y: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Returns the layer's query `[batch, channels]` and key `[batch, 1, channels]`."""
         kernels = ops.stack([self.queries[index].kernel.value, self.keys[index].kernel.value])
         both = convolve_channels(ops.expand_dims(y, 1), kernels)
         return both[:, 0], both[:, 1:]
 
-    def logits(self, query, keys):
+    def logits(self, query: Tensor, keys: Tensor) -> Tensor:
         """Returns Q K^T / sqrt(D_k) by head: `[batch, layers, heads]`.
 
         Args:
-            query: `[batch, channels]`.
-            keys: `[batch, layers, channels]`.
+            query: tensor `[batch, channels]`.
+            keys: tensor `[batch, layers, channels]`.
         """
         products = ops.expand_dims(query, 1) * keys
         products = reshape(products, (-1, keys.shape[1], self.heads, self.head_size))
         return ops.sum(products, axis=-1) / self.head_size**0.5
 
-    def by_channel(self, scores):
+    def by_channel(self, scores: Tensor) -> Tensor:
         """Repeats `[..., heads]` for every channel of its head: `[..., channels]`."""
-        return ops.repeat(scores, self.head_size, axis=-1)
+        return repeat_each(scores, self.head_size)
 
-    def attention_flops(self, features, index: int, keys: int, maps: int) -> dict[str, int]:
+    def attention_flops(self, features: Tensor, index: int, keys: int, maps: int) -> dict[str, int]:
         """Returns the cost of layer `index`, which reads so many keys and maps.
 
         Args:
-            features: the layer's features.
-            index: the layer's place in the stage.
-            keys: how many keys the layer's query meets.
-            maps: how many maps its output is a weighted sum of.
+            features: `keras.KerasTensor`, the layer's features.
+            index: integer, the layer's place in the stage.
+            keys: integer, how many keys the layer's query meets.
+            maps: integer, how many maps its output is a weighted sum of.
         """
         kernels = self.queries[index].kernel, self.keys[index].kernel
         places = positions(features, self.data_format)
@@ -141,7 +203,7 @@ class LayerAttention(LayerInteraction):
             "weighted sum": maps * entries(features),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "head_size": self.head_size,

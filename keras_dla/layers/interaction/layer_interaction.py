@@ -3,19 +3,20 @@
 import keras
 
 from keras_dla.layers.base_config import base_config, clone_layer
-from keras_dla.layers.straight_call import StraightCall
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.cheap import cast
 from keras_dla.ops.relu import relu_of_sum
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
     check_channels,
     check_positive_integer,
+    is_integer,
     sizes_fit,
     standardize_data_format,
 )
 
 
-class LayerInteraction(StraightCall, keras.layers.Layer):
+class LayerInteraction(keras.layers.Layer):
     """Base class: a layer of one stage, called once for each of its blocks, in order.
 
     It owns what the stage shares and what each block has of its own, and hands a state from block
@@ -34,43 +35,44 @@ class LayerInteraction(StraightCall, keras.layers.Layer):
     the network's head by `head_input`.
 
     A subclass defines `build(features_shape, state_shape=None, shortcut_shape=None)`, where it
-    makes the weights of every index, `call(features, state=None, shortcut=None, index=0)` and
+    makes the weights of every index, `call(features, state=None, shortcut=None, index=0,
+    training=None)`, which passes `training` to the layers in it that take it, and
     `state_spec(features, state, shortcut, index)`. A layer that is called often must return
     the same number of tensors each time, so a state that grows starts with `depth` entries.
 
     Args:
         depth: integer, the number of blocks of the stage.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        data_format: `"channels_last"` or `"channels_first"`; defaults to Keras's own.
         dtype: dtype or dtype policy. Statistics, gates and scores are computed in the variable
             dtype (float32 in mixed precision), feature maps in the compute dtype.
 
     Raises:
-        ValueError: if `depth` is not positive or `data_format` unknown.
+        ValueError: when `depth` is not positive or `data_format` unknown.
     """
 
     # Whether every feature map in the state has the shape of `features`, which is then checked.
     keeps_maps = False
 
-    def __init__(self, depth: int, data_format: str | None = None, **kwargs):
+    def __init__(self, depth: int, data_format: str | None = None, **kwargs) -> None:
         check_positive_integer("depth", depth)
         # A state in float32 must not be cast down when it comes back to a mixed-precision layer.
         super().__init__(autocast=False, **kwargs)
-        self.depth = depth
+        self.depth = int(depth)
         self.data_format = standardize_data_format(data_format)
 
     def for_stage(self, depth: int, name: str | None = None) -> "LayerInteraction":
         """Returns a new layer with this one's settings for a stage of `depth` blocks."""
         return clone_layer(self, depth=depth, name=name)
 
-    def block_input(self, x, state, index: int):
+    def block_input(self, x: Tensor, state: Nest, index: int) -> Tensor:
         """Returns what the residual branch of block `index` reads instead of `x`. Here: `x`."""
         return x
 
-    def enter(self, state):
+    def enter(self, state: Nest) -> Nest:
         """Returns the state of block 0, given the last one of the stage before. Here: `None`."""
         return None
 
-    def head_input(self, x, state):
+    def head_input(self, x: Tensor, state: Nest) -> Tensor:
         """Returns what the network's head reads instead of `x`, the last stage's output. Here: `x`.
 
         Called once, when a network is built, on the layer that was given to the builder; it may
@@ -78,7 +80,9 @@ class LayerInteraction(StraightCall, keras.layers.Layer):
         """
         return x
 
-    def state_spec(self, features, state, shortcut, index: int):
+    def state_spec(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> Nest:
         """Returns the nest of `keras.KerasTensor` that the call at `index` returns as state."""
         raise NotImplementedError
 
@@ -87,9 +91,19 @@ class LayerInteraction(StraightCall, keras.layers.Layer):
         output = keras.KerasTensor(features.shape, self.compute_dtype)
         return output, self.state_spec(features, state, shortcut, index)
 
-    def check_call(self, features, state, shortcut, index: int) -> None:
+    def compute_output_shape(self, features_shape, state_shape=None, shortcut_shape=None, index=0):
+        """Returns the shape of the output and those of the state; builds the layer for it."""
+        if not self.built:
+            self.build(features_shape)
+        features = keras.KerasTensor(features_shape, self.compute_dtype)
+        spec = self.state_spec(features, state_shape, shortcut_shape, index)
+        return tuple(features_shape), keras.tree.map_structure(lambda tensor: tensor.shape, spec)
+
+    def check_call(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> None:
         """Raises `ValueError` for arguments of `call` that do not fit each other."""
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < self.depth:
+        if not is_integer(index) or not 0 <= index < self.depth:
             raise ValueError(
                 f"`index` must be an integer from 0 to {self.depth - 1} in a stage of depth "
                 f"{self.depth}, but is {index!r}."
@@ -126,19 +140,19 @@ class LayerInteraction(StraightCall, keras.layers.Layer):
                     f"{tuple(tensor.shape)}, but has shape {tuple(features_shape)}."
                 )
 
-    def build_channels(self, features_shape) -> int:
+    def build_channels(self, features_shape: tuple) -> int:
         """Remembers and returns the stage's number of channels."""
         self.channels = check_channels("features", features_shape, channel_axis(self.data_format))
         return self.channels
 
-    def merge(self, features, shortcut):
+    def merge(self, features: Tensor, shortcut: Tensor | None) -> Tensor:
         """Returns the block's output: ReLU(features + shortcut), or `features` alone."""
         features = cast(features, self.compute_dtype)
         if shortcut is None:
             return features
         return relu_of_sum(features, cast(shortcut, self.compute_dtype))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**base_config(self), "depth": self.depth, "data_format": self.data_format}
 
 

@@ -4,15 +4,15 @@ import keras
 from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
-from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.interaction.unit_interaction import UnitInteraction
 from keras_dla.layers.observation import report
-from keras_dla.layers.units.by_name import make_unit, resolve_unit, state_specs, unit_config
+from keras_dla.layers.units.by_name import UnitChoice, state_specs
 from keras_dla.ops.channels import global_average_pool, per_channel
-from keras_dla.utils.validation import FORMULATIONS, check_choice, check_positive_integer
+from keras_dla.utils.types import Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class LayerwiseInformationIntegration(LayerInteraction):
+class LayerwiseInformationIntegration(UnitInteraction):
     """Gates every residual branch by a recurrent unit that the stage shares (LII, Table 6).
 
         h^l, states = unit(GAP(branch^l), states)
@@ -53,30 +53,25 @@ class LayerwiseInformationIntegration(LayerInteraction):
     def __init__(
         self,
         depth: int,
-        unit: "str | keras.layers.Layer" = "dia",
+        unit: UnitChoice = "dia",
         reduction: int = 4,
         formulation: str = "official",
         data_format: str | None = None,
         **kwargs,
-    ):
-        check_choice("formulation", formulation, FORMULATIONS)
-        check_positive_integer("reduction", reduction)
-        unit = resolve_unit(unit)
-        super().__init__(depth, data_format, **kwargs)
-        self.unit = unit
-        self.unit_name = unit if isinstance(unit, str) else None
-        self.reduction = reduction
-        self.formulation = formulation
+    ) -> None:
+        super().__init__(depth, unit, reduction, formulation, data_format, **kwargs)
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None):
-        channels = self.build_channels(features_shape)
-        self.unit = make_unit(
-            self.unit, channels, self.reduction, self.formulation, self.variable_dtype
-        )
-        if not self.unit.built:
-            self.unit.build((None, channels))
+    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+        self.build_unit(self.build_channels(features_shape))
 
-    def call(self, features, state=None, shortcut=None, index=0):
+    def call(
+        self,
+        features: Tensor,
+        state: Nest = None,
+        shortcut: Tensor | None = None,
+        index: int = 0,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
         y = global_average_pool(features, self.data_format)
         if index == 0:
@@ -86,16 +81,10 @@ class LayerwiseInformationIntegration(LayerInteraction):
         gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
         return self.merge(ops.cast(features, self.compute_dtype) * gate, shortcut), state
 
-    def state_spec(self, features, state, shortcut, index):
+    def state_spec(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> list:
         return state_specs(self.unit, features.shape[0])
 
-    def flops(self, features, state=None, shortcut=None, index=0):
+    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
         return {"unit": matrix_flops(self.unit)}
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "unit": unit_config(self.unit_name, self.unit),
-            "reduction": self.reduction,
-            "formulation": self.formulation,
-        }

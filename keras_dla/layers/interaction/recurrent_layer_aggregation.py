@@ -8,6 +8,7 @@ from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
     FORMULATIONS,
     check_channels,
@@ -77,18 +78,20 @@ class RecurrentLayerAggregation(LayerInteraction):
         formulation: str = "official",
         data_format: str | None = None,
         **kwargs,
-    ):
+    ) -> None:
         check_positive_integer("hidden_channels", hidden_channels)
         check_choice("formulation", formulation, FORMULATIONS)
         super().__init__(depth, data_format, **kwargs)
-        self.hidden_channels = hidden_channels
+        self.hidden_channels = int(hidden_channels)
         self.formulation = formulation
         options = {"data_format": self.data_format, "dtype": self.dtype_policy}
-        self.gather = Conv2D(hidden_channels, 1, name="gather", **options)
-        self.recur = Conv2D(hidden_channels, 3, name="recur", **options)
-        self.norms = [BatchNormalization(**options) for _ in range(depth)]
+        self.gather = Conv2D(self.hidden_channels, 1, name="gather", **options)
+        self.recur = Conv2D(self.hidden_channels, 3, name="recur", **options)
+        self.norms = [
+            BatchNormalization(name=f"norm_{index}", **options) for index in range(self.depth)
+        ]
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None):
+    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
         self.build_channels(features_shape)
         hidden_shape = self._hidden_shape(features_shape)
         self.gather.build(features_shape)
@@ -96,7 +99,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         for norm in self.norms:
             norm.build(hidden_shape)
 
-    def block_input(self, x, state, index: int):
+    def block_input(self, x: Tensor, state: Nest, index: int) -> Tensor:
         """Returns `[x, h]`, where h is zero ahead of the network's first block."""
         axis = channel_axis(self.data_format)
         if state is not None:
@@ -105,17 +108,24 @@ class RecurrentLayerAggregation(LayerInteraction):
         zeros[axis] = (0, self.hidden_channels)
         return ops.pad(x, zeros)
 
-    def enter(self, state):
+    def enter(self, state: Nest) -> Nest:
         """Returns the hidden map of the stage before."""
         return state
 
-    def call(self, features, state=None, shortcut=None, index=0):
+    def call(
+        self,
+        features: Tensor,
+        state: Nest = None,
+        shortcut: Tensor | None = None,
+        index: int = 0,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
         x = self.merge(features, shortcut)
         h = self.gather(x if self.formulation == "verbatim" else features)
         if state is not None:
             h = h + self._pooled(ops.cast(state, self.compute_dtype), features, index)
-        h = self.recur(_tanh(self.norms[index](h)))
+        h = self.recur(_tanh(self.norms[index](h, training=training)))
         return x, h
 
     def _pooled(self, h, features, index):
@@ -125,23 +135,27 @@ class RecurrentLayerAggregation(LayerInteraction):
             return h
         return ops.average_pool(h, 2, 2, padding="same", data_format=self.data_format)
 
-    def head_input(self, x, state):
+    def head_input(self, x: Tensor, state: Nest) -> Tensor:
         """Returns `[x, ReLU(BN(h))]`."""
         norm = BatchNormalization(self.data_format, dtype=self.dtype_policy, name="head_bn")
         h = keras.layers.ReLU(dtype=self.dtype_policy, name="head_relu")(norm(state))
         return ops.concatenate([x, h], axis=channel_axis(self.data_format))
 
-    def state_spec(self, features, state, shortcut, index):
+    def state_spec(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(self._hidden_shape(features.shape), self.compute_dtype)
 
-    def flops(self, features, state=None, shortcut=None, index=0):
+    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
         places = positions(features, self.data_format)
         return {
             "gather": kernel_flops(self.gather.kernel, times=places),
             "recur": kernel_flops(self.recur.kernel, times=places),
         }
 
-    def check_call(self, features, state, shortcut, index: int) -> None:
+    def check_call(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> None:
         super().check_call(features, state, shortcut, index)
         if state is not None:
             self._check_hidden(state, features, index)
@@ -167,7 +181,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         shape[channel_axis(self.data_format)] = self.hidden_channels
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "hidden_channels": self.hidden_channels,

@@ -1,6 +1,7 @@
 """The recurrent units by name, so that Table 4's four rows differ in one word."""
 
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import keras
 
@@ -10,8 +11,11 @@ from keras_dla.layers.units.lstm_unit import LSTMUnit
 from keras_dla.layers.units.rnn_unit import RNNUnit
 from keras_dla.utils.names import UNITS
 
+# A name, a Keras RNN cell, or a function of the number of channels that returns one.
+UnitChoice: TypeAlias = "str | keras.layers.Layer | Callable[[int], keras.layers.Layer]"
 
-def resolve_unit(unit: object) -> str | keras.layers.Layer | Callable:
+
+def resolve_unit(unit: Any) -> UnitChoice:
     """Returns `unit`, made from its configuration where a layer is being loaded.
 
     Raises:
@@ -19,7 +23,7 @@ def resolve_unit(unit: object) -> str | keras.layers.Layer | Callable:
     """
     if isinstance(unit, dict):
         unit = keras.saving.deserialize_keras_object(unit)
-    if unit in UNITS or callable(unit):
+    if callable(unit) or (isinstance(unit, str) and unit in UNITS):
         return unit
     raise ValueError(
         f"`unit` must be one of {', '.join(map(repr, UNITS))}, a Keras RNN cell, or a function of "
@@ -27,19 +31,12 @@ def resolve_unit(unit: object) -> str | keras.layers.Layer | Callable:
     )
 
 
-def unit_config(name: str | None, unit: str | keras.layers.Layer | Callable) -> object:
-    """Returns what `resolve_unit` takes back: the name, or the configuration of a cell."""
-    if name is None and isinstance(unit, keras.layers.Layer):
-        return keras.saving.serialize_keras_object(unit)
-    return name or unit
-
-
 def make_unit(
-    unit: str | keras.layers.Layer | Callable,
+    unit: UnitChoice,
     channels: int,
     reduction: int,
     formulation: str,
-    dtype,
+    dtype: "str | keras.DTypePolicy",
 ) -> keras.layers.Layer:
     """Returns the unit of one stage for `channels` channels.
 
@@ -66,13 +63,12 @@ def make_unit(
 
 
 def _make_named(name, channels, reduction, formulation, dtype):
+    common = {"dtype": dtype, "name": "unit"}
     makers = {
-        "dsu": lambda: DynamicSharingUnit(
-            channels, reduction, formulation=formulation, dtype=dtype
-        ),
-        "dia": lambda: DIAUnit(channels, reduction, dtype=dtype),
-        "lstm": lambda: LSTMUnit(channels, dtype=dtype),
-        "rnn": lambda: RNNUnit(channels, dtype=dtype),
+        "dsu": lambda: DynamicSharingUnit(channels, reduction, formulation=formulation, **common),
+        "dia": lambda: DIAUnit(channels, reduction, **common),
+        "lstm": lambda: LSTMUnit(channels, **common),
+        "rnn": lambda: RNNUnit(channels, **common),
     }
     return makers[name]()
 

@@ -42,10 +42,11 @@ class DIAUnit(RecurrentUnit):
         check_positive_integer("reduction", reduction)
         check_reduction(reduction, units)
         super().__init__(units, **kwargs)
-        self.reduction = reduction
-        hidden = units // reduction
-        self.input_gates = GateBottleneck(hidden, 4 * units, dtype=self.dtype_policy)
-        self.hidden_gates = GateBottleneck(hidden, 4 * units, dtype=self.dtype_policy)
+        self.reduction = int(reduction)
+        hidden = self.units // self.reduction
+        sizes = {"hidden": hidden, "outputs": 4 * self.units, "dtype": self.dtype_policy}
+        self.input_gates = GateBottleneck(name="input_gates", **sizes)
+        self.hidden_gates = GateBottleneck(name="hidden_gates", **sizes)
 
     def build(self, input_shape):
         self._check_input(input_shape)

@@ -82,15 +82,20 @@ class DynamicSharingUnit(RecurrentUnit):
         check_reduction(reduction, units)
         self.state_names = ("context",) if formulation == "paper" else ("hidden", "context")
         super().__init__(units, **kwargs)
-        self.reduction = reduction
+        self.reduction = int(reduction)
         self.normalizer = normalizer
         self.formulation = formulation
         self._normalize = NORMALIZERS[normalizer]
-        self._hidden = units // reduction
+        self._hidden = self.units // self.reduction
         self._step = self._paper_step if formulation == "paper" else self._official_step
         if formulation != "paper":
-            self.input_gates = GateBottleneck(self._hidden, 3 * units, dtype=self.dtype_policy)
-            self.hidden_gates = GateBottleneck(self._hidden, 3 * units, dtype=self.dtype_policy)
+            sizes = {
+                "hidden": self._hidden,
+                "outputs": 3 * self.units,
+                "dtype": self.dtype_policy,
+            }
+            self.input_gates = GateBottleneck(name="input_gates", **sizes)
+            self.hidden_gates = GateBottleneck(name="hidden_gates", **sizes)
 
     def build(self, input_shape):
         self._check_input(input_shape)

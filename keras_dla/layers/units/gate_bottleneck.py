@@ -4,10 +4,9 @@ import keras
 from keras import ops
 
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.layers.straight_call import StraightCall
 
 
-class GateBottleneck(StraightCall, keras.layers.Layer):
+class GateBottleneck(keras.layers.Layer):
     """Maps `[batch, channels]` to `gates` vectors side by side, `[batch, gates * channels]`."""
 
     def __init__(self, hidden: int, outputs: int, **kwargs):

@@ -5,11 +5,10 @@ from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.layers.straight_call import StraightCall
 from keras_dla.utils.validation import check_positive_integer
 
 
-class RecurrentUnit(StraightCall, keras.layers.Layer):
+class RecurrentUnit(keras.layers.Layer):
     """An RNN cell whose input, states and output all have `units` entries.
 
     A subclass names its states in `state_names` and defines
@@ -21,9 +20,9 @@ class RecurrentUnit(StraightCall, keras.layers.Layer):
     def __init__(self, units: int, **kwargs):
         check_positive_integer("units", units)
         super().__init__(**kwargs)
-        self.units = units
-        self.state_size = [units] * len(self.state_names)
-        self.output_size = units
+        self.units = int(units)
+        self.state_size = [self.units] * len(self.state_names)
+        self.output_size = self.units
 
     def get_initial_state(self, batch_size=None):
         """Returns the states before the first layer, all zero: a list of `[batch, units]`."""

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dla.keras_internals.private_names import build_all
+
 
 def get_metrics(model: keras.Model) -> list:
     """Returns the state of the model's metrics, as JSON values."""
@@ -26,7 +28,7 @@ def build_metrics(model: keras.Model, batches) -> None:
         batches: Training data: a `keras.utils.PyDataset`, a `tf.data.Dataset` or something else
             to iterate over.
     """
-    model._symbolic_build(data_batch=_example(batches))
+    build_all(model, _example(batches))
 
 
 def _example(batches):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from keras_dla.keras_internals.private_names import all_layers, own_non_trainable_variables
 from keras_dla.utils.validation import check_positive_integer
 
 
@@ -209,9 +210,9 @@ def moving_statistics(model: keras.Model) -> list[keras.Variable]:
     """
     return [
         variable
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if layer.trainable
-        for variable in layer._non_trainable_variables
+        for variable in own_non_trainable_variables(layer)
         if "float" in variable.dtype
     ]
 

@@ -2,15 +2,14 @@
 
 import keras
 
+from keras_dla.keras_internals.private_names import all_layers
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 
 
 def synchronize(model: keras.layers.Layer) -> keras.layers.Layer:
     """See `keras_dla.training.synchronize_batch_norm`."""
     norms = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
+        layer for layer in all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)
     ]
     for norm in norms:
         _check(norm)

@@ -7,6 +7,7 @@ import os
 import keras
 import tensorflow as tf
 
+from keras_dla.keras_internals.private_names import build_all, replace_building
 from keras_dla.training.devices.devices import check_available, moving_statistics
 
 
@@ -30,7 +31,7 @@ def parallel_model(model):
         step, statistics = model.train_step, moving_statistics(model)
         model.train_step = functools.partial(_with_average, step, statistics)
     if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
-        model._maybe_symbolic_build = functools.partial(_build_from_own_part, model)
+        replace_building(model, functools.partial(_build_from_own_part, model))
         for name in ("train_step", "test_step"):
             setattr(model, name, functools.partial(_with_axis, getattr(model, name)))
     return model
@@ -66,7 +67,7 @@ def _build_from_own_part(model, iterator=None, data_batch=None):
             lambda value: strategy.experimental_local_results(value)[0], next(batches)
         )
     with strategy.scope():
-        model._symbolic_build(data_batch=data_batch)
+        build_all(model, data_batch)
 
 
 def place():

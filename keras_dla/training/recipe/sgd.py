@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_dla.keras_internals.private_names import decays, variable_index
 from keras_dla.training.recipe.sgd_torch import foreach_sgd_step
 
 
@@ -104,7 +105,7 @@ class SGD(keras.optimizers.Optimizer):
 
     def _accumulate(self, step, variable):
         momentum = ops.cast(self.momentum, variable.dtype)
-        velocity = self.velocities[self._get_variable_index(variable)]
+        velocity = self.velocities[variable_index(self, variable)]
         moved = ops.add(ops.multiply(momentum, velocity), step)
         self.assign(velocity, moved)
         return ops.add(step, ops.multiply(momentum, moved)) if self.nesterov else moved
@@ -123,7 +124,7 @@ class SGD(keras.optimizers.Optimizer):
         return groups
 
     def _foreach_step(self, pairs, decay, learning_rate):
-        indices = [self._get_variable_index(variable) for _, variable in pairs]
+        indices = [variable_index(self, variable) for _, variable in pairs]
         foreach_sgd_step(
             weights=[variable.value for _, variable in pairs],
             gradients=[gradient for gradient, _ in pairs],
@@ -136,9 +137,9 @@ class SGD(keras.optimizers.Optimizer):
 
     def _decay_of(self, variable):
         """The penalty's factor for this variable; zero if there is none."""
-        if not self._use_weight_decay(variable):
+        if not decays(self, variable):
             return 0.0
-        return self._decays[self._get_variable_index(variable)]
+        return self._decays[variable_index(self, variable)]
 
     def _decay_at(self, path):
         own = (decay for part, decay in self.weight_decays.items() if part in path)

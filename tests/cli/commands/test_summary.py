@@ -43,7 +43,7 @@ def test_a_stage_is_what_its_layers_are():
     interaction = model.get_layer("stage2_interaction")
     assert head[:3] == ("stage2", "1 block", "16 x 16 x 128")
     assert numbers(head[3]) == sum(layer.count_params() for layer in layers)
-    assert below[:2] == ("", "of which LightLayerAttention")
+    assert below[:2] == ("", "of which MRLALight")
     assert numbers(below[3]) == interaction.count_params()
     assert 0 < numbers(below[5]) < numbers(head[5])
 

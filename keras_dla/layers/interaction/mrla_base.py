@@ -1,4 +1,4 @@
-"""Static layer attention over all layers of a stage: MRLA-B, Eq. 1 and 2 of the paper."""
+"""Static layer attention over all layers of a stage: MRLA-B, Eq. 2 of the paper."""
 
 import keras
 from keras import ops
@@ -8,17 +8,17 @@ from keras_dla.layers.observation import report
 from keras_dla.ops.cheap import cast
 from keras_dla.ops.softmax import softmax
 from keras_dla.ops.weighted_sum import weighted_sum
+from keras_dla.utils.types import Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class BaseLayerAttention(LayerAttention):
+class MRLABase(LayerAttention):
     """Layer attention in which every layer reads all layers of its stage up to itself (MRLA-B).
 
-        Q^l = f_q(x^l),  K^m = f_k^m(x^m),  V^m = f_v^m(x^m)                (Eq. 1)
         o^l = sum over m <= l of softmax(Q^l K^m / sqrt(D_k)) V^m           (Eq. 2)
         x^l <- x^l + drop path(ReLU(BN(o^l)))
 
-    f_q and f_k pool x and convolve it along the channels, f_v is a depthwise 3x3 convolution.
+    Q, K and V are those of Eq. 1, which `LayerAttention` computes.
 
     Args:
         depth: integer, the number of layers of the stage.
@@ -43,8 +43,8 @@ class BaseLayerAttention(LayerAttention):
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.layers import BaseLayerAttention
-    >>> attention = BaseLayerAttention(depth=2, data_format="channels_last")
+    >>> from keras_dla.layers import MRLABase
+    >>> attention = MRLABase(depth=2, data_format="channels_last")
     >>> x, state = attention(np.ones((1, 4, 4, 64), "float32"), index=0)
     >>> x, state = attention(x, state, index=1)
     >>> tuple(x.shape), tuple(state["keys"].shape)
@@ -53,24 +53,39 @@ class BaseLayerAttention(LayerAttention):
 
     rectify = True
 
-    def attend(self, x, y, memory, index: int):
-        value = self.values[index](x)
-        values = [*memory["values"][:index], value] if index else [value]
+    def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
+        query, keys, values = self.meet(x, y, memory, index)
+        output, values = self.weighted_sum(self.attention_weights(query, keys, index), values)
+        return output, {"keys": keys, "values": values}
+
+    def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
+        """Returns the layer's query, and the keys and values of all layers up to it."""
         query, key = self.project(y, index)
-        keys = ops.concatenate([memory["keys"], key], axis=1) if index else key
+        value = self.values[index](x)
+        if index == 0:
+            return query, key, [value]
+        keys = ops.concatenate([memory["keys"], key], axis=1)
+        return query, keys, [*memory["values"][:index], value]
+
+    def attention_weights(self, query: Tensor, keys: Tensor, index: int) -> Tensor:
+        """Returns softmax(Q K^T / sqrt(D_k)) by channel: `[batch, layers, channels]`."""
         scores = softmax(self.logits(query, keys), axis=1)
         report(self, index, scores=scores)
-        weights = self.by_channel(scores) * memory.get("scales", 1)
+        return self.by_channel(scores)
+
+    def weighted_sum(self, weights: Tensor, values: list) -> tuple[Tensor, list]:
+        """Returns the sum of Eq. 2, and `depth` value maps for the next layer."""
         weights = cast(weights, self.compute_dtype)
         output, values = weighted_sum(values, weights, self.data_format)
         # The number of tensors of a state is fixed, so maps not known yet are the newest.
-        values = values + values[-1:] * (self.depth - len(values))
-        return output, {**memory, "keys": keys, "values": values}
+        return output, values + values[-1:] * (self.depth - len(values))
 
-    def flops(self, features, state=None, shortcut=None, index=0):
+    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
         return self.attention_flops(features, index, keys=index + 1, maps=index + 1)
 
-    def state_spec(self, features, state, shortcut, index):
+    def state_spec(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> dict:
         return {
             "keys": self.vectors_spec(features, index),
             "values": [
@@ -78,6 +93,6 @@ class BaseLayerAttention(LayerAttention):
             ],
         }
 
-    def vectors_spec(self, features, index):
+    def vectors_spec(self, features: Tensor, index: int) -> keras.KerasTensor:
         """A vector of channels for every layer up to `index`."""
         return keras.KerasTensor((features.shape[0], index + 1, self.channels), self.variable_dtype)

@@ -7,10 +7,11 @@ from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
 from keras_dla.ops.cheap import cast
 from keras_dla.ops.light_recurrence import light_recurrence
+from keras_dla.utils.types import Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class LightLayerAttention(LayerAttention):
+class MRLALight(LayerAttention):
     """Layer attention with one map of memory in place of all layers (MRLA-L).
 
         o^l = lambda^l * o^(l-1) + gate(Q^l K^l / sqrt(D_k)) V^l            (Eq. 3)
@@ -46,15 +47,15 @@ class LightLayerAttention(LayerAttention):
 
     Example:
     >>> import numpy as np
-    >>> from keras_dla.layers import LightLayerAttention
-    >>> attention = LightLayerAttention(depth=2, data_format="channels_last")
+    >>> from keras_dla.layers import MRLALight
+    >>> attention = MRLALight(depth=2, data_format="channels_last")
     >>> x, state = attention(np.ones((1, 4, 4, 64), "float32"), index=0)
     >>> x, state = attention(x, state, index=1)
     >>> tuple(x.shape), tuple(state["output"].shape)
     ((1, 4, 4, 64), (1, 4, 4, 64))
     """
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None):
+    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
         super().build(features_shape, state_shape, shortcut_shape)
         self.decays = [
             self.add_weight(
@@ -66,36 +67,57 @@ class LightLayerAttention(LayerAttention):
             for index in range(self.depth)
         ]
 
-    def recall(self, memory, shortcut, x):
+    def recall(self, memory: Nest, shortcut: Tensor | None, x: Tensor) -> dict:
         if shortcut is not None and self.formulation != "paper":
             return {"output": cast(shortcut, self.compute_dtype)}
         return memory or {"output": ops.zeros_like(x)}
 
-    def attend(self, x, y, memory, index: int):
-        query, key = self.project(y, index)
-        gate = ops.sigmoid(self.logits(query, key)[:, 0])
-        decay = self.decays[index]
+    def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
+        gate, decay = self.gate(y, index), self.decays[index]
         report(self, index, gate=gate, decay=decay)
-        # A refreshed memory o * d comes as o and d, so that the map is scaled only once.
-        scales = memory.get("scales")
-        decay = decay * (ops.ones_like(y) if scales is None else scales)
-        output = light_recurrence(
+        decay = ops.broadcast_to(decay, ops.shape(y))
+        output = self.recurrence(x, gate, memory["output"], decay, None, index)
+        return output, {"output": output}
+
+    def gate(self, y: Tensor, index: int) -> Tensor:
+        """Returns the gate of the layer's own value by head: `[batch, heads]`."""
+        query, key = self.project(y, index)
+        return ops.sigmoid(self.logits(query, key)[:, 0])
+
+    def recurrence(
+        self,
+        x: Tensor,
+        gate: Tensor,
+        memory: Tensor,
+        decay: Tensor,
+        of_memory: Tensor | None,
+        index: int,
+    ) -> Tensor:
+        """Returns the o of Eq. 3: decay * o + gate * V.
+
+        Args:
+            x: tensor, the layer's features, which V is a convolution of.
+            gate: tensor `[batch, heads]`.
+            memory: tensor, o^(l-1), of the shape of `x`.
+            decay: tensor `[batch, channels]`.
+            of_memory: optional tensor `[3, 3, channels]`, a kernel; the memory convolved with it
+                is added.
+            index: integer, the layer's place in the stage.
+        """
+        return light_recurrence(
             x,
             cast(self.values[index].kernel.value, self.compute_dtype),
             cast(self.by_channel(gate), self.compute_dtype),
-            memory["output"],
+            memory,
             cast(decay, self.compute_dtype),
-            self.excitation(index),
+            of_memory,
             self.data_format,
         )
-        return output, {"output": output}
 
-    def excitation(self, index: int):
-        """Returns the kernel of the convolution of the memory that is added to Eq. 3: none here."""
-        return None
-
-    def flops(self, features, state=None, shortcut=None, index=0):
+    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
         return self.attention_flops(features, index, keys=1, maps=2)
 
-    def state_spec(self, features, state, shortcut, index):
+    def state_spec(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> dict:
         return {"output": keras.KerasTensor(features.shape, self.compute_dtype)}

@@ -1,0 +1,61 @@
+"""Names of Keras that it does not promise, each behind a function that says what it is for.
+
+A Keras that lacks one gets the function's other way, or a sentence that names the function.
+"""
+
+from typing import Any
+
+import keras
+
+
+def _private(owner: object, name: str, purpose: str) -> Any:
+    """Returns an attribute of Keras; raises `RuntimeError` where this Keras has none."""
+    if not hasattr(owner, name):
+        raise RuntimeError(
+            f"keras_dla {purpose} by `{type(owner).__name__}.{name}` of Keras, "
+            f"which Keras {keras.__version__} no longer has; use an older Keras."
+        )
+    return getattr(owner, name)
+
+
+def all_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns a layer and the layers inside it, at any depth, each once.
+
+    `keras.Model.layers` has the first level alone, other layers have nothing.
+    """
+    return list(_private(layer, "_flatten_layers", "finds the layers inside a layer")())
+
+
+def own_non_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """Returns a layer's variables that are not trained, without those of the layers inside it."""
+    purpose = "finds the moving statistics of a layer"
+    return list(_private(layer, "_non_trainable_variables", purpose))
+
+
+def operation_of(tensor: keras.KerasTensor) -> keras.Operation:
+    """Returns the layer or operation of a functional model that made `tensor`."""
+    return _private(tensor, "_keras_history", "finds the layer that made a tensor").operation
+
+
+def build_all(model: keras.Model, batch: Any) -> None:
+    """Builds a compiled model, its metrics and its optimiser for batches like `batch`.
+
+    `fit` does so too, but on TensorFlow not before the first step.
+    """
+    _private(model, "_symbolic_build", "builds a model's metrics")(data_batch=batch)
+
+
+def replace_building(model: keras.Model, build: Any) -> None:
+    """Has `fit` build the model by `build(iterator=None, data_batch=None)`."""
+    _private(model, "_maybe_symbolic_build", "builds a model over several machines")
+    model._maybe_symbolic_build = build
+
+
+def variable_index(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> int:
+    """Returns the place of a variable among those that `optimizer` was built for."""
+    return _private(optimizer, "_get_variable_index", "finds a variable's velocity")(variable)
+
+
+def decays(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> bool:
+    """Returns whether `optimizer.exclude_from_weight_decay` has left `variable` in."""
+    return _private(optimizer, "_use_weight_decay", "finds what weight decay leaves out")(variable)

@@ -1,0 +1,191 @@
+"""Eq. 6 of the paper, the backward path of dynamic layer attention: old layers are refreshed.
+
+d^m = Dyn(y^m, c^l),  x^m <- x^m * d^m  for the layers m < l
+"""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from keras_dla.layers.flops import kernel_flops, positions
+from keras_dla.layers.interaction.layer_attention import DepthwiseConv3x3
+from keras_dla.layers.interaction.mrla_base import MRLABase
+from keras_dla.layers.interaction.mrla_light import MRLALight
+from keras_dla.layers.observation import report
+from keras_dla.ops.channel_convolution import convolve_channels
+from keras_dla.ops.channels import global_average_pool
+from keras_dla.ops.cheap import cast, reshape
+from keras_dla.utils.types import Nest, Tensor
+
+STATE = ("keys", "pooled", "scales", "values")
+
+
+def scales_of(y: Tensor, context: list, unit: keras.layers.Layer, formulation: str) -> Tensor:
+    """Returns d^m = Dyn(y^m, c^l), in the shape of `y` and the variable dtype of the unit.
+
+    Args:
+        y: tensor `[batch, channels]`, pooled features of one layer, or `[batch, layers, channels]`,
+            those of several, which all meet the same context.
+        context: list of tensors `[batch, ...]`, the unit's states at layer l.
+        unit: the recurrent unit Dyn, an RNN cell.
+        formulation: `"official"`, `"paper"` or `"verbatim"`: the authors' code gives every image
+            the context of the batch's first.
+    """
+    layers, channels = (1 if len(y.shape) == 2 else y.shape[1]), y.shape[-1]
+    rows = reshape(y, (-1, channels)) if len(y.shape) == 3 else y
+    if formulation == "verbatim":
+        count = ops.shape(rows)[0]
+        context = keras.tree.map_structure(
+            lambda c: ops.broadcast_to(c[:1], (count, c.shape[-1])), context
+        )
+    elif layers > 1:
+        context = keras.tree.map_structure(lambda c: ops.repeat(c, layers, axis=0), context)
+    scales, _ = unit(rows, context)
+    scales = cast(scales, unit.variable_dtype)
+    return reshape(scales, (-1, layers, channels)) if len(y.shape) == 3 else scales
+
+
+class RefreshedMRLABase(MRLABase):
+    """DLA-B's attention: Eq. 2 over the refreshed features of all layers.
+
+    Scaling channels commutes with pooling and with a depthwise convolution, so no old feature map
+    is ever touched: each value map is kept as it was made, with the product of its scales
+    (`scales`) and its pooled features (`pooled`) beside it. A stage of n layers keeps n maps, where
+    rewriting them at every layer would keep n**2.
+    """
+
+    def refresh(self, memory: dict, dyn: Callable, index: int) -> dict:
+        """Returns the memory with every old layer refreshed.
+
+        Args:
+            memory: dictionary of the layers m < `index`: `values`, and `keys`, `pooled`, `scales`,
+                each `[batch, index, channels]`.
+            dyn: function that maps pooled features `[batch, layers, channels]` to their scales
+                d, given the context of this layer.
+            index: integer, the layer's place in the stage.
+        """
+        if index == 0:
+            return memory
+        if self.formulation == "paper":
+            return self._refresh_features(memory, dyn, index)
+        return self._refresh_keys_and_values(memory, dyn, index)
+
+    def _refresh_features(self, memory, dyn, index):
+        """x^m <- x^m * d^m; K^m is made anew from it, V^m scales with it."""
+        d = dyn(memory["pooled"])
+        report(self, index, scales=d)
+        pooled = memory["pooled"] * d
+        # TensorFlow stacks tensors, not variables.
+        kernels = ops.stack([self.keys[m].kernel.value for m in range(index)])
+        keys = convolve_channels(pooled, kernels)
+        return {**memory, "keys": keys, "pooled": pooled, "scales": memory["scales"] * d}
+
+    def _refresh_keys_and_values(self, memory, dyn, index):
+        """K^m <- K^m * Dyn(K^m) and V^m <- V^m * Dyn(pooled V^m)."""
+        d = dyn(ops.concatenate([memory["keys"], memory["pooled"]], axis=1))
+        of_keys, of_values = d[:, :index], d[:, index:]
+        report(self, index, scales=of_values)
+        return {
+            **memory,
+            "keys": memory["keys"] * of_keys,
+            "pooled": memory["pooled"] * of_values,
+            "scales": memory["scales"] * of_values,
+        }
+
+    def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
+        query, keys, values = self.meet(x, y, memory, index)
+        pooled = y
+        if self.formulation != "paper":
+            pooled = global_average_pool(values[index], self.data_format)
+        pooled = self._append(memory, "pooled", ops.expand_dims(pooled, 1), index)
+        scales = self._append(memory, "scales", ops.ones_like(ops.expand_dims(y, 1)), index)
+        # V^m * d^m weighted by a is V^m weighted by a * d^m.
+        weights = self.attention_weights(query, keys, index) * scales
+        output, values = self.weighted_sum(weights, values)
+        return output, {"keys": keys, "pooled": pooled, "scales": scales, "values": values}
+
+    def _append(self, memory, name, vector, index):
+        return ops.concatenate([memory[name], vector], axis=1) if index else vector
+
+    def refreshed(self, index: int) -> int:
+        """Returns how many vectors the unit scales at layer `index`."""
+        return index if self.formulation == "paper" else 2 * index
+
+    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+        flops = super().flops(features, state, shortcut, index)
+        if self.formulation == "paper":
+            kernels = [self.keys[m].kernel for m in range(index)]
+            flops["projections"] += kernel_flops(*kernels, times=self.channels)
+        return flops
+
+    def state_spec(
+        self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
+    ) -> dict:
+        spec = super().state_spec(features, state, shortcut, index)
+        spec["pooled"] = self.vectors_spec(features, index)
+        spec["scales"] = self.vectors_spec(features, index)
+        # In the order of `attend`: not every backend sorts the keys of a nest.
+        return {name: spec[name] for name in STATE}
+
+
+class RefreshedMRLALight(MRLALight):
+    """DLA-L's attention: Eq. 3 with a refreshed memory.
+
+        o^(l-1) <- o^(l-1) * d
+
+    The authors' code adds a depthwise 3x3 convolution of the memory, with one kernel for the whole
+    stage (`excite`), which the paper does not mention.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if self.formulation != "paper":
+            self.excite = DepthwiseConv3x3(self.data_format, dtype=self.dtype_policy, name="excite")
+
+    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+        super().build(features_shape, state_shape, shortcut_shape)
+        if self.formulation != "paper":
+            self.excite.build(features_shape)
+
+    def refresh(self, memory: dict, dyn: Callable, index: int) -> dict:
+        """Returns the memory with the scales d of its map.
+
+        The map itself is scaled where `attend` reads it, together with lambda.
+
+        Args:
+            memory: dictionary, with the map o^(l-1) as `output`.
+            dyn: function that maps pooled features `[batch, channels]` to their scales d, given the
+                context of this layer.
+            index: integer, the layer's place in the stage.
+        """
+        d = dyn(global_average_pool(memory["output"], self.data_format))
+        report(self, index, scales=d)
+        return {**memory, "scales": d}
+
+    def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
+        gate, decay = self.gate(y, index), self.decays[index]
+        report(self, index, gate=gate, decay=decay)
+        # lambda * (o * d + depthwise(o)) reads the map o once for both.
+        excitation = self._excitation(index)
+        scales = decay * memory["scales"]
+        output = self.recurrence(x, gate, memory["output"], scales, excitation, index)
+        return output, {"output": output}
+
+    def _excitation(self, index):
+        """Returns the kernel of lambda * depthwise(o)."""
+        if self.formulation == "paper":
+            return None
+        kernel, decay = self.excite.kernel.value, self.decays[index].value
+        return cast(kernel, self.compute_dtype) * cast(decay, self.compute_dtype)
+
+    def refreshed(self, index: int) -> int:
+        """Returns how many vectors the unit scales at layer `index`."""
+        return 1
+
+    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+        flops = super().flops(features, state, shortcut, index)
+        if self.formulation != "paper":
+            places = positions(features, self.data_format)
+            flops["excitation"] = kernel_flops(self.excite.kernel, times=places)
+        return flops

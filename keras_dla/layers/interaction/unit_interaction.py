@@ -1,0 +1,80 @@
+"""What interactions through a recurrent unit have in common: how they come by it."""
+
+from typing import Any
+
+import keras
+
+from keras_dla.layers.base_config import clone_layer
+from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.units.by_name import UnitChoice, make_unit, resolve_unit
+from keras_dla.utils.validation import FORMULATIONS, check_choice, check_positive_integer
+
+
+class UnitInteraction(LayerInteraction):
+    """Base of the layers whose blocks talk through one recurrent unit of the stage.
+
+    `unit` is the cell once it is there: from the beginning where a cell was given, else from
+    `build`, which makes it for the stage's number of channels.
+
+    Args:
+        depth: integer, the number of blocks of the stage.
+        unit: name, Keras RNN cell, or function of the number of channels that returns one.
+        reduction: integer, r of the DSU and the DIA unit; defaults to 4.
+        formulation: `"official"`, `"paper"` or `"verbatim"`; defaults to `"official"`.
+        data_format: `"channels_last"` or `"channels_first"`; defaults to Keras's own.
+
+    Raises:
+        ValueError: when an argument is not among those allowed.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        unit: UnitChoice,
+        reduction: int = 4,
+        formulation: str = "official",
+        data_format: str | None = None,
+        **kwargs,
+    ) -> None:
+        check_choice("formulation", formulation, FORMULATIONS)
+        check_positive_integer("reduction", reduction)
+        choice = resolve_unit(unit)
+        super().__init__(depth, data_format, **kwargs)
+        self.unit: Any = choice if isinstance(choice, keras.layers.Layer) else None
+        self.unit_name = choice if isinstance(choice, str) else None
+        self.unit_function = choice if self.unit is None and self.unit_name is None else None
+        self.reduction = int(reduction)
+        self.formulation = formulation
+
+    def build_unit(self, channels: int) -> None:
+        """Makes the unit of the stage where none was given, and builds it."""
+        choice = self.unit or self.unit_name or self.unit_function
+        self.unit = make_unit(
+            choice, channels, self.reduction, self.formulation, self.variable_dtype
+        )
+        if not self.unit.built:
+            self.unit.build((None, channels))
+
+    def for_stage(self, depth: int, name: str | None = None) -> LayerInteraction:
+        if self.unit_function is None:
+            return super().for_stage(depth, name)
+        return clone_layer(self, self._config(self.unit_function), depth=depth, name=name)
+
+    def get_config(self) -> dict:
+        if self.unit_name is not None:
+            return self._config(self.unit_name)
+        if self.unit is None:
+            raise ValueError(
+                f"`unit` of the layer {self.name!r} must be a name, a cell, or a function whose "
+                f"cell has been built, to be written into a configuration, but is "
+                f"{self.unit_function!r}: call or build the layer first."
+            )
+        return self._config(keras.saving.serialize_keras_object(self.unit))
+
+    def _config(self, unit) -> dict:
+        return {
+            **super().get_config(),
+            "unit": unit,
+            "reduction": self.reduction,
+            "formulation": self.formulation,
+        }
