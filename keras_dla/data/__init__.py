@@ -26,6 +26,7 @@ from keras_dla.data.detection.coco_source import CocoSource
 from keras_dla.data.detection.dataset import DetectionDataset, common_padded_shape
 from keras_dla.data.detection.shapes_source import ShapesSource
 from keras_dla.data.detection.tfds_source import TfdsSource
+from keras_dla.data.images import read_image
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "imagenet_steps_per_epoch",
     "load_blood_cells",
     "load_cifar_arrays",
+    "read_image",
 ]

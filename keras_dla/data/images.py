@@ -1,8 +1,9 @@
-"""Images read from files and resized, by Pillow."""
+"""Images read from files, upright and in 8 bits, and resized: by Pillow."""
 
 import io
 import os
 import struct
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,34 +11,141 @@ from keras_dla.utils.optional_imports import import_for
 
 # The formats of photographs. Pillow knows others, some of which start a program to draw them.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+# EXIF's tag for how a camera was held, and TIFF's for the largest value of a pixel.
+_ORIENTATION, _MAX_SAMPLE_VALUE = 274, 281
+# The orientations by which height and width change places; the opposite of the others is itself.
+_SIDEWAYS = (5, 6, 7, 8)
+_OPPOSITE = {6: 8, 8: 6}
 
 
-def read_image(file: str | os.PathLike | bytes, name: str | None = None) -> np.ndarray:
-    """Reads an image of any colour mode as RGB; an alpha channel is dropped.
+class ImageHeader(NamedTuple):
+    """What a file says of its image.
 
     Args:
-        file: Path of the file, or its contents.
-        name: str, what to call it in an error; the path by default.
+        height: int, rows of pixels as they are stored.
+        width: int, columns of pixels as they are stored.
+        orientation: int, EXIF's, from 1 (the first pixel is at the upper left) to 8.
+    """
+
+    height: int
+    width: int
+    orientation: int
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """The height and width of the upright image, as viewers show it."""
+        if self.orientation in _SIDEWAYS:
+            return self.width, self.height
+        return self.height, self.width
+
+
+def read_image(
+    file: str | os.PathLike | bytes, name: str | None = None, as_stored: bool = False
+) -> np.ndarray:
+    """Reads an image of any colour mode as upright RGB; an alpha channel is dropped.
+
+    A photograph from a phone is turned as its EXIF orientation says, as viewers do. Of 16 bits per
+    pixel the upper 8 stay, and values from 0 to 1 become 0 to 255.
+
+    Args:
+        file: path of the file, or its contents as bytes.
+        name: str, what to call it in an error; defaults to the path.
+        as_stored: bool, whether to leave the pixels as they are stored, whatever the EXIF
+            orientation; defaults to False.
 
     Returns:
-        uint8 array `(height, width, 3)`.
+        A uint8 array `(height, width, 3)`.
 
     Raises:
-        ValueError: If it is no image, or a broken one.
-        ImportError: If Pillow is not installed.
+        ValueError: when it is no image or a broken one, or when its pixels have more than 8 bits
+            and do not say how bright the brightest may be.
+        ImportError: when Pillow is not installed.
+
+    Example:
+    >>> from keras_dla.data import read_image
+    >>> read_image(b"P6 2 1 255 " + bytes(6)).shape
+    (1, 2, 3)
     """
     with _Opened(file, name) as image:
-        if image.mode.startswith("I"):
-            # 16 bits a pixel, which Pillow would cut off at 255.
-            grey = np.clip(np.asarray(image) >> 8, 0, 255).astype("uint8")
-            return np.repeat(grey[:, :, None], 3, axis=2)
-        return np.array(image.convert("RGB"))
+        orientation = _orientation(image)
+        deep = image.mode == "F" or image.mode.startswith("I")
+        pixels = np.array(image if deep else image.convert("RGB"))
+        largest = _largest_value(image)
+        # Pillow turns a TIFF while it reads the pixels, and takes the tag off.
+        left = _orientation(image)
+    if deep:
+        grey = _eight_bits(pixels, largest, _name_of(file, name))
+        pixels = np.repeat(grey[:, :, None], 3, axis=2)
+    if not as_stored:
+        return _turned(pixels, left)
+    return (
+        pixels if left == orientation else _turned(pixels, _OPPOSITE.get(orientation, orientation))
+    )
 
 
-def image_size(file: str | os.PathLike | bytes, name: str | None = None) -> tuple[int, int]:
-    """The height and width of an image, of which only the header is read; see `read_image`."""
+def read_header(file: str | os.PathLike | bytes, name: str | None = None) -> ImageHeader:
+    """Returns the size and orientation of an image, whose pixels are not read.
+
+    Args:
+        file: path of the file, or its contents as bytes.
+        name: str, what to call it in an error; defaults to the path.
+    """
     with _Opened(file, name) as image:
-        return image.height, image.width
+        orientation = _orientation(image)
+        if orientation == 1 or image.format != "TIFF":
+            return ImageHeader(image.height, image.width, orientation)
+        # Whether Pillow turns a TIFF, and when, depends on its version.
+        image.load()
+        if _orientation(image) == orientation or orientation not in _SIDEWAYS:
+            return ImageHeader(image.height, image.width, orientation)
+        return ImageHeader(image.width, image.height, orientation)
+
+
+def _orientation(image) -> int:
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # Damaged EXIF is no reason to refuse a photograph that can be seen.
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _turned(pixels, orientation):
+    """Returns stored pixels `(height, width, channels)` as they are seen."""
+    if orientation in (5, 7):
+        pixels = pixels.swapaxes(0, 1)
+    quarters = {3: 2, 4: 2, 6: -1, 7: 2, 8: 1}.get(orientation, 0)
+    pixels = np.rot90(pixels, quarters)
+    if orientation in (2, 4):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _largest_value(image) -> int | None:
+    """Returns what a TIFF says the brightest pixel may be; `None` where nothing is said."""
+    values = getattr(image, "tag_v2", {}).get(_MAX_SAMPLE_VALUE)
+    return int(np.max(values)) if values else None
+
+
+def _eight_bits(pixels, largest, name):
+    """Returns grey values of more than 8 bits as uint8."""
+    low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
+    if pixels.dtype.kind == "f":
+        if not (low >= 0 and high <= 1):
+            raise _unclear(name, f"decimal fractions from {low:g} to {high:g}", "from 0 to 1")
+        return np.round(pixels * 255).astype("uint8")
+    if largest is not None and low >= 0 and high <= largest:
+        return np.round(pixels * (255 / largest)).astype("uint8")
+    # Less than 12 bits are used: nearly black, unless the brightest that can be is not 65535.
+    if low < 0 or high >= 1 << 16 or 0 < high < 1 << 12:
+        raise _unclear(name, f"whole numbers from {low:g} to {high:g}", "16 bits, up to 65535")
+    return (pixels >> 8).astype("uint8")
+
+
+def _unclear(name, values, wanted):
+    return ValueError(
+        f"the image file {name!r} must have 8 bits per colour, or pixels {wanted}, but has "
+        f"{values} and does not say which is white: save it with 8 bits."
+    )
 
 
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -65,13 +173,19 @@ def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(resized.resize((width, height), pillow.Resampling.BILINEAR))
 
 
+def _name_of(file, name):
+    if name is None:
+        return "in memory" if isinstance(file, bytes) else str(file)
+    return name
+
+
 class _Opened:
     """Opens an image with Pillow, and says in one sentence what is wrong with it."""
 
     def __init__(self, file, name):
         self._pillow = import_for("CocoSource", "PIL.Image", extra="detection")
         self._file = io.BytesIO(file) if isinstance(file, bytes) else file
-        self._name = str(file) if name is None else name
+        self._name = _name_of(file, name)
 
     def __enter__(self):
         try:

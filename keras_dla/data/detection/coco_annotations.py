@@ -1,9 +1,15 @@
 """Files of annotations in COCO's format, read and checked."""
 
+import contextlib
 import json
 import os
 from pathlib import PurePosixPath, PureWindowsPath
 
+from keras_dla.data.detection.coco_mistakes import (
+    check_box_kind,
+    check_left_to_learn,
+    check_run_length_order,
+)
 from keras_dla.data.detection.segmentation import check_segmentation
 
 
@@ -28,11 +34,15 @@ def read_coco(path: str | os.PathLike, masks: bool) -> dict:
     try:
         content = _parse(path)
         _check_lists(content)
+        _tidy(content)
         category_ids = _check_categories(content["categories"])
         images = _check_images(content["images"])
         for number, annotation in enumerate(content["annotations"]):
             _check_annotation(number, annotation, category_ids, images, masks)
-        _check_boxes(content["annotations"], images)
+        check_box_kind(content["annotations"], images)
+        if masks:
+            check_run_length_order(content["annotations"], images)
+        check_left_to_learn(content["annotations"], images, masks)
     except ValueError as error:
         raise ValueError(
             f"`annotations` must be a file in COCO's format, but {str(path)!r} has {error}."
@@ -43,7 +53,7 @@ def read_coco(path: str | os.PathLike, masks: bool) -> dict:
 
 def _parse(path):
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             return json.load(file)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"something other than JSON ({error})") from error
@@ -60,6 +70,37 @@ def _check_lists(content):
         for number, entry in enumerate(content[key]):
             if not isinstance(entry, dict):
                 raise ValueError(f"a value in {key!r} that is no dictionary (number {number})")
+
+
+def _tidy(content):
+    """Turns what tools write in other forms, and what can mean one thing only, into COCO's form."""
+    for category in content["categories"]:
+        _turn_to_numbers(category, "id")
+    for image in content["images"]:
+        _turn_to_numbers(image, "id", "height", "width")
+    for annotation in content["annotations"]:
+        _turn_to_numbers(annotation, "image_id", "category_id", "iscrowd", "area")
+        if isinstance(annotation.get("bbox"), list):
+            annotation["bbox"] = [_as_number(value) for value in annotation["bbox"]]
+        for key in ("iscrowd", "area", "segmentation"):
+            if annotation.get(key) is None:
+                annotation.pop(key, None)
+        annotation.setdefault("iscrowd", 0)
+
+
+def _turn_to_numbers(entry, *keys):
+    for key in keys:
+        if key in entry:
+            entry[key] = _as_number(entry[key])
+
+
+def _as_number(value):
+    """Returns "12" and 12.0 as 12, "1.5" as 1.5, and anything else as it is."""
+    if isinstance(value, str):
+        for number in (int, float):
+            with contextlib.suppress(ValueError):
+                return _as_number(number(value))
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _check_categories(categories):
@@ -124,39 +165,16 @@ def _check_annotation(number, annotation, category_ids, images, masks):
         raise ValueError(
             f"an annotation (number {number}) whose bbox {box!r} has a negative width or height"
         )
-    if annotation.get("iscrowd", 0) not in (0, 1):
+    if annotation["iscrowd"] not in (0, 1):
         raise ValueError(f"an annotation (number {number}) whose iscrowd is neither 0 nor 1")
     if not _is_number(annotation.get("area", 0)):
         raise ValueError(f"an annotation (number {number}) whose area is no finite number")
     if masks:
         image = images[image_id]
         try:
-            check_segmentation(annotation.get("segmentation"), image["height"], image["width"])
+            check_segmentation(annotation.get("segmentation", []), image["height"], image["width"])
         except ValueError as error:
             raise ValueError(f"an annotation (number {number}) with {error}") from error
-
-
-def _check_boxes(annotations, images):
-    """Refuses corners where COCO has extents: the boxes would be too large without a word."""
-    corners = [
-        number
-        for number, annotation in enumerate(annotations)
-        if _is_corners(annotation["bbox"], images[annotation["image_id"]])
-    ]
-    if 2 * len(corners) > len(annotations):
-        raise ValueError(
-            f"boxes that look like [x1, y1, x2, y2] instead of [x, y, width, height]: so read, "
-            f"{len(corners)} of {len(annotations)} leave their image, and as corners they fit "
-            f"(number {corners[0]}: {annotations[corners[0]]['bbox']!r})"
-        )
-
-
-def _is_corners(box, image):
-    x, y, right, bottom = box
-    height, width = image["height"], image["width"]
-    # Boxes of honest files leave their image too, by a rounded pixel.
-    leaves = x + right > width + 1 or y + bottom > height + 1
-    return leaves and 0 <= x <= right <= width and 0 <= y <= bottom <= height
 
 
 def _is_number(value):

@@ -1,14 +1,17 @@
 """Images with objects from a folder and a file of annotations in COCO's format."""
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_dla.data.detection.coco_annotations import read_coco
+from keras_dla.data.detection.exif_reading import SEEN, STORED, ExifReading
 from keras_dla.data.detection.segmentation import decode_segmentations
 from keras_dla.data.detection.source import DetectionSource
-from keras_dla.data.images import read_image
+from keras_dla.data.images import read_header, read_image
+from keras_dla.utils.validation import check_choice
 
 
 class CocoSource(DetectionSource):
@@ -20,20 +23,26 @@ class CocoSource(DetectionSource):
     Classes are numbered from 0 in the order of the category ids. Boxes are as the file has them,
     even beyond the image's border; `DetectionDataset` cuts them off there.
 
-    The whole file is checked when the source is made, and that every image is there. It
-    must not name files outside `images`.
+    The whole file is checked when the source is made, and that every image is there; a warning
+    says how many objects are left out of learning, and why. It must not name files outside
+    `images`. Photographs with an EXIF orientation are read as their boxes refer to them: as they
+    are seen, or as they are stored.
 
     Args:
-        annotations: Path of the JSON file.
-        images: Path of the folder with the images.
-        masks: bool, whether to draw the objects' segmentations.
-        keep_empty: bool, whether images without an object stay (crowds do not count).
+        annotations: path of the JSON file.
+        images: path of the folder with the images.
+        masks: bool, whether to draw the objects' segmentations; defaults to False.
+        keep_empty: bool, whether images without an object stay (crowds do not count); defaults to
+            True.
+        exif: `"seen"` or `"stored"`, what the boxes of a photograph with an EXIF orientation refer
+            to where no size in `annotations` tells; defaults to None, and such a photograph is
+            refused.
 
     Raises:
-        FileNotFoundError: If the file, the folder or an image is missing.
-        ValueError: If the file is not in COCO's format; or, when an image is read, if it is
-            broken or has another size than the file says.
-        ImportError: If a package of the extra `detection` is not installed, when it is needed.
+        FileNotFoundError: when the file, the folder or an image is missing.
+        ValueError: when the file is not in COCO's format, or leaves nothing to learn; or, when an
+            image is read, if it is broken or has another size than the file says.
+        ImportError: when a package of the extra `detection` is not installed, and needed.
 
     Example:
     >>> import json, pathlib, tempfile
@@ -62,13 +71,16 @@ class CocoSource(DetectionSource):
         images: str | os.PathLike,
         masks: bool = False,
         keep_empty: bool = True,
+        exif: str | None = None,
     ):
+        check_choice("exif", exif, (None, SEEN, STORED))
         self.masks = bool(masks)
+        self._exif = ExifReading(self._headers, exif)
         self._folder = Path(images)
         if not self._folder.is_dir():
             raise FileNotFoundError(f"`images` must be the path of a folder. Received: {images!r}")
         content = read_coco(annotations, self.masks)
-        self.class_names = [category["name"] for category in content["categories"]]
+        self.class_names = _distinct_names(content["categories"])
         self.category_ids = [category["id"] for category in content["categories"]]
         objects = _by_image(content["annotations"], self.masks)
         self._images = [
@@ -92,12 +104,14 @@ class CocoSource(DetectionSource):
         index = self._check_index(index)
         image, objects = self._images[index], self._objects[index]
         path = self._folder / image["file_name"]
-        pixels = read_image(path)
+        size = image["height"], image["width"]
+        as_stored = self._exif.is_stored(read_header(path), size, str(path))
+        pixels = read_image(path, as_stored=as_stored)
         height, width, _ = pixels.shape
-        if (height, width) != (image["height"], image["width"]):
+        if (height, width) != size:
             raise ValueError(
                 f"the image file {str(path)!r} must have the height and width of the annotations, "
-                f"{(image['height'], image['width'])}. It has {(height, width)}"
+                f"{size}. It has {(height, width)}"
             )
         boxes = np.array([entry["bbox"] for entry in objects], dtype="float64").reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
@@ -114,6 +128,11 @@ class CocoSource(DetectionSource):
             example["masks"] = decode_segmentations(segmentations, height, width)
         return example
 
+    def _headers(self):
+        for image in self._images:
+            header = read_header(self._folder / image["file_name"])
+            yield header, (image["height"], image["width"])
+
     def info(self, index: int) -> dict:
         """The `"image_id"`, `"height"` and `"width"` of image `index`, from the file."""
         image = self._images[self._check_index(index)]
@@ -122,6 +141,22 @@ class CocoSource(DetectionSource):
     def annotations(self, index: int) -> list[dict]:
         """The objects of image `index` as in the file, without ids."""
         return [dict(entry) for entry in self._objects[self._check_index(index)]]
+
+
+def _distinct_names(categories):
+    """Returns the categories' names, those that occur twice with their ids."""
+    names = [category["name"] for category in categories]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        warnings.warn(
+            f"`annotations` has several categories named {', '.join(map(repr, twice))}; they are "
+            "told apart by their ids.",
+            stacklevel=3,
+        )
+    return [
+        f"{name} (id {category['id']})" if name in twice else name
+        for name, category in zip(names, categories, strict=True)
+    ]
 
 
 def _by_image(annotations, masks):
@@ -133,10 +168,10 @@ def _by_image(annotations, masks):
             "category_id": annotation["category_id"],
             "bbox": box,
             "area": float(annotation.get("area", box[2] * box[3])),
-            "iscrowd": int(annotation.get("iscrowd", 0)),
+            "iscrowd": int(annotation["iscrowd"]),
         }
         if masks:
-            entry["segmentation"] = annotation["segmentation"]
+            entry["segmentation"] = annotation.get("segmentation", [])
         by_image.setdefault(annotation["image_id"], []).append(entry)
     return by_image
 

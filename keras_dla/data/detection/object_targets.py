@@ -11,7 +11,7 @@ def choose_objects(example: dict, max_objects: int, mask_size: int | None = None
 
     Boxes are cut off at the image's border. Crowds are left out, and objects of which less
     than a pixel's width or height is in the image. Of more than `max_objects`, the largest
-    boxes stay.
+    boxes stay. With `mask_size`, objects with an empty mask are left out as well.
 
     Args:
         example: dictionary, as `DetectionSource` describes it.
@@ -37,7 +37,10 @@ def choose_objects(example: dict, max_objects: int, mask_size: int | None = None
     height, width, _ = example["image"].shape
     boxes = clip_boxes(example["boxes"].astype("float32"), height, width)
     extents = boxes[:, 2:] - boxes[:, :2]
-    [chosen] = np.nonzero(~example["crowd"] & np.all(extents >= 1, axis=1))
+    learned = ~example["crowd"] & np.all(extents >= 1, axis=1)
+    if mask_size is not None:
+        learned &= example["masks"].any(axis=(1, 2))
+    [chosen] = np.nonzero(learned)
     if len(chosen) > max_objects:
         by_area = np.argsort(-extents[chosen].prod(axis=1), kind="stable")
         chosen = np.sort(chosen[by_area[:max_objects]])

@@ -121,6 +121,36 @@ def _draw_polygons(polygons, height, width):
     return codec.decode(codec.merge(codec.frPyObjects(polygons, height, width)))
 
 
+def draw_in_row_order(segmentation: dict, height: int, width: int) -> np.ndarray:
+    """Draws run lengths as if they went along the rows, as some tools write them by mistake.
+
+    Args:
+        segmentation: dictionary of run lengths, checked by `check_segmentation`.
+        height: int, of the image in pixels.
+        width: int, of the image in pixels.
+    """
+    return _draw_run_lengths(_counts(segmentation), width, height).T
+
+
+def polygon_bounds(segmentation: object) -> tuple[float, float, float, float] | None:
+    """Returns the smallest box (x1, y1, x2, y2) around polygons; `None` if there are none.
+
+    Args:
+        segmentation: list of polygons as COCO has them, or anything else.
+
+    Example:
+    >>> polygon_bounds([[0, 1, 4, 1, 4, 7]])
+    (0.0, 1.0, 4.0, 7.0)
+    """
+    if not isinstance(segmentation, list) or not segmentation:
+        return None
+    if not all(map(_is_polygon, segmentation)):
+        return None
+    points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in segmentation])
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    return float(left), float(top), float(right), float(bottom)
+
+
 def encode_masks(masks: np.ndarray) -> list[dict]:
     """Writes masks as COCO's run lengths, ready for JSON.
 

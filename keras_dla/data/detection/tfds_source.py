@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_dla.data.classification.tfds_cifar import find_prepared
 from keras_dla.data.detection.source import DetectionSource, example_annotations
-from keras_dla.data.images import image_size, read_image
+from keras_dla.data.images import read_header, read_image
 from keras_dla.utils.optional_imports import import_for
 
 # Of COCO's 91 categories, those that have objects; tensorflow-datasets numbers them from 0.
@@ -26,7 +26,8 @@ class TfdsSource(DetectionSource):
     any other with the features `image` and `objects` with `bbox` and `label`. See `CocoSource`
     for what an example is; there are no masks. Crowds are what the data set calls crowds, and
     VOC's difficult objects, so that they are neither learnt nor counted in evaluation. The
-    number of an image is its `image/id`, or else its index.
+    number of an image is its `image/id`, or else its index. An EXIF orientation is not heeded, as
+    tensorflow-datasets does not heed it.
 
     Args:
         name: str, the data set's name and configuration.
@@ -66,7 +67,7 @@ class TfdsSource(DetectionSource):
     def __getitem__(self, index: int) -> dict:
         """The example `index`, in the order of the files."""
         record = self._record(index)
-        image = read_image(record["image"], name=f"image {index}")
+        image = read_image(record["image"], name=f"image {index}", as_stored=True)
         height, width, _ = image.shape
         example = self._objects(record, height, width)
         del example["areas"]
@@ -75,14 +76,16 @@ class TfdsSource(DetectionSource):
     def info(self, index: int) -> dict:
         """The `"image_id"`, `"height"` and `"width"` of image `index`."""
         record = self._record(index)
-        height, width = image_size(record["image"], name=f"image {index}")
-        return {"image_id": self._image_id(record, index), "height": height, "width": width}
+        header = read_header(record["image"], name=f"image {index}")
+        size = {"height": header.height, "width": header.width}
+        return {"image_id": self._image_id(record, index)} | size
 
     def annotations(self, index: int) -> list[dict]:
         """The objects of image `index` in COCO's form, without ids."""
         record = self._record(index)
-        size = image_size(record["image"], name=f"image {index}")
-        return example_annotations(self._objects(record, *size), self.category_ids)
+        header = read_header(record["image"], name=f"image {index}")
+        objects = self._objects(record, header.height, header.width)
+        return example_annotations(objects, self.category_ids)
 
     def _record(self, index):
         return self._records[self._check_index(index)]
