@@ -24,6 +24,7 @@ from keras_dla.data.classification.imagenet import (
 )
 from keras_dla.data.detection.coco_source import CocoSource
 from keras_dla.data.detection.dataset import DetectionDataset, common_padded_shape
+from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.data.detection.shapes_source import ShapesSource
 from keras_dla.data.detection.tfds_source import TfdsSource
 from keras_dla.data.images import read_image
@@ -41,6 +42,7 @@ __all__ = [
     "CocoSource",
     "DetectionDataset",
     "DeviceArrayDataset",
+    "ImagePreparation",
     "ShapesSource",
     "TfdsSource",
     "cifar_dataset",

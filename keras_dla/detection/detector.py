@@ -1,29 +1,132 @@
 """A detector as a Keras model: with targets it gives losses, without them detections."""
 
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
 
-from keras_dla.detection.validation import check_batch, check_class_count
+from keras_dla.data.detection.preparation import ImagePreparation
+from keras_dla.detection.validation import (
+    check_batch,
+    check_classes,
+    check_inputs,
+    checked_class_names,
+    names_of,
+)
+from keras_dla.utils.types import Nest, Tensor
 
 
-class ChecksClassCount:
-    """What a detector has in front of `keras.Model`: it refuses data with other classes than its.
+class KnowsItsData:
+    """What a detector has in front of `keras.Model`: it knows its classes and its images.
 
-    A class that it does not have would be learned as background, without a word.
+    `fit` notes the names of the classes, and how the images were resized and normalised; both are
+    saved with the model. Data with other classes are refused, and those in another order are
+    numbered by name: otherwise a class would be learned as another one, without a word.
     """
 
-    def fit(self, x=None, *args, **kwargs):
-        """Trains as `keras.Model.fit` does, on data with as many classes as the detector has."""
-        check_class_count(self.classes, "x", x)
-        check_class_count(self.classes, "validation_data", kwargs.get("validation_data"))
-        return super().fit(x, *args, **kwargs)
+    classes: int
+    preparation: ImagePreparation | None = None
+    _class_names: tuple[str, ...] | None = None
 
-    def evaluate(self, x=None, *args, **kwargs):
-        """Returns the losses as `keras.Model.evaluate` does, on data with as many classes."""
-        check_class_count(self.classes, "x", x)
-        return super().evaluate(x, *args, **kwargs)
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes in the order of their numbers, or `None`."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, names: Sequence[str] | None) -> None:
+        self._class_names = checked_class_names(names, self.classes)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.fit` does, on data with the detector's classes.
+
+        A detector that does not know the names of its classes, or the size of its images, takes
+        them from a `DetectionDataset`.
+        """
+        for name in ("class_weight", "sample_weight"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"`{name}` must be None, because a detector weighs no objects.")
+        self._check_loss()
+        self._match("x", x)
+        self._match("validation_data", kwargs.get("validation_data"))
+        names = names_of(x)
+        if self.class_names is None and names is not None and len(set(names)) == len(names):
+            self.class_names = names
+            self._match("validation_data", kwargs.get("validation_data"))
+        self.preparation = getattr(x, "preparation", None) or self.preparation
+        return super().fit(x, y, *args, **kwargs)  # type: ignore[misc]
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Returns the losses as `keras.Model.evaluate` does, on data with its classes."""
+        self._check_loss()
+        self._match("x", x)
+        return super().evaluate(x, *args, **kwargs)  # type: ignore[misc]
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Returns the detections as `keras.Model.predict` does."""
+        if isinstance(x, Mapping) or hasattr(x, "shape"):
+            check_inputs("x", x)
+            with self._program_for(x):
+                return super().predict(x, *args, **kwargs)  # type: ignore[misc]
+        return super().predict(x, *args, **kwargs)  # type: ignore[misc]
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Returns the detections of a batch as `keras.Model.predict_on_batch` does."""
+        check_inputs("x", x)
+        with self._program_for(x):
+            return super().predict_on_batch(x)  # type: ignore[misc]
+
+    # Not in `compile`: Keras compiles no loaded model whose class has a `compile` of its own.
+    def _check_loss(self):
+        if getattr(self, "loss", None) is not None:
+            raise ValueError(
+                "`loss` must be None in `compile`, because a detector has its own losses, but is "
+                f"{self.loss!r}."
+            )
+
+    def _match(self, name, dataset):
+        check_classes(self.classes, self.class_names, name, dataset)
+        names = self.class_names and names_of(dataset)
+        if names and tuple(names) != self.class_names and hasattr(dataset, "number_classes"):
+            dataset.number_classes(self.class_names)
+
+    @contextlib.contextmanager
+    def _program_for(self, x):
+        """Predicts by a program of its own for each size of images.
+
+        TensorFlow would generalise one for two sizes to any size, whose anchors nobody knows.
+        """
+        if keras.backend.backend() == "tensorflow":
+            shape = tuple(x["images"].shape[1:])
+            if shape != vars(self).get("_predicted_shape", shape):
+                self.predict_function = None
+            vars(self)["_predicted_shape"] = shape
+            yield
+        else:
+            yield
+
+    def _known_data(self) -> dict[str, Any]:
+        """Returns the part of the configuration that says what data the detector knows."""
+        names, preparation = self.class_names, self.preparation
+        return {
+            "class_names": None if names is None else list(names),
+            "preparation": None if preparation is None else preparation.get_config(),
+        }
 
 
-class Detector(ChecksClassCount, keras.Model):
+def as_preparation(given: "ImagePreparation | Mapping[str, Any] | None") -> ImagePreparation | None:
+    """Returns how images are prepared, from what a configuration or a person gave."""
+    if given is None or isinstance(given, ImagePreparation):
+        return given
+    if not isinstance(given, Mapping):
+        raise ValueError(
+            f"`preparation` must be an ImagePreparation, its settings or None, but is {given!r}."
+        )
+    return ImagePreparation(**given)
+
+
+class Detector(KnowsItsData, keras.Model):
     """Base class of detectors whose losses depend on what the network has proposed.
 
     Such a network needs the targets while it runs. So `fit` and `evaluate` put the targets `y` into
@@ -31,26 +134,26 @@ class Detector(ChecksClassCount, keras.Model):
     and of detections where not.
 
     Args:
-        losses: names of the losses; each is shown while training.
+        losses: tuple of strings, the names of the losses; each is shown while training.
         classes: integer, the number of classes, without background.
         **kwargs: further arguments of `keras.Model`.
     """
 
     # What `y` must have.
-    TARGETS = ("boxes", "classes")
+    TARGETS: tuple[str, ...] = ("boxes", "classes")
 
-    def __init__(self, losses: tuple[str, ...], classes: int, **kwargs):
+    def __init__(self, losses: tuple[str, ...], classes: int, **kwargs: Any):
         # Boxes stay in float32 whatever the dtype policy; the layers cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         self.classes = classes
         self.loss_means = [keras.metrics.Mean(name=name) for name in losses]
 
-    def train_step(self, *args):
+    def train_step(self, *args: Any) -> Any:
         # JAX hands over the variables first.
         *state, data = args
         return super().train_step(*state, self._with_targets(data))
 
-    def test_step(self, *args):
+    def test_step(self, *args: Any) -> Any:
         *state, data = args
         return super().test_step(*state, self._with_targets(data))
 
@@ -59,10 +162,19 @@ class Detector(ChecksClassCount, keras.Model):
         check_batch(x, y, self.TARGETS)
         return ({**x, **y},)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Nest = None,
+        y: Nest = None,
+        y_pred: Nest = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         return sum([*y_pred.values(), *self.losses])
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Nest, y: Nest, y_pred: Nest, sample_weight: Tensor = None
+    ) -> dict[str, Any]:
         for mean in self.loss_means:
             mean.update_state(y_pred[mean.name])
         return self.get_metrics_result()

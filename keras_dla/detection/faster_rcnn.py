@@ -1,13 +1,15 @@
 """Faster R-CNN (Ren et al., 2015) with a feature pyramid (Lin et al., 2017), Table 3."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.detection.backbones import feature_extractor, freeze, level_strides
-from keras_dla.detection.detector import Detector
+from keras_dla.detection.detector import Detector, as_preparation
 from keras_dla.detection.heads.box_head import BoxHead, box_detections, box_losses
 from keras_dla.detection.heads.feature_pyramid import FeaturePyramid
 from keras_dla.detection.heads.proposals import region_proposals
@@ -19,7 +21,7 @@ from keras_dla.detection.ops.anchors import level_anchors
 from keras_dla.detection.ops.box_matcher import match_boxes
 from keras_dla.detection.ops.box_sampler import sample_boxes
 from keras_dla.detection.ops.roi_align import pyramid_roi_align
-from keras_dla.detection.validation import check_positive_number
+from keras_dla.detection.validation import check_inputs, check_positive_number
 from keras_dla.layers.base_config import base_config
 from keras_dla.ops.channels import spatial_axes
 from keras_dla.utils.validation import (
@@ -79,6 +81,10 @@ class FasterRCNN(Detector):
         max_detections: integer, how many detections of an image are returned.
         data_format: `"channels_last"` or `"channels_first"`, that of images and backbone; Keras's
             own by default.
+        class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
+            takes those of its data.
+        preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
+            defaults to None, and `fit` takes that of its data.
 
     Call arguments:
         inputs: a dictionary of `"images"` `[batch, height, width, 3]` (or channels first),
@@ -128,7 +134,9 @@ class FasterRCNN(Detector):
         iou_threshold: float = 0.5,
         max_detections: int = 100,
         data_format: str | None = None,
-        **kwargs,
+        class_names: Sequence[str] | None = None,
+        preparation: ImagePreparation | Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ):
         counts = {"classes": classes, "channels": channels, "head_units": head_units}
         counts |= {"proposals": proposals, "samples": samples, "max_detections": max_detections}
@@ -158,6 +166,8 @@ class FasterRCNN(Detector):
             "iou_threshold": iou_threshold,
             "max_detections": max_detections,
         }
+        self.class_names = class_names
+        self.preparation = as_preparation(preparation)
         self.strides = level_strides(extractor)
         self.seed_generator = keras.random.SeedGenerator()
         self._build_parts(classes, channels, head_units)
@@ -182,6 +192,7 @@ class FasterRCNN(Detector):
         """Does nothing: all parts are built with the model."""
 
     def call(self, inputs, training=None):
+        check_inputs("inputs", inputs)
         self._check_images(inputs["images"])
         maps = self._maps(inputs["images"], training)
         logits, deltas = self.proposal_network(maps)
@@ -285,6 +296,7 @@ class FasterRCNN(Detector):
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             **self.settings,
             "data_format": self.data_format,
+            **self._known_data(),
         }
 
     @classmethod

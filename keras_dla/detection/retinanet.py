@@ -2,14 +2,18 @@
 
 import contextlib
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.detection.backbones import feature_extractor
-from keras_dla.detection.detector import ChecksClassCount
+from keras_dla.detection.detector import KnowsItsData, as_preparation
 from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
 from keras_dla.detection.ops.boxes import clip_boxes
+from keras_dla.detection.validation import check_inputs
 from keras_dla.keras_internals.private_names import operation_of
 from keras_dla.utils.validation import check_positive_integer
 
@@ -26,7 +30,7 @@ IGNORED, BACKGROUND = -2, -1
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class RetinaNet(ChecksClassCount, keras.Model):
+class RetinaNet(KnowsItsData, keras.Model):
     """RetinaNet: a dense detector of one stage, trained with the focal loss.
 
     The network (pyramid P3 to P7, heads, nine anchors a place), its assignment of objects to
@@ -51,6 +55,10 @@ class RetinaNet(ChecksClassCount, keras.Model):
         max_detections: integer, how many detections of an image are returned.
         candidates: integer, how many of an image's pairs of box and class, the likeliest, are
             looked at.
+        class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
+            takes those of its data.
+        preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
+            defaults to None, and `fit` takes that of its data.
         **kwargs: further arguments of `keras.Model`.
 
     Call arguments:
@@ -89,7 +97,9 @@ class RetinaNet(ChecksClassCount, keras.Model):
         iou_threshold: float = 0.5,
         max_detections: int = 100,
         candidates: int = 2000,
-        **kwargs,
+        class_names: Sequence[str] | None = None,
+        preparation: ImagePreparation | Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ):
         check_positive_integer("classes", classes)
         check_positive_integer("head_layers", head_layers)
@@ -105,6 +115,8 @@ class RetinaNet(ChecksClassCount, keras.Model):
         keras_cv = _keras_cv()
         super().__init__(**kwargs)
         self.classes = classes
+        self.class_names = class_names
+        self.preparation = as_preparation(preparation)
         self.image_shape = image_shape
         self.head_layers = head_layers
         self.anchor_sizes = anchor_sizes
@@ -116,6 +128,7 @@ class RetinaNet(ChecksClassCount, keras.Model):
         self.built = True  # the detector is
 
     def call(self, x, training=None):
+        check_inputs("x", x)
         return self.detector({"images": self._images(x)}, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -180,6 +193,7 @@ class RetinaNet(ChecksClassCount, keras.Model):
             "iou_threshold": decoder.iou_threshold,
             "max_detections": decoder.max_detections,
             "candidates": decoder.candidates,
+            **self._known_data(),
         }
 
     @classmethod

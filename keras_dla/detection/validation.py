@@ -1,6 +1,7 @@
 """Checks of what a detector is given: one sentence that names it, its value and what is allowed."""
 
 import math
+from collections.abc import Sequence
 
 INPUTS = ("images", "sizes")
 SHAPES = {
@@ -17,19 +18,53 @@ def check_positive_number(name: str, value: object) -> None:
         raise ValueError(f"`{name}` must be a positive number, but is {value!r}.")
 
 
-def check_class_count(classes: "int | None", name: str, dataset) -> None:
-    """Raises `ValueError` if a data set's source has not as many classes as the detector.
+def names_of(dataset: object) -> list[str] | None:
+    """Returns the names of a data set's classes; `None` if it does not tell."""
+    return getattr(getattr(dataset, "source", None), "class_names", None)
+
+
+def check_classes(
+    count: int | None, class_names: Sequence[str] | None, name: str, dataset: object
+) -> None:
+    """Raises `ValueError` if a detector does not have the classes of a data set.
 
     Args:
-        classes: integer, the detector's classes, or `None` if it does not tell.
+        count: integer, the number of the detector's classes, or `None` if it does not tell.
+        class_names: sequence of strings, their names, or `None` if it does not know them.
         name: string, what the caller's argument is called.
         dataset: `keras_dla.data.DetectionDataset`; of anything else nothing is known.
     """
-    names = getattr(getattr(dataset, "source", None), "class_names", None)
-    if classes is not None and names is not None and len(names) != classes:
+    names = names_of(dataset)
+    if names is None:
+        return
+    if class_names is not None:
+        unknown = [each for each in names if each not in class_names]
+        if unknown:
+            raise ValueError(
+                f"`{name}` must have classes that the detector has, {list(class_names)}, but has "
+                f"{unknown}; `model.class_names = None` makes it forget their names."
+            )
+    elif count is not None and len(names) != count:
         raise ValueError(
-            f"`{name}` must have as many classes as the detector, {classes}, but has {len(names)}."
+            f"`{name}` must have as many classes as the detector, {count}, but has {len(names)}."
         )
+
+
+def checked_class_names(names: Sequence[str] | None, count: int) -> tuple[str, ...] | None:
+    """Returns the names as a tuple; raises `ValueError` unless there is one for each class."""
+    if names is None:
+        return None
+    are_names = not isinstance(names, str) and all(isinstance(each, str) for each in names)
+    if not are_names or len(names) != count or len(set(names)) != count:
+        raise ValueError(
+            f"`class_names` must be {count} different names, one for each class, but is {names!r}."
+        )
+    return tuple(names)
+
+
+def check_inputs(name: str, x: object) -> None:
+    """Raises `ValueError` unless `x` is a dictionary of images and their sizes."""
+    _check_entries(name, x, INPUTS)
 
 
 def check_batch(x, y, names: tuple[str, ...]) -> None:

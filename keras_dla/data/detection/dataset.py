@@ -3,6 +3,7 @@
 import functools
 import itertools
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 
 from keras_dla.data.classification.augmentation import draw_epoch
 from keras_dla.data.detection.object_targets import choose_objects, pad_objects
+from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.data.detection.transforms import flip, padded_shape_of, resize, resized_shape
 from keras_dla.data.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize, scale_and_shift
 from keras_dla.data.validation import check_count, check_data_format
@@ -99,23 +101,47 @@ class DetectionDataset(keras.utils.PyDataset):
         _check_source(source)
         self.source = source
         self.batch_size = check_count("batch_size", batch_size, minimum=1)
-        self.shorter_side = check_count("shorter_side", shorter_side, minimum=1)
-        self.longer_side = check_count("longer_side", longer_side, minimum=self.shorter_side)
-        self.padded_shape = _checked_shape(padded_shape, self.shorter_side)
+        self.preparation = ImagePreparation(
+            shorter_side, longer_side, mean, std, _checked_shape(padded_shape, shorter_side)
+        )
+        self.padded_shape = self.preparation.padded_shape
         self.flip = _checked_probability(flip)
         self.shuffle = bool(shuffle)
         self.seed = check_count("seed", seed, minimum=0)
         self.max_objects = check_count("max_objects", max_objects, minimum=1)
         self.mask_size = _checked_mask_size(mask_size, source)
         self.scale, self.shift = scale_and_shift(mean, std)
-        if len(self.scale) != 3:
-            raise ValueError(
-                f"`mean` and `std` must have 3 entries. Received: {len(self.scale)} entries"
-            )
         self.data_format = check_data_format(data_format)
         self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
         self._ahead = _Ahead(self._batch, check_count("workers", workers, minimum=0))
         self._asked_for = set()
+        self._numbers = None
+        self._class_names = _names_of(source)
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The names of the classes in the order of their numbers; `None` if the source has none."""
+        return self._class_names
+
+    def number_classes(self, names: Sequence[str]) -> None:
+        """Numbers the classes in another order than the source's, from now on.
+
+        Args:
+            names: sequence of str, the class of each number; it may hold others as well.
+
+        Raises:
+            ValueError: when a class of the source is not among them.
+        """
+        known = _names_of(self.source) or []
+        missing = [name for name in known if name not in names]
+        if missing or not known:
+            raise ValueError(
+                f"`names` must have every class of the source, but lacks {missing or 'all'}. "
+                f"Received: {list(names)}"
+            )
+        self._class_names = list(names)
+        self._numbers = np.array([self._class_names.index(name) for name in known], "int32")
+        self._ahead = self._ahead.anew()
 
     def __len__(self) -> int:
         return -(-len(self.source) // self.batch_size)
@@ -188,8 +214,8 @@ class DetectionDataset(keras.utils.PyDataset):
         return info | {"scale": scale, "flipped": flipped}
 
     def _resized_shape(self, height, width):
-        limits = self.shorter_side, self.longer_side, self.padded_shape
-        return resized_shape(height, width, *limits)
+        sides = self.preparation.shorter_side, self.preparation.longer_side
+        return resized_shape(height, width, *sides, self.padded_shape)
 
     def _batch(self, place):
         samples = [self._sample(*where) for where in self._places(*place)]
@@ -203,6 +229,8 @@ class DetectionDataset(keras.utils.PyDataset):
 
     def _sample(self, number, flipped):
         sample = choose_objects(self.source[number], self.max_objects, self.mask_size)
+        if self._numbers is not None:
+            sample["classes"] = self._numbers[sample["classes"]]
         height, width, _ = sample["image"].shape
         sample = resize(sample, *self._resized_shape(height, width))
         return flip(sample) if flipped else sample
@@ -271,6 +299,10 @@ class _Ahead:
         self._results = {}
         self._lock = threading.Lock()
 
+    def anew(self) -> "_Ahead":
+        """Returns another one that knows no results."""
+        return _Ahead(self._function, self._workers)
+
     def get(self, place, following):
         if not self._workers:
             return self._function(place)
@@ -299,6 +331,11 @@ def _info(source, number):
     example = source[number]
     height, width, _ = example["image"].shape
     return {"image_id": example["image_id"], "height": height, "width": width}
+
+
+def _names_of(source):
+    names = getattr(source, "class_names", None)
+    return None if names is None else list(names)
 
 
 def _check_source(source):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_dla.detection.coco.results import import_pycocotools, run_detector, run_lengths
-from keras_dla.detection.validation import check_class_count
+from keras_dla.detection.validation import check_classes
 
 # Of pycocotools' axis of areas, in its order.
 AREAS = ("all", "small", "medium", "large")
@@ -36,7 +36,7 @@ def evaluate_coco(model, dataset, by_class: bool = False) -> dict[str, float]:
 
     Raises:
         ImportError: if pycocotools is not installed.
-        ValueError: if `model` returns no detections, or has not as many classes as `dataset`.
+        ValueError: if `model` returns no detections, or `dataset` has a class that it lacks.
 
     Example:
 
@@ -97,7 +97,8 @@ class CocoEvaluation(keras.callbacks.Callback):
 
 
 def _check_classes(model, dataset):
-    check_class_count(getattr(model, "classes", None), "dataset", dataset)
+    count, names = getattr(model, "classes", None), getattr(model, "class_names", None)
+    check_classes(count, names, "dataset", dataset)
 
 
 def _has_masks(annotations):

@@ -57,18 +57,28 @@ class Found(NamedTuple):
 
 def run_detector(model, dataset) -> Found:
     """Returns what `coco_results` does, and whether the detector gives masks."""
+    category_ids = _category_ids(model, dataset.source)
     results, image_ids, has_masks = [], [], False
     for batch in range(len(dataset)):
         x, _ = dataset[batch]
         detections = model.predict_on_batch(x)
         _check(detections)
-        _check_classes(detections["classes"], len(dataset.source.category_ids))
+        _check_classes(detections["classes"], len(category_ids))
         has_masks = "masks" in detections
         for index, record in enumerate(dataset.records(batch)):
             image_ids.append(record["image_id"])
             found = {name: np.asarray(values[index]) for name, values in detections.items()}
-            results += _of_image(found, record, dataset.source.category_ids)
+            results += _of_image(found, record, category_ids)
     return Found(results, image_ids, has_masks)
+
+
+def _category_ids(model, source):
+    """Returns the data's id of each class of the model, by name; `None` where the data lack it."""
+    names = getattr(model, "class_names", None)
+    if names is None:
+        return list(source.category_ids)
+    ids = dict(zip(source.class_names, source.category_ids, strict=True))
+    return [ids.get(name) for name in names]
 
 
 def _check(detections):
@@ -98,10 +108,13 @@ def _of_image(found, record, category_ids):
     inside = np.clip(boxes, 0, (width, height, width, height))
     results = []
     for index in np.flatnonzero(found["classes"] >= 0):
+        category_id = category_ids[int(found["classes"][index])]
+        if category_id is None:
+            continue
         x1, y1, x2, y2 = inside[index].tolist()
         result = {
             "image_id": record["image_id"],
-            "category_id": category_ids[int(found["classes"][index])],
+            "category_id": category_id,
             "score": float(found["scores"][index]),
             "bbox": [x1, y1, x2 - x1, y2 - y1],
         }

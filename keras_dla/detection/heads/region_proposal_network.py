@@ -85,8 +85,10 @@ class RegionProposalNetwork(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         axis = channel_axis(self.data_format) % 4
+        batch = input_shape[0][0]
         sizes = [[n for i, n in enumerate(shape) if i not in (0, axis)] for shape in input_shape]
-        batch, count = input_shape[0][0], self.anchors * sum(h * w for h, w in sizes)
+        known = all(None not in size for size in sizes)
+        count = self.anchors * sum(h * w for h, w in sizes) if known else None
         return (batch, count), (batch, count, 4)
 
     def get_config(self):
