@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from keras_dla.data import ArrayDataset, DeviceArrayDataset
-from keras_dla.models import get_model
+from keras_dla.models import get_model, used_options
 from keras_dla.training import CIFAR, EndlessBatches, StopAtDivergence, compile_model
 
 
@@ -41,8 +41,8 @@ def new_model(network):
         network,
         classes=100,
         input_shape=(32, 32, 3) if channels_last else (3, 32, 32),
-        drop_path=CIFAR.drop_path,
         classifier_activation=None,
+        **used_options(network, drop_path=CIFAR.drop_path),
     )
     return compile_model(model, CIFAR, steps_per_epoch=391)
 

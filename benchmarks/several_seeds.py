@@ -13,7 +13,7 @@ import time
 import keras
 import numpy as np
 
-from keras_dla.models import get_model
+from keras_dla.models import get_model, used_options
 from keras_dla.training import CIFAR, compile_model
 from keras_dla.training.seeds.stacked_models import SeedStack
 
@@ -36,9 +36,9 @@ def new_model(name):
         name,
         classes=100,
         input_shape=(32, 32, 3),
-        drop_path=CIFAR.drop_path,
         classifier_activation=None,
         data_format="channels_last",
+        **used_options(name, drop_path=CIFAR.drop_path),
     )
     return compile_model(model, CIFAR, steps_per_epoch=390)
 

@@ -17,7 +17,7 @@ import sys
 import keras
 
 from keras_dla.data import imagenet_classes, imagenet_dataset, imagenet_steps_per_epoch
-from keras_dla.models import get_model
+from keras_dla.models import get_model, used_options
 from keras_dla.training import (
     IMAGENET,
     DivergenceError,
@@ -94,9 +94,8 @@ def new_model(args):
         args.model,
         classes=imagenet_classes(args.data_dir, args.dataset),
         input_shape=(*sides, 3) if channels_last else (3, *sides),
-        drop_path=recipe.drop_path,
-        formulation=args.formulation,
         classifier_activation=None,
+        **used_options(args.model, drop_path=recipe.drop_path, formulation=args.formulation),
     )
     if args.sync_batch_norm:
         synchronize_batch_norm(model)

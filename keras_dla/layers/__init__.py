@@ -26,6 +26,7 @@ from keras_dla.layers.interaction.mrla_base import MRLABase
 from keras_dla.layers.interaction.mrla_light import MRLALight
 from keras_dla.layers.interaction.old_names import BaseLayerAttention as _OldName  # noqa: F401
 from keras_dla.layers.interaction.recurrent_layer_aggregation import RecurrentLayerAggregation
+from keras_dla.layers.registry import register_interaction
 from keras_dla.layers.units.dia_unit import DIAUnit
 from keras_dla.layers.units.dynamic_sharing_unit import DynamicSharingUnit
 from keras_dla.layers.units.lstm_unit import LSTMUnit
@@ -56,6 +57,7 @@ __all__ = [
     "RNNUnit",
     "RecurrentLayerAggregation",
     "SqueezeExcitation",
+    "register_interaction",
 ]
 
 __getattr__ = deprecated_names(

@@ -11,7 +11,7 @@ from keras_dla.models.dla_resnet import (
     DLAResNet152,
     DLAResNet164,
 )
-from keras_dla.models.registry import get_model, list_models
+from keras_dla.models.registry import get_model, list_models, used_options
 from keras_dla.models.resnet import ResNet
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "ResNet",
     "get_model",
     "list_models",
+    "used_options",
 ]

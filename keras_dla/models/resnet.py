@@ -1,6 +1,8 @@
 """The functional ResNet builder: it knows the protocols of interaction, never a name."""
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import keras
 from keras import layers
@@ -9,13 +11,8 @@ from keras_dla.keras_internals.lean_model import LeanModel
 from keras_dla.layers.block_attention.block_attention import BlockPlace
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.registry import find_interaction
 from keras_dla.models.blocks import bottleneck, conv_bn
-from keras_dla.models.interactions import (
-    INTERACTIONS,
-    check_unit,
-    default_reduction,
-    make_interaction,
-)
 from keras_dla.models.stage import stage
 from keras_dla.ops.channels import channel_axis
 from keras_dla.utils.names import IMAGENET_DEPTHS
@@ -35,10 +32,10 @@ def ResNet(  # noqa: N802
     interaction: "str | keras.layers.Layer | None" = None,
     classes: int | None = None,
     stem: str = "cifar",
-    formulation: str = "official",
-    unit: "str | keras.layers.Layer | None" = None,
+    formulation: str | None = None,
+    unit: "str | keras.layers.Layer | Callable[[int], keras.layers.Layer] | None" = None,
     reduction: int | None = None,
-    drop_path: float = 0.0,
+    drop_path: float | None = None,
     input_shape: tuple | None = None,
     include_top: bool = True,
     pooling: str | None = None,
@@ -54,44 +51,58 @@ def ResNet(  # noqa: N802
     and a 3x3 stem; the ImageNet networks have depth 50, 101 or 152, four stages and a 7x7 stem.
 
     Args:
-        depth: integer, the number of layers with weights in the plain network; or a tuple, the
-            number of blocks of every stage.
-        interaction: `None` for the plain ResNet; a block attention, `"se"`, `"eca"`, `"cbam"`,
-            `"a2"`, `"aa"`, `"gc"`, `"nl"` or `"ba"`; a layer interaction, `"rla_g"`, `"dianet"`,
-            `"mrla_b"`, `"mrla_l"`, `"dla_b"` or `"dla_l"`; or a layer of your own: a
-            `keras_dla.layers.LayerInteraction`, copied for every stage with the stage's depth, a
-            `keras_dla.layers.BlockAttention`, copied for the blocks it wants, or any layer that
-            maps a feature map to one of its shape, copied for every block and applied to the
+        depth: integer or tuple of integers, the number of layers with weights in the plain
+            network, or the number of blocks of every stage.
+        interaction: string, layer or `None`, how the blocks interact; defaults to `None`, the plain
+            ResNet. By name a block attention, `"se"`, `"eca"`, `"cbam"`, `"a2"`, `"aa"`, `"gc"`,
+            `"nl"` or `"ba"`; a layer interaction, `"rla_g"`, `"dianet"`, `"mrla_b"`, `"mrla_l"`,
+            `"dla_b"` or `"dla_l"`; or one that `keras_dla.layers.register_interaction` added. As a
+            layer a `keras_dla.layers.LayerInteraction`, copied for every stage with the stage's
+            depth, a `keras_dla.layers.BlockAttention`, copied for the blocks it wants, or any layer
+            that maps a feature map to one of its shape, copied for every block and applied to the
             residual branch.
-        classes: integer, the number of classes; by default 100 for CIFAR and 1000 for ImageNet.
-        stem: `"cifar"` or `"imagenet"`.
-        formulation: `"official"` (the authors' network), `"paper"` (Eq. 1-9) or `"verbatim"`
-            (their code to the bit), where these differ.
-        unit: the recurrent unit of `"dianet"`, `"dla_b"` and `"dla_l"` (Tables 4 and 6): `"dsu"`,
-            `"dia"`, `"lstm"`, `"rnn"`, or a function of the number of channels that returns a
-            Keras RNN cell. By default the DIA unit for DIANet and the DSU for DLA.
-        reduction: integer, r of the recurrent units; by default the authors': 4 for CIFAR, for
-            ImageNet 16 (DLA) and 20 (DIANet).
-        drop_path: float, rate of drop path on the attention output.
-        input_shape: tuple without the batch axis, in the order of `data_format`; heights and widths
-            may be `None`. By default `(None, None, 3)`.
-        include_top: boolean, whether to end in global pooling and the classifier. Without it the
-            output is the last feature map, and the model has `pyramid_outputs` and
-            `pyramid_level_inputs`.
-        pooling: `"avg"`, `"max"` or `None`, what follows the last map where `include_top=False`.
-        classifier_activation: activation of the classifier; `None` for logits.
-        weights: `None`, or the path of a file written by `model.save_weights`.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
-        planes: tuple, the channels of the 3x3 convolutions in every stage; a stage's maps have four
-            times as many. By default the paper's.
-        name: name of the model.
+        classes: integer, the number of classes; defaults to `None`, 100 for CIFAR and 1000 for
+            ImageNet.
+        stem: string, `"cifar"` or `"imagenet"`; defaults to `"cifar"`.
+        formulation: string or `None`, `"official"` (the authors' network), `"paper"` (Eq. 1-9) or
+            `"verbatim"` (their code to the bit), for `"rla_g"`, `"dianet"`, MRLA and DLA; defaults
+            to `None`, `"official"`.
+        unit: string, function or `None`, the recurrent unit of `"dianet"`, `"dla_b"` and `"dla_l"`
+            (Tables 4 and 6): `"dsu"`, `"dia"`, `"lstm"`, `"rnn"`, or a function of the number of
+            channels that returns a Keras RNN cell; defaults to `None`, the DIA unit for DIANet and
+            the DSU for DLA.
+        reduction: integer or `None`, r of the interaction's bottlenecks or recurrent unit; defaults
+            to `None`, the authors': 16 for SE, CBAM, GC and BA, 4 for A2; for DIANet and DLA 4 in
+            CIFAR networks, in ImageNet networks 20 and 16.
+        drop_path: float or `None`, the probability of dropping an image's attention output in
+            training, at least 0 and less than 1, for MRLA and DLA; defaults to `None`, 0.
+        input_shape: tuple or `None`, without the batch axis, in the order of `data_format`; heights
+            and widths may be `None`. Defaults to `None`, images of any size with three channels.
+        include_top: boolean, whether to end in global pooling and the classifier; defaults to
+            `True`. Without it the output is the last feature map, and the model has
+            `pyramid_outputs` and `pyramid_level_inputs`.
+        pooling: string or `None`, `"avg"` or `"max"`, what follows the last map where
+            `include_top=False`; defaults to `None`, nothing.
+        classifier_activation: string or `None`, activation of the classifier, `None` for logits;
+            defaults to `"softmax"`.
+        weights: string or `None`, the path of a file written by `model.save_weights`; defaults to
+            `None`, new weights.
+        data_format: string or `None`, `"channels_last"` or `"channels_first"`; defaults to `None`,
+            Keras's own.
+        planes: tuple of integers or `None`, the channels of the 3x3 convolutions in every stage; a
+            stage's maps have four times as many. Defaults to `None`, the paper's.
+        name: string or `None`, name of the model; defaults to `None`, `resnet_` and the depth.
 
     Returns:
         A functional `keras.Model` from images `[batch, height, width, 3]` (or channels first),
         normalised, to `[batch, classes]`.
 
     Raises:
-        ValueError: if an argument is not among those allowed.
+        ValueError: when an argument is not among those allowed, or `formulation`, `unit`,
+            `reduction` or `drop_path` is given and the interaction would not use it.
+
+    Reference:
+        https://arxiv.org/abs/1512.03385 (ResNet), https://arxiv.org/abs/2406.13392 (DLA).
 
     Example:
     >>> import keras_dla
@@ -100,9 +111,7 @@ def ResNet(  # noqa: N802
     (None, 10)
     """
     check_choice("stem", stem, tuple(PLANES))
-    check_choice("formulation", formulation, FORMULATIONS)
     check_choice("pooling", pooling, (None, "avg", "max"))
-    check_rate("drop_path", drop_path)
     data_format = standardize_data_format(data_format)
     depths = stage_depths(depth, stem)
     planes = stage_planes(planes, stem)
@@ -112,11 +121,13 @@ def ResNet(  # noqa: N802
         )
     classes = {"cifar": 100, "imagenet": 1000}[stem] if classes is None else classes
     check_positive_integer("classes", classes)
-    reduction = default_reduction(interaction, stem) if reduction is None else reduction
-    check_positive_integer("reduction", reduction)
-    interaction = resolve_interaction(
-        interaction, reduction, drop_path, formulation, data_format, unit
-    )
+    options = {
+        "formulation": formulation,
+        "unit": unit,
+        "reduction": reduction,
+        "drop_path": drop_path,
+    }
+    interaction = resolve_interaction(interaction, stem, data_format, options)
 
     images = keras.Input(resolve_input_shape(input_shape, data_format), name="images")
     x, levels, state = _features(images, depths, planes, stem, interaction, data_format)
@@ -133,7 +144,7 @@ def ResNet(  # noqa: N802
         # KerasHub and KerasCV each find the feature levels by one of these two.
         model.pyramid_outputs = levels
         model.pyramid_level_inputs = {
-            level: f"stage{number}_output" for number, level in enumerate(levels, start=1)
+            level: output_name(number) for number, level in enumerate(levels, start=1)
         }
     if weights is not None:
         model.load_weights(weights)
@@ -160,9 +171,14 @@ def _features(images, depths, planes, stem, interaction, data_format):
         name = f"stage{number + 1}"
         x, state = stage(x, places, block, interaction, name, state)
         # A layer that is called once: KerasCV finds a level by the name of its layer.
-        x = layers.Identity(name=f"{name}_output")(x)
+        x = layers.Identity(name=output_name(number + 1))(x)
         levels[f"P{level + number}"] = x
     return x, levels, state
+
+
+def output_name(stage: int) -> str:
+    """Returns the name of the layer in which a stage ends; stages count from 1."""
+    return f"stage{stage}_output"
 
 
 def _stem(x, stem, data_format):
@@ -228,17 +244,51 @@ def _positive_integers(name, values):
     return tuple(values)
 
 
-def resolve_interaction(interaction, reduction, drop_path, formulation, data_format, unit=None):
-    """Returns the layer to copy for `interaction`, which may be one already."""
+def resolve_interaction(
+    interaction: "str | keras.layers.Layer | None",
+    stem: str,
+    data_format: str,
+    options: Mapping[str, Any],
+) -> keras.layers.Layer | None:
+    """Returns the layer to copy for `interaction`, which may be one already.
+
+    Args:
+        interaction: string, layer or `None`, as `ResNet` takes it.
+        stem: string, `"cifar"` or `"imagenet"`.
+        data_format: string, `"channels_last"` or `"channels_first"`.
+        options: dictionary, `ResNet`'s arguments for the interaction; `None` was not given.
+
+    Raises:
+        ValueError: when there is no such interaction, or it would not use what was given.
+    """
+    _check_options(options)
+    given = {name: value for name, value in options.items() if value is not None}
     if interaction is None or isinstance(interaction, keras.layers.Layer):
-        check_unit(unit, interaction)
+        who = "the plain ResNet" if interaction is None else "a layer with settings of its own"
+        _refuse_unused(given, (), who)
         return interaction
-    if interaction not in INTERACTIONS:
-        raise ValueError(
-            f"`interaction` must be None, one of {', '.join(map(repr, INTERACTIONS))}, or a layer, "
-            f"but is {interaction!r}."
-        )
-    return make_interaction(interaction, reduction, drop_path, formulation, data_format, unit)
+    named = find_interaction(interaction)
+    _refuse_unused(given, named.options, repr(interaction))
+    return named.make(stem, data_format, given)
+
+
+def _check_options(options):
+    if options.get("formulation") is not None:
+        check_choice("formulation", options["formulation"], FORMULATIONS)
+    if options.get("reduction") is not None:
+        check_positive_integer("reduction", options["reduction"])
+    if options.get("drop_path") is not None:
+        check_rate("drop_path", options["drop_path"])
+
+
+def _refuse_unused(given, used, who):
+    for name, value in given.items():
+        if name not in used:
+            uses = ", ".join(f"`{option}`" for option in used) or "none of its kind"
+            raise ValueError(
+                f"`{name}` must be None for {who}, which would not use it (it uses {uses}), but is "
+                f"{value!r}."
+            )
 
 
 def resolve_input_shape(input_shape: tuple | None, data_format: str) -> tuple:

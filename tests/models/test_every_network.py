@@ -13,13 +13,13 @@ import pytest
 from keras import ops
 
 from keras_dla.layers import MRLABase
+from keras_dla.layers.registry import interaction_names
 from keras_dla.models import ResNet
-from keras_dla.models.interactions import INTERACTIONS
 from tests.backends import on_pytorch
 from tests.gradients import gradients
 from tests.layers.stages import randomize
 
-NAMES = [None, *INTERACTIONS]
+NAMES = [None, *interaction_names()]
 # One block a stage shows them whole; the others read or stand in a second one.
 WITHIN_A_BLOCK = {None, "se", "eca", "cbam", "aa", "gc", "ba"}
 

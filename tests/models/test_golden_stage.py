@@ -23,7 +23,8 @@ CASES = [
 
 def build_stage(name, formulation, data_format, depth=3):
     interaction, prefix = golden.NETWORKS[name]
-    interaction = resolve_interaction(interaction, 4, 0.0, formulation, data_format)
+    options = {} if name in ("resnet", "senet", "ecanet") else {"formulation": formulation}
+    interaction = resolve_interaction(interaction, "cifar", data_format, options)
 
     def block(x, branch_input, place, block_name, attention):
         return bottleneck(x, branch_input, 16, 1, data_format, block_name, "ones", attention)

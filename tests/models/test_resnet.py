@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_dla.layers import BatchNormalization
+from keras_dla.layers import BatchNormalization, SqueezeExcitation
+from keras_dla.layers.registry import interaction_names
 from keras_dla.models import ResNet
 from tests.backends import on_pytorch
 from tests.golden import as_format
@@ -220,8 +221,8 @@ BAD = [
     ({"stem": "mnist"}, "`stem` must be one of 'cifar', 'imagenet', but is 'mnist'."),
     (
         {"interaction": "dla"},
-        "`interaction` must be None, one of 'se', 'eca', 'cbam', 'a2', 'aa', 'gc', 'nl', 'ba', "
-        "'rla_g', 'dianet', 'mrla_b', 'mrla_l', 'dla_b', 'dla_l', or a layer, but is 'dla'.",
+        f"`interaction` must be None, one of {', '.join(map(repr, interaction_names()))}, or a "
+        "layer, but is 'dla'.",
     ),
     (
         {"interaction": 3},
@@ -234,13 +235,32 @@ BAD = [
     ),
     (
         {"interaction": "se", "unit": "dia"},
-        "`unit` must be None unless `interaction` is one of 'dianet', 'dla_b', 'dla_l', "
-        "but is 'dia' with 'se'.",
+        "`unit` must be None for 'se', which would not use it (it uses `reduction`), but is 'dia'.",
     ),
     (
         {"unit": "dia"},
-        "`unit` must be None unless `interaction` is one of 'dianet', 'dla_b', 'dla_l', "
-        "but is 'dia' with None.",
+        "`unit` must be None for the plain ResNet, which would not use it (it uses none of its "
+        "kind), but is 'dia'.",
+    ),
+    (
+        {"interaction": "eca", "formulation": "paper"},
+        "`formulation` must be None for 'eca', which would not use it (it uses none of its kind), "
+        "but is 'paper'.",
+    ),
+    (
+        {"interaction": "dianet", "drop_path": 0.0},
+        "`drop_path` must be None for 'dianet', which would not use it (it uses `formulation`, "
+        "`unit`, `reduction`), but is 0.0.",
+    ),
+    (
+        {"interaction": "mrla_l", "reduction": 4},
+        "`reduction` must be None for 'mrla_l', which would not use it (it uses `formulation`, "
+        "`drop_path`), but is 4.",
+    ),
+    (
+        {"interaction": SqueezeExcitation(), "reduction": 8},
+        "`reduction` must be None for a layer with settings of its own, which would not use it (it "
+        "uses none of its kind), but is 8.",
     ),
     (
         {"formulation": "exact"},

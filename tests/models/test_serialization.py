@@ -6,8 +6,8 @@ import pytest
 from keras import ops
 
 from keras_dla.layers import LayerInteraction
+from keras_dla.layers.registry import interaction_names
 from keras_dla.models import ResNet
-from keras_dla.models.interactions import INTERACTIONS
 from tests.layers.stages import randomize
 
 # A layer of a network, with a setting that its file has to bring back.
@@ -36,7 +36,7 @@ def round_trip(model, path):
     return loaded
 
 
-@pytest.mark.parametrize("name", [None, *INTERACTIONS])
+@pytest.mark.parametrize("name", [None, *interaction_names()])
 def test_every_interaction(tmp_path, name):
     # DLA refreshes from a second block on, and the non-local blocks stand in one.
     depth = 20 if name in ("dla_b", "dla_l", "a2", "nl") else 11

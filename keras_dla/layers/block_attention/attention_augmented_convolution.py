@@ -9,6 +9,7 @@ from keras_dla.layers.base_config import clone_layer
 from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
 from keras_dla.utils.validation import check_channels, check_positive_integer
 
@@ -20,6 +21,7 @@ RESAMPLING = {
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("aa", filters=64)
 class AttentionAugmentedConvolution(BlockAttention):
     """A 3x3 convolution, some of whose channels come from self-attention over all positions (AA).
 

@@ -7,11 +7,13 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool, global_max_pool, largest
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("cbam")
 class ConvolutionalBlockAttention(BlockAttention):
     """Gates a feature map channel by channel, then position by position (CBAM).
 

@@ -7,11 +7,13 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention, Blo
 from keras_dla.layers.block_attention.non_local import is_one_of_five, to_maps, to_positions
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.flops import kernel_flops, positions
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("a2")
 class DoubleAttention(BlockAttention):
     """Gathers a few descriptors of the whole map and gives each position a mixture of them (A2).
 

@@ -6,12 +6,14 @@ from keras import ops
 from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.ops.channels import channel_axis, global_average_pool
 from keras_dla.utils.validation import check_channels
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("eca")
 class EfficientChannelAttention(BlockAttention):
     """Gates the channels of a feature map by a convolution along its pooled channels.
 

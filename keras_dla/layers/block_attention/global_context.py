@@ -8,6 +8,7 @@ from keras import ops
 from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.softmax import softmax
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
@@ -16,6 +17,7 @@ LAYOUTS = {"channels_last": "bhwc", "channels_first": "bchw"}
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("gc")
 class GlobalContext(BlockAttention):
     """Adds to every position what one attention over all positions has gathered (GC).
 

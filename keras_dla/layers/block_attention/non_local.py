@@ -8,6 +8,7 @@ from keras import ops
 from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.flops import kernel_flops, positions
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
 from keras_dla.utils.validation import check_channels, check_choice, check_positive_integer
 
@@ -55,6 +56,7 @@ def to_maps(rows, like, data_format: str):
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("nl")
 class NonLocal(BlockAttention):
     """Adds to every position a weighted mean over all positions (NL, embedded Gaussian).
 

@@ -5,11 +5,13 @@ from keras import ops
 
 from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.flops import kernel_flops
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("se")
 class SqueezeExcitation(BlockAttention):
     """Gates the channels of a feature map by its own pooled features.
 

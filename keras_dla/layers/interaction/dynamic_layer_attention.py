@@ -8,6 +8,7 @@ from keras import ops
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.interaction.refresh import RefreshedMRLABase, RefreshedMRLALight, scales_of
 from keras_dla.layers.interaction.unit_interaction import UnitInteraction
+from keras_dla.layers.registry import register_interaction
 from keras_dla.layers.units.by_name import UnitChoice, state_specs
 from keras_dla.ops.channels import global_average_pool
 from keras_dla.utils.types import Nest, Tensor
@@ -17,6 +18,8 @@ MODES = {"base": RefreshedMRLABase, "light": RefreshedMRLALight}
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("dla_b", cifar={"reduction": 4}, imagenet={"reduction": 16}, mode="base")
+@register_interaction("dla_l", cifar={"reduction": 4}, imagenet={"reduction": 16}, mode="light")
 class DynamicLayerAttention(UnitInteraction):
     """Layer attention over features that a recurrent unit keeps refreshing.
 

@@ -6,12 +6,14 @@ from keras import ops
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.interaction.unit_interaction import UnitInteraction
 from keras_dla.layers.observation import report
+from keras_dla.layers.registry import register_interaction
 from keras_dla.layers.units.by_name import UnitChoice, state_specs
 from keras_dla.ops.channels import global_average_pool, per_channel
 from keras_dla.utils.types import Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("dianet", cifar={"reduction": 4}, imagenet={"reduction": 20})
 class LayerwiseInformationIntegration(UnitInteraction):
     """Gates every residual branch by a recurrent unit that the stage shares (LII, Table 6).
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.cheap import cast
 from keras_dla.ops.softmax import softmax
 from keras_dla.ops.weighted_sum import weighted_sum
@@ -12,6 +13,7 @@ from keras_dla.utils.types import Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("mrla_b")
 class MRLABase(LayerAttention):
     """Layer attention in which every layer reads all layers of its stage up to itself (MRLA-B).
 

@@ -5,12 +5,14 @@ from keras import ops
 
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.cheap import cast
 from keras_dla.ops.light_recurrence import light_recurrence
 from keras_dla.utils.types import Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("mrla_l")
 class MRLALight(LayerAttention):
     """Layer attention with one map of memory in place of all layers (MRLA-L).
 

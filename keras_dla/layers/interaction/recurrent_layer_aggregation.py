@@ -7,6 +7,7 @@ from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
@@ -19,6 +20,7 @@ from keras_dla.utils.validation import (
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
+@register_interaction("rla_g")
 class RecurrentLayerAggregation(LayerInteraction):
     """Gathers what the blocks compute in a narrow hidden map that every block reads (RLA_g).
 

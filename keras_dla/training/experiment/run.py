@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_dla.data import cifar_steps_per_epoch
-from keras_dla.models import get_model
+from keras_dla.models import get_model, used_options
 from keras_dla.training.checkpoints.divergence import StopAtDivergence
 from keras_dla.training.checkpoints.epoch_checkpoint import EpochCheckpoint
 from keras_dla.training.checkpoints.progress import Progress, load_last
@@ -211,15 +211,18 @@ def run_experiment(
 def new_model(experiment):
     """Returns the experiment's network, new and compiled."""
     channels_last = keras.config.image_data_format() == "channels_last"
-    unit = {} if experiment.unit is None else {"unit": experiment.unit}
+    # A table's runs share a recipe, of which the plain network uses less than the others. A unit
+    # is named by hand, so that one in vain is a mistake.
+    options = used_options(
+        experiment.model, drop_path=experiment.drop_path, formulation=experiment.formulation
+    )
     model = get_model(
         experiment.model,
         classes=experiment.classes,
         input_shape=(32, 32, 3) if channels_last else (3, 32, 32),
-        drop_path=experiment.drop_path,
-        formulation=experiment.formulation,
         classifier_activation=None,
-        **unit,
+        unit=experiment.unit,
+        **options,
     )
     if experiment.sync_batch_norm:
         synchronize_batch_norm(model)
