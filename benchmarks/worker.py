@@ -25,11 +25,12 @@ def ours(settings, images, labels):
 
     import keras_dla
 
+    name = f"{settings['network']}_{settings['depth']}"
     model = keras_dla.models.get_model(
-        f"{settings['network']}_{settings['depth']}",
-        formulation=settings["formulation"],
+        name,
         classifier_activation=None,
         input_shape=images.shape[1:],
+        **keras_dla.models.used_options(name, formulation=settings["formulation"]),
     )
     jit_compile = {"auto": "auto", "on": True, "off": False}[settings["jit_compile"]]
     model.compile(

@@ -18,7 +18,7 @@ from keras_dla.training.experiment import data as experiment_data
 from keras_dla.training.experiment import run as experiment_run
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_cifar.py"
-ARGUMENTS = ("--data", "memory", "--model", "tiny", "--batch-size", "8", "--epochs", "4")
+ARGUMENTS = ("--data", "memory", "--model", "dla_l_11", "--batch-size", "8", "--epochs", "4")
 
 
 def arrays(name, data_dir=None):
@@ -29,7 +29,9 @@ def arrays(name, data_dir=None):
     return (images, labels), (images[:8], labels[:8])
 
 
-def tiny_model(name, classes, input_shape, drop_path, formulation, classifier_activation):
+def tiny_model(
+    name, classes, input_shape, classifier_activation, drop_path=0.0, formulation="official"
+):
     layers = [
         keras.layers.AveragePooling2D(8),
         keras.layers.Flatten(),
@@ -54,7 +56,7 @@ def script(monkeypatch):
     monkeypatch.setattr(
         experiment_run,
         "get_model",
-        lambda name, **kwargs: (tiny_model if name == "tiny" else original)(name, **kwargs),
+        lambda name, **kwargs: (tiny_model if name == "dla_l_11" else original)(name, **kwargs),
     )
     return module
 
@@ -86,7 +88,7 @@ def test_leaves_the_files_of_a_run(script, tmp_path):
     names -= {"tensorboard", "run.lock"}  # where there are such
     assert names == {"settings.json", "versions.json", "log.csv", "last.keras", "best.keras"}
     settings = json.loads((tmp_path / "run" / "settings.json").read_text())
-    assert settings["model"] == "tiny"
+    assert settings["model"] == "dla_l_11"
     assert settings["backend"] == keras.backend.backend()
     assert settings["steps_per_epoch"] == 3
 

@@ -31,7 +31,9 @@ def data(tmp_path_factory):
     return prepare_images(tmp_path_factory.mktemp("tensorflow_datasets"), sizes=sizes)
 
 
-def tiny_model(name, classes, input_shape, drop_path, formulation, classifier_activation):
+def tiny_model(
+    name, classes, input_shape, classifier_activation, drop_path=0.0, formulation="official"
+):
     layers = [
         keras.layers.AveragePooling2D(16),
         keras.layers.Flatten(),
@@ -50,7 +52,7 @@ def script(monkeypatch):
     monkeypatch.setattr(
         module,
         "get_model",
-        lambda name, **kwargs: (tiny_model if name == "tiny" else original)(name, **kwargs),
+        lambda name, **kwargs: (tiny_model if name == "dla_l_50" else original)(name, **kwargs),
     )
     return module
 
@@ -83,7 +85,7 @@ def test_a_network_of_the_paper_trains(script, data, tmp_path, capsys):
     assert names == {"settings.json", "versions.json", "log.csv", "last.keras", "best.keras"}
 
 
-TINY = ("--model", "tiny", "--epochs", "3")
+TINY = ("--model", "dla_l_50", "--epochs", "3")
 
 
 @pytest.mark.parametrize("steps", ["2", "4"])

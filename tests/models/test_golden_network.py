@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_dla.interop import load_official_checkpoint
-from keras_dla.models import ResNet
+from keras_dla.models import ResNet, used_options
 from tests import golden
 
 CASES = [
@@ -20,13 +20,15 @@ CASES = [
 def test_network_equals_the_authors(name, formulation, data_format):
     arrays = golden.load_shared(f"cifar_{name}_29")
     suffix = "_verbatim" if formulation == "verbatim" else ""
+    interaction = golden.NETWORKS[name][0]
+    options = used_options(f"{interaction or 'resnet'}_29", formulation=formulation)
     model = ResNet(
         29,
-        golden.NETWORKS[name][0],
+        interaction,
         classes=100,
         classifier_activation=None,
-        formulation=formulation,
         data_format=data_format,
+        **options,
     )
     prefix = "module." if data_format == "channels_first" else ""
     load_official_checkpoint(model, golden.part(arrays, "state/", prefix))

@@ -26,7 +26,9 @@ def arrays(name, data_dir=None):
     return (images, labels), (images[:4], labels[:4])
 
 
-def two_layers(name, classes, input_shape, drop_path, formulation, classifier_activation):
+def two_layers(
+    name, classes, input_shape, classifier_activation, drop_path=0.0, formulation="official"
+):
     """What `get_model()` may be replaced by: layer attention and drop path, quick to compile."""
     return ResNet(
         (2,),
@@ -40,7 +42,7 @@ def two_layers(name, classes, input_shape, drop_path, formulation, classifier_ac
     )
 
 
-def smallest(name, classes, input_shape, drop_path, unit="", **_):
+def smallest(name, classes, input_shape, unit="", **_):
     """The same where any network will do."""
     layers = [keras.layers.Flatten(), keras.layers.Dense(classes)]
     return keras.Sequential([keras.Input(input_shape), *layers])

@@ -211,17 +211,17 @@ def run_experiment(
 def new_model(experiment):
     """Returns the experiment's network, new and compiled."""
     channels_last = keras.config.image_data_format() == "channels_last"
-    # A table's runs share a recipe, of which the plain network uses less than the others. A unit
-    # is named by hand, so that one in vain is a mistake.
+    # A table's runs share a recipe, of which the plain network uses less than the others.
     options = used_options(
         experiment.model, drop_path=experiment.drop_path, formulation=experiment.formulation
     )
+    if experiment.unit is not None:  # named by hand: in vain it is a mistake
+        options["unit"] = experiment.unit
     model = get_model(
         experiment.model,
         classes=experiment.classes,
         input_shape=(32, 32, 3) if channels_last else (3, 32, 32),
         classifier_activation=None,
-        unit=experiment.unit,
         **options,
     )
     if experiment.sync_batch_norm:

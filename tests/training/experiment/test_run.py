@@ -142,7 +142,7 @@ def test_the_estimate_of_a_checkpoint_is_about_its_size(whole):
 def test_errors_of_the_network_come_before_the_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment_run, "get_model", get_model)
     refused(tmp_path / "run", ValueError, "`name` must be one of", model="dla_x_20")
-    refused(tmp_path / "run", ValueError, "`unit` must be None unless", model="se_11", unit="dsu")
+    refused(tmp_path / "run", ValueError, "`unit` must be None for 'se'", model="se_11", unit="dsu")
 
 
 @pytest.fixture
