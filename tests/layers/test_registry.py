@@ -4,6 +4,7 @@ import pytest
 from keras_dla.layers import BlockAttention, LayerInteraction, registry
 from keras_dla.layers.registry import find_interaction, register_interaction
 from keras_dla.models import ResNet, get_model, list_models, used_options
+from keras_dla.utils.names import INTERACTIONS
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +88,7 @@ def test_a_reloaded_class_takes_its_place():
     again = type("Scaled", (Scaled,), {"__qualname__": "Scaled"})
     register_interaction("scaled")(again)
     assert find_interaction("scaled").layer is again
+
+
+def test_the_papers_names_are_registered():
+    assert set(INTERACTIONS) <= set(registry.interaction_names())
