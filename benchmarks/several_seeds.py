@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_dla.models import get_model, used_options
 from keras_dla.training import CIFAR, compile_model
-from keras_dla.training.seeds.stacked_models import SeedStack
+from keras_dla.training.seeds.stacked_models import StackedModels
 
 
 def parse_arguments():
@@ -80,7 +80,7 @@ def main():
     data = Repeated(batch, args.steps)
     one = seconds(lambda: model.fit(data, verbose=0), args.steps, args.rounds)
     print(f"{args.model}, batch {args.batch_size}: one run {one:.4f} s per step", flush=True)
-    stack = SeedStack([new_model(args.model) for _ in range(args.seeds)])
+    stack = StackedModels([new_model(args.model) for _ in range(args.seeds)])
     batches = [tuple(np.stack([part] * args.seeds) for part in batch)] * args.steps
     many = seconds(lambda: stack.train(batches), args.steps, args.rounds)
     print(f"{args.seeds} seeds at once {many:.4f} s per step, {many / one:.2f} times one run")

@@ -15,15 +15,15 @@ def scale_and_shift(mean, std):
     """Turns `(x / 255 - mean) / std` into one multiplication and one addition.
 
     Args:
-        mean: Sequence of floats, one a channel, in units of the white level (0 to 1).
-        std: Sequence of positive floats, one a channel, in the same unit.
+        mean: sequence of floats, one per channel, in units of the white level (0 to 1).
+        std: sequence of positive floats, one per channel, in the same unit.
 
     Returns:
         A pair of float32 arrays `(scale, shift)` of shape `(channels,)` such that
         `x * scale + shift` is the normalised image of a uint8 image `x`.
 
     Raises:
-        ValueError: If the two differ in length, or a deviation is not positive.
+        ValueError: when the two differ in length, or a deviation is not positive.
 
     Example:
     >>> scale, shift = scale_and_shift(mean=(0.5,), std=(0.25,))
@@ -34,7 +34,7 @@ def scale_and_shift(mean, std):
     std = np.asarray(std, dtype="float64")
     if mean.ndim != 1 or mean.shape != std.shape or not np.all(std > 0):
         raise ValueError(
-            "`mean` and `std` must be sequences of equal length, one entry a channel, with "
+            "`mean` and `std` must be sequences of equal length, one entry per channel, with "
             f"positive deviations. Received: mean={mean.tolist()}, std={std.tolist()}"
         )
     return (1 / (255 * std)).astype("float32"), (-mean / std).astype("float32")

@@ -10,8 +10,8 @@ def write_log(path: Path, rows: list[dict]) -> None:
     """Writes a CSV file anew, so that it has exactly these rows.
 
     Args:
-        path: File to write or replace.
-        rows: Dictionaries of values by column. Columns stand in the order of their first
+        path: file to write or replace.
+        rows: dictionaries of values by column. Columns stand in the order of their first
             appearance; a row that lacks one leaves it empty.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -25,19 +25,22 @@ class ArrayDataset(keras.utils.PyDataset):
     Args:
         images: uint8 array `(size, height, width, channels)`.
         labels: integer array `(size,)`.
-        batch_size: int, images a batch. The last batch may be smaller.
-        augment: bool, whether to crop and flip. Set it to `False` for validation.
-        shuffle: bool, whether every epoch has its own order. Set it to `False` for validation.
-        seed: int, at least 0.
-        mean: Sequence of floats, one a channel, in units of the white level (0 to 1).
-        std: Sequence of floats, one a channel, in the same unit.
-        initial_epoch: int, the epoch to start with, counted from 0. Give `model.fit` the same.
-        drop_remainder: bool, whether to leave out a last batch that is not full.
+        batch_size: integer, images per batch. The last batch may be smaller; defaults to 128.
+        augment: boolean, whether to crop and flip. Set it to `False` for validation; defaults to True.
+        shuffle: boolean, whether every epoch has its own order. Set it to `False` for validation;
+            defaults to True.
+        seed: integer, at least 0; defaults to 0.
+        mean: sequence of floats, one per channel, in units of the white level (0 to 1); defaults to
+            `CIFAR_MEAN`.
+        std: sequence of floats, one per channel, in the same unit; defaults to `CIFAR_STD`.
+        initial_epoch: integer, the epoch to start with, counted from 0. Give `model.fit` the same;
+            defaults to 0.
+        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to False.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting. It
-            concerns the batches; `images` are channels last in any case.
+            concerns the batches; `images` are channels last in any case; defaults to None.
 
     Raises:
-        ValueError: If an argument is not as described above.
+        ValueError: when an argument is not as described above.
 
     Example:
     >>> import numpy as np
@@ -93,14 +96,14 @@ class ArrayDataset(keras.utils.PyDataset):
         """Batch `index` of the present epoch.
 
         Args:
-            index: int, from 0 to `len(self) - 1`.
+            index: integer, from 0 to `len(self) - 1`.
 
         Returns:
             A pair `(images, labels)`: float32 `(batch, height, width, channels)`, or
             `(batch, channels, height, width)` for channels first, and int32 `(batch,)`.
 
         Raises:
-            IndexError: If there is no batch `index`.
+            IndexError: when there is no batch `index`.
         """
         draw = self._draw(index)
         images = self.images[draw.order]

@@ -14,7 +14,7 @@ PADDING = 4
 
 
 class EpochDraw(NamedTuple):
-    """The random choices of one epoch, one entry a place in the epoch's order.
+    """The random choices of one epoch, one entry per place in the epoch's order.
 
     Attributes:
         order: int64 array `(size,)`, the image shown at each place.
@@ -40,10 +40,10 @@ def draw_epoch(size: int, seed: int, epoch: int, shuffle: bool = True) -> EpochD
     """Draws an epoch's order, crops and flips: a pure function of its arguments.
 
     Args:
-        size: int, the number of images.
-        seed: int, at least 0.
-        epoch: int, at least 0.
-        shuffle: bool. If `False`, the order is 0, 1, 2, ...
+        size: integer, the number of images.
+        seed: integer, at least 0.
+        epoch: integer, at least 0.
+        shuffle: boolean, whether to shuffle; otherwise the order is that of the images; defaults to True.
 
     Returns:
         An `EpochDraw`, to be read only: it is shared between calls.

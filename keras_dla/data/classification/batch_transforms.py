@@ -7,7 +7,7 @@ from keras_dla.utils.optional_imports import import_for
 def flipper(tf, caller: str):
     """Returns a function that mirrors some images of a batch with KerasCV's `RandomFlip`.
 
-    Which ones is said by its second argument, a boolean tensor with an entry an image: left to
+    Which ones is said by its second argument, a boolean tensor with an entry per image: left to
     itself, the layer draws from a stateful generator, so that no epoch could be repeated.
     """
     keras_cv = import_for(caller, "keras_cv")

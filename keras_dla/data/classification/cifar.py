@@ -43,27 +43,30 @@ def cifar_dataset(
     `keras_dla.data.ArrayDataset`: equal arguments, equal batches. It runs under every backend.
 
     Args:
-        name: `"cifar10"` or `"cifar100"` (the 100 fine classes).
-        split: `"train"` or `"test"`.
-        batch_size: int, images a batch. The last batch of an epoch may be smaller.
-        data_dir: Path of a folder in which tensorflow-datasets has prepared the data set,
-            which is only read; or `None` to let tensorflow-datasets download it.
-        augment: bool, whether to pad with 4 black pixels, crop at random and flip; `None` for
-            the training split only.
-        shuffle: bool, whether to shuffle and repeat; `None` for the training split only.
-        seed: int, at least 0.
-        initial_epoch: int, the epoch to start with, counted from 0. Give `model.fit` the same.
-        drop_remainder: bool, whether to leave out a last batch that is not full.
-        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+        name: `"cifar10"` or `"cifar100"` (the 100 fine classes); defaults to `"cifar100"`.
+        split: `"train"` or `"test"`; defaults to `"train"`.
+        batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults to 128.
+        data_dir: path of a folder in which tensorflow-datasets has prepared the data set, which is
+            only read; or `None` to let tensorflow-datasets download it; defaults to None.
+        augment: boolean, whether to pad with 4 black pixels, crop at random and flip; `None` for the
+            training split only; defaults to None.
+        shuffle: boolean, whether to shuffle and repeat; `None` for the training split only; defaults
+            to None.
+        seed: integer, at least 0; defaults to 0.
+        initial_epoch: integer, the epoch to start with, counted from 0. Give `model.fit` the same;
+            defaults to 0.
+        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to False.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting; defaults
+            to None.
 
     Returns:
         A `tf.data.Dataset` of pairs `(images, labels)`: float32 `(batch, 32, 32, 3)`, or
         `(batch, 3, 32, 32)` for channels first, and int32 `(batch,)`.
 
     Raises:
-        ValueError: If an argument is not as described above.
-        FileNotFoundError: If `data_dir` lacks the data set.
-        ImportError: If a package of the extra `data` is not installed.
+        ValueError: when an argument is not as described above.
+        FileNotFoundError: when `data_dir` lacks the data set.
+        ImportError: when a package of the extra `data` is not installed.
 
     Example:
     >>> from keras_dla.data import cifar_dataset, cifar_steps_per_epoch
@@ -106,15 +109,15 @@ def cifar_steps_per_epoch(
     """The number of batches in an epoch of `cifar_dataset`, for `model.fit`.
 
     Args:
-        split: `"train"` or `"test"`.
-        batch_size: int, images a batch.
-        drop_remainder: bool, whether a last batch that is not full is left out.
+        split: `"train"` or `"test"`; defaults to `"train"`.
+        batch_size: integer, images per batch; defaults to 128.
+        drop_remainder: boolean, whether a last batch that is not full is left out; defaults to False.
 
     Returns:
         The number of batches, an int.
 
     Raises:
-        ValueError: If an argument is not as described above, or there would be no batch.
+        ValueError: when an argument is not as described above, or there would be no batch.
 
     Example:
     >>> from keras_dla.data import cifar_steps_per_epoch

@@ -24,22 +24,22 @@ def load_cifar_arrays(
     copy that it keeps. TensorFlow is imported with `data_dir` only.
 
     Args:
-        name: `"cifar10"` or `"cifar100"` (the 100 fine classes).
-        source: Path of an `.npz` file with the arrays `x_train`, `y_train`, `x_test` and
-            `y_test`: uint8 images `(size, height, width, channels)` and integer labels
-            `(size,)` or `(size, 1)`. No pickled object is read from it.
-        data_dir: Path of a folder in which tensorflow-datasets has prepared the data set. It
-            is only read. Needs the extra `data`.
+        name: `"cifar10"` or `"cifar100"` (the 100 fine classes); defaults to `"cifar100"`.
+        source: path of an `.npz` file with the arrays `x_train`, `y_train`, `x_test` and `y_test`:
+            uint8 images `(size, height, width, channels)` and integer labels `(size,)` or `(size,
+            1)`. No pickled object is read from it; defaults to None.
+        data_dir: path of a folder in which tensorflow-datasets has prepared the data set. It is
+            only read. Needs the extra `data`; defaults to None.
 
     Returns:
         A pair of pairs `(train_images, train_labels), (test_images, test_labels)`: uint8
         `(size, 32, 32, 3)` and int64 `(size,)`.
 
     Raises:
-        ValueError: If `name` is unknown, both `source` and `data_dir` are given, or `source`
-            does not hold such arrays.
-        FileNotFoundError: If there is no file `source`, or `data_dir` lacks the data set.
-        ImportError: If `data_dir` is given and tensorflow-datasets is not installed.
+        ValueError: when `name` is unknown, both `source` and `data_dir` are given, or `source` does
+            not hold such arrays.
+        FileNotFoundError: when there is no file `source`, or `data_dir` lacks the data set.
+        ImportError: when `data_dir` is given and tensorflow-datasets is not installed.
 
     Example:
     >>> import pathlib, tempfile

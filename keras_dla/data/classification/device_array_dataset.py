@@ -11,7 +11,7 @@ class DeviceArrayDataset(ArrayDataset):
     """An `ArrayDataset` that keeps its images on Keras's device and augments them there.
 
     The images are uploaded once, as bytes with their black border (CIFAR's 50,000 take 0.24 GB);
-    a batch then costs the host some numbers an image. The random choices are those of
+    a batch then costs the host some numbers per image. The random choices are those of
     `ArrayDataset`, so that equal arguments give equal batches.
 
     It is for PyTorch and JAX, whose `model.fit` takes the batches as they are. TensorFlow's copies
@@ -20,11 +20,11 @@ class DeviceArrayDataset(ArrayDataset):
     Args:
         images: uint8 array `(size, height, width, channels)`.
         labels: integer array `(size,)`.
-        **kwargs: The other arguments of `ArrayDataset`.
+        **kwargs: the other arguments of `ArrayDataset`.
 
     Raises:
-        ValueError: If an argument is not as `ArrayDataset` describes it, or there are more
-            than 2 ** 31 pixels with their borders.
+        ValueError: when an argument is not as `ArrayDataset` describes it, or there are more
+            than `2 ** 31` pixels with their borders.
 
     Example:
     >>> import numpy as np

@@ -47,24 +47,29 @@ def imagenet_dataset(
     order, 16 at a time, and the next one is drawn among `shuffle_buffer` of them.
 
     Args:
-        split: str, such as `"train"` or `"validation"`, or a part of a split such as
-            `"train[:10%]"`. ImageNet's own test split has no labels.
-        batch_size: int, images a batch. The last batch of an epoch may be smaller.
-        data_dir: Path of the folder in which tensorflow-datasets has prepared the data set,
-            which is only read; or `None` for tensorflow-datasets' own folder.
-        name: str, `"imagenet2012"` or any data set of tensorflow-datasets with the features
-            `image` and `label`, with its configuration, such as `"imagenette/320px-v2"`.
-        image_size: int, height and width of the images in the batches.
-        augment: bool, whether to crop at random and flip; `None` for the training split only.
-        shuffle: bool, whether to shuffle and repeat; `None` for the training split only.
-        seed: int, at least 0.
-        initial_epoch: int, the epoch to start with, counted from 0. Give `model.fit` the same.
-        drop_remainder: bool, whether to leave out a last batch that is not full.
-        shuffle_buffer: int, how many image files are held in memory to shuffle them; ImageNet's
-            are about 0.11 MB each.
-        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
-        initial_step: int, how many batches of the first epoch are left out. Their images are
-            read, but not decoded.
+        split: string, such as `"train"` or `"validation"`, or a part of a split such as
+            `"train[:10%]"`. ImageNet's own test split has no labels; defaults to `"train"`.
+        batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults to 256.
+        data_dir: path of the folder in which tensorflow-datasets has prepared the data set, which
+            is only read; or `None` for tensorflow-datasets' own folder; defaults to None.
+        name: string, `"imagenet2012"` or any data set of tensorflow-datasets with the features `image`
+            and `label`, with its configuration, such as `"imagenette/320px-v2"`; defaults to
+            `"imagenet2012"`.
+        image_size: integer, height and width of the images in the batches; defaults to 224.
+        augment: boolean, whether to crop at random and flip; `None` for the training split only;
+            defaults to None.
+        shuffle: boolean, whether to shuffle and repeat; `None` for the training split only; defaults
+            to None.
+        seed: integer, at least 0; defaults to 0.
+        initial_epoch: integer, the epoch to start with, counted from 0. Give `model.fit` the same;
+            defaults to 0.
+        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to False.
+        shuffle_buffer: integer, how many image files are held in memory to shuffle them; ImageNet's are
+            about 0.11 MB each; defaults to 8192.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting; defaults
+            to None.
+        initial_step: integer, how many batches of the first epoch are left out. Their images are read,
+            but not decoded; defaults to 0.
 
     Returns:
         A `tf.data.Dataset` of pairs `(images, labels)`: float32
@@ -72,9 +77,9 @@ def imagenet_dataset(
         channels first, and int32 `(batch,)`.
 
     Raises:
-        ValueError: If an argument is not as described above.
-        FileNotFoundError: If the data set is not prepared in `data_dir`.
-        ImportError: If a package of the extra `data` is not installed.
+        ValueError: when an argument is not as described above.
+        FileNotFoundError: when the data set is not prepared in `data_dir`.
+        ImportError: when a package of the extra `data` is not installed.
 
     Example:
     >>> from keras_dla.data import imagenet_dataset, imagenet_steps_per_epoch
@@ -137,19 +142,19 @@ def imagenet_steps_per_epoch(
     """The number of batches in an epoch of `imagenet_dataset`, for `model.fit`.
 
     Args:
-        split: str, as in `imagenet_dataset`.
-        batch_size: int, images a batch.
-        data_dir: Path, as in `imagenet_dataset`.
-        name: str, as in `imagenet_dataset`.
-        drop_remainder: bool, whether a last batch that is not full is left out.
+        split: string, as in `imagenet_dataset`; defaults to `"train"`.
+        batch_size: integer, images per batch; defaults to 256.
+        data_dir: path, as in `imagenet_dataset`; defaults to None.
+        name: string, as in `imagenet_dataset`; defaults to `"imagenet2012"`.
+        drop_remainder: boolean, whether a last batch that is not full is left out; defaults to False.
 
     Returns:
         The number of batches, an int; 5005 for ImageNet's training split at batch 256.
 
     Raises:
-        ValueError: If an argument is not as described above, or there would be no batch.
-        FileNotFoundError: If the data set is not prepared in `data_dir`.
-        ImportError: If a package of the extra `data` is not installed.
+        ValueError: when an argument is not as described above, or there would be no batch.
+        FileNotFoundError: when the data set is not prepared in `data_dir`.
+        ImportError: when a package of the extra `data` is not installed.
 
     Example:
     >>> from keras_dla.data import imagenet_steps_per_epoch
@@ -165,16 +170,16 @@ def imagenet_classes(data_dir: str | os.PathLike | None = None, name: str = "ima
     """The number of classes of a data set that `imagenet_dataset` reads.
 
     Args:
-        data_dir: Path, as in `imagenet_dataset`.
-        name: str, as in `imagenet_dataset`.
+        data_dir: path, as in `imagenet_dataset`; defaults to None.
+        name: string, as in `imagenet_dataset`; defaults to `"imagenet2012"`.
 
     Returns:
         The number of classes, an int; 1000 for ImageNet.
 
     Raises:
-        ValueError: If `name` is not as described there.
-        FileNotFoundError: If the data set is not prepared in `data_dir`.
-        ImportError: If a package of the extra `data` is not installed.
+        ValueError: when `name` is not as described there.
+        FileNotFoundError: when the data set is not prepared in `data_dir`.
+        ImportError: when a package of the extra `data` is not installed.
 
     Example:
     >>> from keras_dla.data import imagenet_classes

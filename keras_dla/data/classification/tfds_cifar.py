@@ -18,13 +18,13 @@ def find_prepared(name: str, data_dir: str | os.PathLike) -> Path:
 
     Args:
         name: `"cifar10"` or `"cifar100"`.
-        data_dir: Path of a tensorflow-datasets folder.
+        data_dir: path of a tensorflow-datasets folder.
 
     Returns:
         The path `data_dir/name/version`.
 
     Raises:
-        FileNotFoundError: If there is no such data set in `data_dir`.
+        FileNotFoundError: when there is no such data set in `data_dir`.
     """
     found = [info.parent for info in Path(data_dir).glob(f"{name}/*.*.*/dataset_info.json")]
     if not found:
@@ -41,16 +41,16 @@ def _version(folder: Path) -> tuple:
 
 
 def read_prepared(
-    caller: str, name: str, split: str, data_dir: str | os.PathLike | None
+    caller: string, name: str, split: str, data_dir: str | os.PathLike | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split of CIFAR through tensorflow-datasets.
 
     Args:
-        caller: Name of the public function, for the message about a missing package.
+        caller: name of the public function, for the message about a missing package.
         name: `"cifar10"` or `"cifar100"`.
         split: `"train"` or `"test"`.
-        data_dir: Path of a tensorflow-datasets folder that has the data set, which is only
-            read, or `None` to download into tensorflow-datasets' own folder.
+        data_dir: path of a tensorflow-datasets folder that has the data set, which is only read, or
+            `None` to download into tensorflow-datasets' own folder.
 
     Returns:
         A pair `(images, labels)`: uint8 `(size, 32, 32, 3)` and int64 `(size,)`, in the

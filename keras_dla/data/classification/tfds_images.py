@@ -15,15 +15,15 @@ class PreparedImages:
     """A data set with the features `image` and `label`, which is only read.
 
     Args:
-        caller: str, name of the public function, for the message about a missing package.
-        name: str, the data set's name, and configuration if it has some.
-        data_dir: Path of the folder in which it was prepared, or `None` for
-            tensorflow-datasets' own folder.
+        caller: string, name of the public function, for the message about a missing package.
+        name: string, the data set's name, and configuration if it has some.
+        data_dir: path of the folder in which it was prepared, or `None` for tensorflow-datasets'
+            own folder.
 
     Raises:
-        ValueError: If `name` is no name, or the data set has other features.
-        FileNotFoundError: If the data set is not prepared in that folder.
-        ImportError: If a package of the extra `data` is not installed.
+        ValueError: when `name` is no name, or the data set has other features.
+        FileNotFoundError: when the data set is not prepared in that folder.
+        ImportError: when a package of the extra `data` is not installed.
     """
 
     def __init__(self, caller: str, name: str, data_dir: str | os.PathLike | None):
@@ -69,10 +69,10 @@ class PreparedImages:
         To be called in a function that TensorFlow traces, such as that of `flat_map`.
 
         Args:
-            split: str such as `"train"` or `"train[:10%]"`.
+            split: string such as `"train"` or `"train[:10%]"`.
             seeds: int64 tensor of shape `(2,)` on which the order depends; `None` for the stored
-                order.
-            shuffle_buffer: int, among how many images the next one is drawn.
+                order; defaults to None.
+            shuffle_buffer: integer, among how many images the next one is drawn; defaults to 1.
         """
         if seeds is None:
             return self._read(split, shuffle_files=False)

@@ -14,9 +14,9 @@ def check_running_loss(model: keras.Model, epoch: int, step: int) -> None:
     """Raises `DivergenceError` unless the mean loss of the epoch so far is finite.
 
     Args:
-        model: The model that `fit()` trains.
-        epoch: Integer from 1 on, for the message.
-        step: Integer, steps of the epoch that are done, for the message.
+        model: the model that `fit()` trains.
+        epoch: integer from 1 on, for the message.
+        step: integer, steps of the epoch that are done, for the message.
     """
     for metric in model.metrics:
         if metric.name == "loss":
@@ -34,11 +34,12 @@ class StopAtDivergence(keras.callbacks.Callback):
     mean every so many steps is enough, and the steps between are not held up.
 
     Args:
-        every: Integer, steps from one look to the next.
-        steps_done: Integer, steps of the first epoch that an earlier process did, for the message.
+        every: integer, steps from one look to the next; defaults to 50.
+        steps_done: integer, steps of the first epoch that an earlier process did, for the message;
+            defaults to 0.
 
     Raises:
-        DivergenceError: If the loss is not finite; the message says epoch and step.
+        DivergenceError: when the loss is not finite; the message says epoch and step.
 
     Example:
     >>> import keras

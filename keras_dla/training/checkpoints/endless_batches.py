@@ -12,8 +12,8 @@ class EndlessBatches(keras.utils.PyDataset):
     from there on.
 
     Args:
-        dataset: A `keras_dla.data.ArrayDataset`; its `epoch` is set from here.
-        first: Integer, the number of batches that are left out at the beginning.
+        dataset: a `keras_dla.data.ArrayDataset`; its `epoch` is set from here.
+        first: integer, the number of batches that are left out at the beginning; defaults to 0.
 
     Example:
     >>> import numpy as np

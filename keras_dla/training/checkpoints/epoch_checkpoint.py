@@ -39,7 +39,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     In the run's folder it keeps `last.keras` (the state to go on from, see
     `load_last()`), `best.keras` (the model of the epoch with the best `monitor`; the
-    first of equals) and `log.csv` (a row an epoch: learning rate, losses, metrics,
+    first of equals) and `log.csv` (one row per epoch: learning rate, losses, metrics,
     seconds). Each is replaced in one step: an interrupted or killed process loses what
     it did since the last state, never a file.
 
@@ -49,21 +49,21 @@ class EpochCheckpoint(keras.callbacks.Callback):
     In `launch()` every process needs one, since all keep up with the progress; the main one writes.
 
     Args:
-        folder: Folder of the run, as `open_run()` makes it.
-        progress: The `Progress` that `load_last()` returned, if the run goes on; `resume_fit()`
-            then starts at the right place.
-        monitor: Name of the log that says which epoch is best, or `None` for no
-            `best.keras`.
-        mode: `"max"` or `"min"`, whether more or less of `monitor` is better.
-        every_steps: Integer, steps of an epoch from one state inside it to the next, or
-            `None` for no such states.
-        every_seconds: The same in seconds since the last state.
+        folder: folder of the run, as `open_run()` makes it.
+        progress: the `Progress` that `load_last()` returned, if the run goes on; `resume_fit()`
+            then starts at the right place; defaults to None.
+        monitor: name of the log that says which epoch is best, or `None` for no `best.keras`;
+            defaults to `"val_accuracy"`.
+        mode: `"max"` or `"min"`, whether more or less of `monitor` is better; defaults to `"max"`.
+        every_steps: integer, steps of an epoch from one state inside it to the next, or `None` for
+            no such states; defaults to None.
+        every_seconds: the same in seconds since the last state; defaults to None.
 
     Raises:
-        ValueError: If an argument is not as described above, `fit()` starts at another
-            place than the run has reached, or the logs lack `monitor`.
-        DivergenceError: If the loss is not finite.
-        OSError: If a state cannot be written.
+        ValueError: when an argument is not as described above, `fit()` starts at another place than
+            the run has reached, or the logs lack `monitor`.
+        DivergenceError: when the loss is not finite.
+        OSError: when a state cannot be written.
 
     Example:
     >>> import keras, tempfile

@@ -24,9 +24,9 @@ def build_metrics(model: keras.Model, batches) -> None:
     `fit()` would make them too, but with TensorFlow not before the first step.
 
     Args:
-        model: A compiled model.
-        batches: Training data: a `keras.utils.PyDataset`, a `tf.data.Dataset` or something else
-            to iterate over.
+        model: a compiled model.
+        batches: training data: a `keras.utils.PyDataset`, a `tf.data.Dataset` or something else to
+            iterate over.
     """
     build_all(model, _example(batches))
 

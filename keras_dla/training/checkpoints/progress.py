@@ -19,11 +19,11 @@ class EpochPart:
     """What is done of an epoch that is not whole.
 
     Args:
-        steps: Integer, its steps that are done.
-        left: Integer, its steps that are left.
-        learning_rate: Float, the rate at its first step.
-        seconds: Float, how long its steps took.
-        metrics: State of the metrics that run through it.
+        steps: integer, its steps that are done.
+        left: integer, its steps that are left.
+        learning_rate: float, the rate at its first step.
+        seconds: float, how long its steps took.
+        metrics: state of the metrics that run through it.
     """
 
     steps: int
@@ -38,11 +38,13 @@ class Progress:
     """How far a run has come.
 
     Args:
-        history: One dictionary an epoch: `epoch` (from 1), `learning_rate`, Keras's logs
-            and `seconds`.
-        generators: State of the random numbers outside the model.
-        part: The `EpochPart` of the epoch that the state lies in, or `None` between epochs.
-        other_generators: `generators` of the processes of `launch()` but the main one.
+        history: one dictionary per epoch: `epoch` (from 1), `learning_rate`, Keras's logs and
+            `seconds`; defaults to an empty list.
+        generators: state of the random numbers outside the model; defaults to an empty list.
+        part: the `EpochPart` of the epoch that the state lies in, or `None` between epochs;
+            defaults to None.
+        other_generators: `generators` of the processes of `launch()` but the main one; defaults to
+            an empty list.
     """
 
     history: list[dict] = dataclasses.field(default_factory=list)
@@ -68,13 +70,13 @@ def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
     numbers. Nothing in the file is executed (`safe_mode` of Keras).
 
     Args:
-        folder: Folder that an `EpochCheckpoint` wrote to.
+        folder: folder that an `EpochCheckpoint` wrote to.
 
     Returns:
         The model and its `Progress`; `None` if nothing was saved yet.
 
     Raises:
-        ValueError: If the checkpoint is damaged, or its optimizer cannot be brought back.
+        ValueError: when the checkpoint is damaged, or its optimizer cannot be brought back.
     """
     path = Path(folder) / LAST
     if not path.exists():

@@ -20,18 +20,17 @@ def resume_fit(
     """Trains what is left of a run: the rest of an epoch that is not whole, then whole ones.
 
     Args:
-        model: A compiled model, new or from `load_last()`.
-        batches: Function of a number of batches; returns the training data from there on,
-            endless, such as `lambda first: EndlessBatches(dataset, first)`.
-        progress: The run's `Progress`, the one that its `EpochCheckpoint` keeps up to date.
-        steps_per_epoch: Integer, steps of a whole epoch.
-        epochs: Integer, epochs of the whole run.
-        **kwargs: Further arguments of `model.fit()`: `callbacks`, with the run's
-            `EpochCheckpoint` among them (in every process of `launch()`), `validation_data`,
-            `verbose`.
+        model: a compiled model, new or from `load_last()`.
+        batches: function of a number of batches; returns the training data from there on, endless,
+            such as `lambda first: EndlessBatches(dataset, first)`.
+        progress: the run's `Progress`, the one that its `EpochCheckpoint` keeps up to date.
+        steps_per_epoch: integer, steps of a whole epoch.
+        epochs: integer, epochs of the whole run.
+        **kwargs: further arguments of `model.fit()`: `callbacks`, with the run's `EpochCheckpoint`
+            among them (in every process of `launch()`), `validation_data`, `verbose`.
 
     Raises:
-        ValueError: If the processes of `launch()` do not go on from the same state.
+        ValueError: when the processes of `launch()` do not go on from the same state.
 
     Example:
     >>> import keras, numpy as np, tempfile

@@ -37,16 +37,16 @@ def launch(
     `if __name__ == "__main__":`.
 
     Args:
-        function: What to call. Its result is dropped.
-        devices: Integer, the devices to use on each machine: the first ones that the backend
-            sees, or CPU processes for PyTorch without a GPU.
-        arguments: Its arguments.
-        hosts: `"address:port"` of every machine, in one order on all of them; the ports are
-            free ones. Empty for a single machine. JAX and PyTorch meet at the first.
-        host: Integer, which of `hosts` this machine is, from 0.
+        function: what to call. Its result is dropped.
+        devices: integer, the devices to use on each machine: the first ones that the backend sees,
+            or CPU processes for PyTorch without a GPU; defaults to 1.
+        arguments: its arguments; defaults to empty.
+        hosts: `"address:port"` of every machine, in one order on all of them; the ports are free
+            ones. Empty for a single machine. JAX and PyTorch meet at the first; defaults to empty.
+        host: integer, which of `hosts` this machine is, from 0; defaults to 0.
 
     Raises:
-        ValueError: If an argument is not as described above, or there are fewer devices.
+        ValueError: when an argument is not as described above, or there are fewer devices.
 
     Example:
     >>> from keras_dla.training import launch
@@ -74,13 +74,13 @@ def parallel_model(model: keras.Model) -> keras.Model:
     outside of `launch()` there is nothing to do.
 
     Args:
-        model: A compiled and built model.
+        model: a compiled and built model.
 
     Returns:
         The same model.
 
     Raises:
-        ValueError: If the model is not compiled.
+        ValueError: when the model is not compiled.
 
     Example:
     >>> import keras
@@ -99,19 +99,19 @@ def synchronize_batch_norm(model: keras.Model) -> keras.Model:
     """Makes every BN of a model take its statistics over the batches of all devices.
 
     Otherwise each device normalises with its own part of the batch, as the frameworks do by
-    default; with few images a device that costs accuracy. With it, training equals that on one
+    default; with few images per device that costs accuracy. With it, training equals that on one
     device with the whole batch, up to rounding. On JAX it always does, so nothing changes there.
     Call it before the model trains; a saved model keeps it.
 
     Args:
-        model: A model, or a layer.
+        model: a model, or a layer.
 
     Returns:
         The same model.
 
     Raises:
-        ValueError: If a BN cannot be synchronised on this backend: on PyTorch those that are
-            not `keras_dla.layers.BatchNormalization` with both scale and center.
+        ValueError: when a BN cannot be synchronised on this backend: on PyTorch those that are not
+            `keras_dla.layers.BatchNormalization` with both scale and center.
 
     Example:
     >>> import keras_dla
@@ -129,10 +129,9 @@ def local_batches(dataset):
     """Returns what this process of `launch()` feeds to `fit()` of global batches.
 
     Args:
-        dataset: Batches of the whole size, the same in every process: a
-            `keras.utils.PyDataset` such as an `ArrayDataset` with the same seed, or a
-            `tf.data.Dataset`. Every batch must be divisible by the number of all devices, the
-            last one of an epoch too.
+        dataset: batches of the whole size, the same in every process: a `keras.utils.PyDataset`
+            such as an `ArrayDataset` with the same seed, or a `tf.data.Dataset`. Every batch must
+            be divisible by the number of all devices, the last one of an epoch too.
 
     Returns:
         A data set of the same kind with this process's part of each batch; outside of `launch()`,
@@ -140,7 +139,7 @@ def local_batches(dataset):
         of a `tf.data.Dataset` themselves, it keeps them whole.
 
     Raises:
-        ValueError: When a batch is read that cannot be divided.
+        ValueError: when a batch is read that cannot be divided.
 
     Example:
     >>> import numpy as np

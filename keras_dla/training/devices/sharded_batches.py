@@ -10,9 +10,9 @@ class Place:
     """Where a process stands among all devices.
 
     Args:
-        part: Integer, which part of a batch this process takes.
-        parts: Integer, how many parts there are.
-        devices: Integer, by which every batch must be divisible.
+        part: integer, which part of a batch this process takes.
+        parts: integer, how many parts there are.
+        devices: integer, by which every batch must be divisible.
     """
 
     part: int
@@ -52,8 +52,8 @@ class LocalBatches(keras.utils.PyDataset):
     """Cuts one process's part out of global batches.
 
     Args:
-        dataset: A `keras.utils.PyDataset` of global batches, equal in every process.
-        place: The process's `Place`.
+        dataset: a `keras.utils.PyDataset` of global batches, equal in every process.
+        place: the process's `Place`.
     """
 
     def __init__(self, dataset: keras.utils.PyDataset, place: Place):

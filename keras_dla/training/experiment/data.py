@@ -19,7 +19,7 @@ TEST_BATCH = 500
 
 
 def even_batch() -> int:
-    """As many test images a batch as all devices can have equal parts of."""
+    """As many test images per batch as all devices can have equal parts of."""
     return TEST_BATCH - TEST_BATCH % device_count()
 
 
@@ -27,8 +27,8 @@ class TensorFlowData:
     """The images through tensorflow-datasets and tf.data.
 
     Args:
-        experiment: An `Experiment`.
-        data_dir: Folder of tensorflow-datasets, or `None` to download.
+        experiment: an `Experiment`.
+        data_dir: folder of tensorflow-datasets, or `None` to download; defaults to None.
     """
 
     def __init__(self, experiment: Experiment, data_dir: str | os.PathLike | None = None):
@@ -61,8 +61,8 @@ class MemoryData:
     """The images as arrays, in memory or on the device; nothing here needs TensorFlow.
 
     Args:
-        experiment: An `Experiment`.
-        data_dir: Folder of tensorflow-datasets, or `None` to download.
+        experiment: an `Experiment`.
+        data_dir: folder of tensorflow-datasets, or `None` to download; defaults to None.
     """
 
     def __init__(self, experiment: Experiment, data_dir: str | os.PathLike | None = None):

@@ -27,33 +27,38 @@ class Experiment:
     what it stands for on this machine.
 
     Args:
-        model: Name of the network, as `keras_dla.models.get_model` takes it.
-        dataset: `"cifar10"` or `"cifar100"`.
-        formulation: `"official"`, `"paper"` or `"verbatim"`.
-        unit: The recurrent unit of a network that has one, `None` for the network's own.
-        seed: Integer, of the first weights, the order of the images, their crops and flips.
-        epochs: Integer.
-        batch_size: Integer, images a step.
-        learning_rate: Positive float, the rate before the first milestone.
-        momentum: Float, at least 0 and less than 1.
-        weight_decay: Float that is not negative, the L2 penalty.
-        attention_weight_decay: The same for the weights of block attentions and layer
-            interactions; `None` for `weight_decay`.
-        drop_path: Float, at least 0 and less than 1.
-        milestones: Epochs (from 0) at whose start the rate drops to a tenth; `None` for the
-            paper's 100 and 150 of 180, moved in proportion.
-        precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`.
-        sync_batch_norm: Boolean, whether BN takes its statistics over the batches of all
-            devices; for one device it is the same.
-        steps_per_epoch: Integer, for a trial with fewer steps than a pass over the images takes;
-            `None` for the whole pass.
+        model: name of the network, as `keras_dla.models.get_model` takes it; defaults to
+            `"dla_l_20"`.
+        dataset: `"cifar10"` or `"cifar100"`; defaults to `"cifar100"`.
+        formulation: `"official"`, `"paper"` or `"verbatim"`; defaults to `"official"`.
+        unit: the recurrent unit of a network that has one, `None` for the network's own; defaults
+            to None.
+        seed: integer, of the first weights, the order of the images, their crops and flips;
+            defaults to 0.
+        epochs: integer; defaults to `CIFAR.epochs`.
+        batch_size: integer, images per step; defaults to `CIFAR.batch_size`.
+        learning_rate: positive float, the rate before the first milestone; defaults to
+            `CIFAR.learning_rate`.
+        momentum: float, at least 0 and less than 1; defaults to `CIFAR.momentum`.
+        weight_decay: float that is not negative, the L2 penalty; defaults to `CIFAR.weight_decay`.
+        attention_weight_decay: the same for the weights of block attentions and layer interactions;
+            `None` for `weight_decay`; defaults to None.
+        drop_path: float, at least 0 and less than 1; defaults to `CIFAR.drop_path`.
+        milestones: epochs (from 0) at whose start the rate drops to a tenth; `None` for the paper's
+            100 and 150 of 180, moved in proportion; defaults to None.
+        precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`; defaults to `"float32"`.
+        sync_batch_norm: boolean, whether BN takes its statistics over the batches of all devices;
+            for one device it is the same; defaults to False.
+        steps_per_epoch: integer, for a trial with fewer steps than a pass over the images takes;
+            `None` for the whole pass; defaults to None.
         data: `"memory"` (arrays), `"device"` (the same on the accelerator, which crops and flips
             there; for JAX and PyTorch) or `"tfds"` (tensorflow-datasets and tf.data); `None` for
-            `"tfds"` with TensorFlow and `"memory"` otherwise.
-        backend: Keras's backend that the run belongs to; `None` for the present one.
+            `"tfds"` with TensorFlow and `"memory"` otherwise; defaults to None.
+        backend: Keras's backend that the run belongs to; `None` for the present one; defaults to
+            None.
 
     Raises:
-        ValueError: If an argument is not as described above.
+        ValueError: when an argument is not as described above.
 
     Example:
     >>> from keras_dla.training import Experiment
@@ -136,7 +141,7 @@ class Experiment:
         """Returns the same experiment with everything spelled out.
 
         Raises:
-            ValueError: If it belongs to another backend than the present one, or its data does.
+            ValueError: when it belongs to another backend than the present one, or its data does.
         """
         present = keras.backend.backend()
         if self.backend not in (None, present):
@@ -162,16 +167,16 @@ def read_experiment(path: str | os.PathLike, **changes) -> Experiment:
     """Reads an experiment from a JSON file, such as the `settings.json` of a run.
 
     Args:
-        path: File with one JSON object, whose entries are arguments of `Experiment`; those that
-            are left out have their defaults.
-        **changes: Arguments of `Experiment` that take the place of the file's.
+        path: file with one JSON object, whose entries are arguments of `Experiment`; those that are
+            left out have their defaults.
+        **changes: arguments of `Experiment` that take the place of the file's.
 
     Returns:
         An `Experiment`.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else.
+        FileNotFoundError: when there is no such file.
+        ValueError: when it holds something else.
 
     Example:
     >>> import pathlib, tempfile
@@ -200,8 +205,8 @@ def write_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
     """Writes an experiment as JSON, for `read_experiment()`.
 
     Args:
-        experiment: What to write.
-        path: File to write or replace.
+        experiment: what to write.
+        path: file to write or replace.
     """
     text = json.dumps(dataclasses.asdict(experiment), indent=2) + "\n"
     with replacing(Path(path)) as partial:

@@ -15,8 +15,8 @@ class Result(NamedTuple):
     """The log of a run.
 
     Args:
-        experiment: The `Experiment`.
-        history: One dictionary an epoch, of numbers.
+        experiment: the `Experiment`.
+        history: one dictionary per epoch, of numbers.
     """
 
     experiment: Experiment
@@ -42,14 +42,14 @@ def read_result(folder: str | os.PathLike) -> Result:
     r"""Reads the settings and the log of a run; its models are not needed.
 
     Args:
-        folder: Folder of a run, with `settings.json` and, from the first epoch on, `log.csv`.
+        folder: folder of a run, with `settings.json` and, from the first epoch on, `log.csv`.
 
     Returns:
         A `Result`.
 
     Raises:
-        FileNotFoundError: If the folder is not a run's.
-        ValueError: If a file in it is damaged.
+        FileNotFoundError: when the folder is not a run's.
+        ValueError: when a file in it is damaged.
 
     Example:
     >>> import pathlib, tempfile
@@ -72,12 +72,12 @@ def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
     """Returns whether a folder holds this experiment, trained to its end.
 
     Args:
-        experiment: An `Experiment`.
-        folder: Path of a folder, which need not exist.
+        experiment: an `Experiment`.
+        folder: path of a folder, which need not exist.
 
     Raises:
-        FileExistsError: If the folder holds something else than a run.
-        ValueError: If it holds another experiment.
+        FileExistsError: when the folder holds something else than a run.
+        ValueError: when it holds another experiment.
     """
     return holds_run(folder, settings_of(experiment)) and read_result(folder).is_finished
 

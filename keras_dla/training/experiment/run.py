@@ -39,11 +39,11 @@ class ExperimentRun:
     """An experiment that is ready to train, or to go on.
 
     Args:
-        experiment: The `Experiment`, resolved.
-        model: The compiled network, in the state that the run has reached.
-        progress: The run's `Progress`; training keeps it up to date.
-        data: Where the batches come from.
-        folder: Folder of the run.
+        experiment: the `Experiment`, resolved.
+        model: the compiled network, in the state that the run has reached.
+        progress: the run's `Progress`; training keeps it up to date.
+        data: where the batches come from.
+        folder: folder of the run.
     """
 
     experiment: Experiment
@@ -62,18 +62,19 @@ class ExperimentRun:
         """Trains to the end, in `launch()` on its devices.
 
         Args:
-            checkpoint_steps: Integer, steps from one state inside an epoch to the next, or
-                `None`.
-            checkpoint_seconds: Float, the same in seconds, or `None`.
-            callbacks: Further callbacks for `model.fit()`.
-            verbose: As of `model.fit()`.
+            checkpoint_steps: integer, steps from one state inside an epoch to the next, or `None`;
+                defaults to None.
+            checkpoint_seconds: float, the same in seconds, or `None`; defaults to
+                `SECONDS_BETWEEN_STATES`.
+            callbacks: further callbacks for `model.fit()`; defaults to empty.
+            verbose: as of `model.fit()`; defaults to `"auto"`.
 
         Returns:
             The `Result`.
 
         Raises:
-            DivergenceError: If the loss is not finite.
-            OSError: If a state cannot be written.
+            DivergenceError: when the loss is not finite.
+            OSError: when a state cannot be written.
         """
         saver = EpochCheckpoint(
             self.folder,
@@ -117,21 +118,21 @@ def prepare_experiment(
     process prepares the same experiment.
 
     Args:
-        experiment: An `Experiment`.
-        folder: Path of the run's folder.
-        data_dir: Folder in which tensorflow-datasets has prepared the data set; without it,
-            the data is downloaded.
-        resume: Boolean. Whether to go on with a run that is already there.
+        experiment: an `Experiment`.
+        folder: path of the run's folder.
+        data_dir: folder in which tensorflow-datasets has prepared the data set; without it, the
+            data is downloaded; defaults to None.
+        resume: boolean, whether to go on with a run that is already there; defaults to True.
 
     Returns:
         An `ExperimentRun`.
 
     Raises:
-        ValueError: If there is no such network, the folder holds another experiment, its last
+        ValueError: when there is no such network, the folder holds another experiment, its last
             state is damaged, or the devices of `launch()` cannot have equal parts of the batches.
-        FileExistsError: If the folder holds a run and `resume` is false, or other files.
-        OSError: If the folder cannot be written to, or the disk has no room for the checkpoints.
-        ImportError: If a package that the data needs is not installed.
+        FileExistsError: when the folder holds a run and `resume` is false, or other files.
+        OSError: when the folder cannot be written to, or the disk has no room for the checkpoints.
+        ImportError: when a package that the data needs is not installed.
     """
     experiment = experiment.resolved()
     settings = settings_of(experiment)
@@ -152,9 +153,9 @@ def check_devices(experiment: Experiment, devices: int, hosts: Sequence[str] = (
     """Raises `ValueError` unless all batches can be divided among the devices of `launch()`.
 
     Args:
-        experiment: An `Experiment`.
-        devices: Integer, the devices of each machine.
-        hosts: The machines, or empty for one.
+        experiment: an `Experiment`.
+        devices: integer, the devices of each machine.
+        hosts: the machines, or empty for one; defaults to empty.
     """
     check_batch_size(experiment.batch_size, devices, hosts)
     every = devices * max(1, len(hosts))
@@ -184,20 +185,21 @@ def run_experiment(
     same twice, to the same weights bit for bit.
 
     Args:
-        experiment: An `Experiment`.
-        folder: Path of the run's folder.
-        data_dir: Folder in which tensorflow-datasets has prepared the data set; without it,
-            the data is downloaded.
-        resume: Boolean. Whether to go on with a run that is already there, or take its result.
-        **kwargs: Arguments of `ExperimentRun.train()`: `checkpoint_steps`,
-            `checkpoint_seconds`, `callbacks`, `verbose`.
+        experiment: an `Experiment`.
+        folder: path of the run's folder.
+        data_dir: folder in which tensorflow-datasets has prepared the data set; without it, the
+            data is downloaded; defaults to None.
+        resume: boolean, whether to go on with a run that is already there, or take its result;
+            defaults to True.
+        **kwargs: arguments of `ExperimentRun.train()`: `checkpoint_steps`, `checkpoint_seconds`,
+            `callbacks`, `verbose`.
 
     Returns:
         The `Result`, with the metrics of every epoch.
 
     Raises:
-        ValueError, OSError, ImportError: Before training, as `prepare_experiment()` does.
-        DivergenceError: If the loss is not finite.
+        ValueError, OSError, ImportError: before training, as `prepare_experiment()` does.
+        DivergenceError: when the loss is not finite.
 
     Example:
 

@@ -37,20 +37,21 @@ def run_seeds(
 
     Args:
         experiments: `Experiment`s, of which none is finished.
-        folders: Path of each one's folder.
-        data_dir: Folder in which tensorflow-datasets has prepared the data set; without it,
-            the data is downloaded.
-        on_epoch: Function that gets the newest entries of the histories after every epoch.
+        folders: path of each one's folder.
+        data_dir: folder in which tensorflow-datasets has prepared the data set; without it, the
+            data is downloaded; defaults to None.
+        on_epoch: function that gets the newest entries of the histories after every epoch; defaults
+            to None.
 
     Returns:
         The `Result`s.
 
     Raises:
-        ValueError: If the experiments differ in more than their seed, a folder holds another
+        ValueError: when the experiments differ in more than their seed, a folder holds another
             experiment, or the state belongs to other seeds.
-        OSError: If a folder cannot be written to, or another process uses it.
-        RuntimeError: If the backend is not JAX.
-        DivergenceError: If the loss of a seed is not finite.
+        OSError: when a folder cannot be written to, or another process uses it.
+        RuntimeError: when the backend is not JAX.
+        DivergenceError: when the loss of a seed is not finite.
 
     Example:
 

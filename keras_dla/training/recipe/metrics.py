@@ -11,9 +11,9 @@ class TopKAccuracy(keras.metrics.SparseTopKCategoricalAccuracy):
     TensorFlow ranks float32 only, where a mixed-precision model may end in 16 bits.
 
     Args:
-        k: Integer, how many classes a prediction may name.
-        name: Name of the metric.
-        dtype: Type of the result.
+        k: integer, how many classes a prediction may name.
+        name: name of the metric.
+        dtype: type of the result.
 
     Example:
     >>> import keras

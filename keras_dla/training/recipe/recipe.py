@@ -28,22 +28,23 @@ class Recipe:
     recipe with everything that is counted in epochs.
 
     Args:
-        name: What the recipe is for.
-        epochs: Integer, passes over the training images.
-        batch_size: Integer, images a step.
-        learning_rate: Positive float, the rate before the first milestone.
-        momentum: Float, at least 0 and less than 1.
-        weight_decay: Float that is not negative, the L2 penalty of `SGD`.
-        attention_weight_decay: The same for the weights of block attentions and layer
-            interactions; `None` for `weight_decay`.
-        milestones: Epochs (from 0) at whose start the rate drops, in rising order.
-        factor: Positive float, what a milestone multiplies the rate by.
-        warmup_epochs: Integer, length of the linear warm-up; 0 for none.
-        warmup_steps: Integer, the same in steps; `scaled()` does not change it.
-        drop_path: Float, at least 0 and less than 1, the rate of the model's drop path.
+        name: what the recipe is for.
+        epochs: integer, passes over the training images.
+        batch_size: integer, images per step.
+        learning_rate: positive float, the rate before the first milestone.
+        momentum: float, at least 0 and less than 1.
+        weight_decay: float that is not negative, the L2 penalty of `SGD`.
+        attention_weight_decay: the same for the weights of block attentions and layer interactions;
+            `None` for `weight_decay`; defaults to None.
+        milestones: epochs (from 0) at whose start the rate drops, in rising order.
+        factor: positive float, what a milestone multiplies the rate by; defaults to 0.1.
+        warmup_epochs: integer, length of the linear warm-up; 0 for none; defaults to 0.
+        warmup_steps: integer, the same in steps; `scaled()` does not change it; defaults to 0.
+        drop_path: float, at least 0 and less than 1, the rate of the model's drop path; defaults to
+            0.0.
 
     Raises:
-        ValueError: If an argument is outside its range.
+        ValueError: when an argument is outside its range.
 
     Example:
     >>> from keras_dla.training import CIFAR
@@ -86,7 +87,7 @@ class Recipe:
         In a very short run drops can fall together or behind the end.
 
         Args:
-            epochs: Integer, the new number of epochs.
+            epochs: integer, the new number of epochs.
 
         Returns:
             A new recipe, equal to this one if `epochs` is.
@@ -107,7 +108,7 @@ class Recipe:
         """Returns the learning rate by optimizer step.
 
         Args:
-            steps_per_epoch: Integer, optimizer steps in one epoch.
+            steps_per_epoch: integer, optimizer steps in one epoch.
         """
         return MultiStepDecay(
             self.learning_rate,
@@ -122,7 +123,7 @@ class Recipe:
         """Returns a new optimizer with the recipe's schedule.
 
         Args:
-            steps_per_epoch: Integer, optimizer steps in one epoch.
+            steps_per_epoch: integer, optimizer steps in one epoch.
         """
         return SGD(
             self.schedule(steps_per_epoch),
@@ -188,11 +189,11 @@ def compile_model(
     than five classes, `top5_accuracy`. With the policy `mixed_float16` the loss is scaled.
 
     Args:
-        model: A classifier with one output, `[batch, classes]`.
-        recipe: A `Recipe`, such as `keras_dla.training.CIFAR`.
-        steps_per_epoch: Integer, optimizer steps in one epoch.
-        jit_compile: Passed on to `model.compile()`. By default `"auto"`, but `False` for
-            TensorFlow on a CPU, whose own kernels are faster than XLA's there.
+        model: a classifier with one output, `[batch, classes]`.
+        recipe: a `Recipe`, such as `keras_dla.training.CIFAR`.
+        steps_per_epoch: integer, optimizer steps in one epoch.
+        jit_compile: passed on to `model.compile()`. By default `"auto"`, but `False` for TensorFlow
+            on a CPU, whose own kernels are faster than XLA's there; defaults to None.
 
     Returns:
         The same model, compiled.

@@ -53,16 +53,17 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
     `0.001 + 0.999 * t / warmup_steps`.
 
     Args:
-        initial_learning_rate: Float, the rate before the first milestone.
-        milestones: Epochs at whose start the rate drops, in rising order. An epoch
-            that is named twice drops the rate twice.
-        steps_per_epoch: Integer, optimizer steps in one epoch.
-        factor: Positive float, what a milestone multiplies the rate by.
-        warmup_epochs: Integer, length of the linear warm-up; 0 for none.
-        warmup_steps: Integer, the same in steps; 0 for none. Only one of the two may be given.
+        initial_learning_rate: float, the rate before the first milestone.
+        milestones: epochs at whose start the rate drops, in rising order. An epoch that is named
+            twice drops the rate twice.
+        steps_per_epoch: integer, optimizer steps in one epoch.
+        factor: positive float, what a milestone multiplies the rate by; defaults to 0.1.
+        warmup_epochs: integer, length of the linear warm-up; 0 for none; defaults to 0.
+        warmup_steps: integer, the same in steps; 0 for none. Only one of the two may be given;
+            defaults to 0.
 
     Raises:
-        ValueError: If an argument is outside its range.
+        ValueError: when an argument is outside its range.
 
     Example:
     >>> from keras_dla.training import MultiStepDecay

@@ -29,22 +29,23 @@ class SGD(keras.optimizers.Optimizer):
     factor for it.
 
     Args:
-        learning_rate: A float, a `keras.optimizers.schedules.LearningRateSchedule`
-            or a callable without arguments.
-        momentum: Float in `[0, 1]`.
-        nesterov: Boolean. Whether to look ahead along the velocity; needs a momentum.
-        weight_decay: Float that is not negative, or `None` for no penalty.
-        weight_decays: Dictionary of factors for some of the weights in place of
-            `weight_decay`: `{"attention": 2e-4}` is for those with `attention` in their
-            path. The first entry that is in a path counts.
-        name: Name of the optimizer.
-        **kwargs: The other arguments of `keras.optimizers.Optimizer`: `clipnorm`,
-            `clipvalue`, `global_clipnorm`, `use_ema`, `ema_momentum`,
-            `ema_overwrite_frequency`, `loss_scale_factor` and
-            `gradient_accumulation_steps`. Clipping comes before the penalty is added.
+        learning_rate: a float, a `keras.optimizers.schedules.LearningRateSchedule` or a callable
+            without arguments; defaults to 0.01.
+        momentum: float in `[0, 1]`; defaults to 0.0.
+        nesterov: boolean, whether to look ahead along the velocity; needs a momentum; defaults to
+            False.
+        weight_decay: float that is not negative, or `None` for no penalty; defaults to None.
+        weight_decays: dictionary of factors for some of the weights in place of `weight_decay`:
+            `{"attention": 2e-4}` is for those with `attention` in their path. The first entry that
+            is in a path counts; defaults to None.
+        name: name of the optimizer; defaults to `"sgd"`.
+        **kwargs: the other arguments of `keras.optimizers.Optimizer`: `clipnorm`, `clipvalue`,
+            `global_clipnorm`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
+            `loss_scale_factor` and `gradient_accumulation_steps`. Clipping comes before the penalty
+            is added.
 
     Raises:
-        ValueError: If an argument is outside its range.
+        ValueError: when an argument is outside its range.
 
     Example:
     >>> import keras
@@ -81,7 +82,7 @@ class SGD(keras.optimizers.Optimizer):
         self.nesterov = nesterov
 
     def build(self, variables):
-        """Creates one velocity a variable, unless the momentum is zero, and finds its penalty."""
+        """Creates one velocity per variable, unless the momentum is zero, and finds its penalty."""
         if self.built:
             return
         super().build(variables)

@@ -6,18 +6,18 @@ def foreach_sgd_step(
 ):
     """Moves many PyTorch tensors by one step of `keras_dla.training.SGD`, in place.
 
-    One operation a weight costs about five times as much as these lists of weights
-    (700 small weights on a CPU: 43 against 8 ms a step), and on a graphics card it
+    One operation per weight costs about five times as much as these lists of weights
+    (700 small weights on a CPU: 43 against 8 ms per step), and on a graphics card it
     would hold up the step. The gradients stay as they are.
 
     Args:
-        weights: List of tensors to move.
-        gradients: List of tensors, one a weight.
-        velocities: List of tensors, one a weight, or an empty list without momentum.
-        learning_rate: Scalar tensor.
-        momentum: Float.
-        nesterov: Boolean.
-        weight_decay: Float, the factor of the penalty for all of `weights`.
+        weights: list of tensors to move.
+        gradients: list of tensors, one per weight.
+        velocities: list of tensors, one per weight, or an empty list without momentum.
+        learning_rate: scalar tensor.
+        momentum: float.
+        nesterov: boolean.
+        weight_decay: float, the factor of the penalty for all of `weights`.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Whether a folder can take what a run writes, found out before the run."""
+"""Checks before a run: can its folder be written to, and has the disk room for checkpoints."""
 
 import math
 import os
@@ -16,7 +16,7 @@ def check_writable(folder: str | os.PathLike) -> None:
     """Raises `OSError` with one sentence unless files can be written to `folder`.
 
     Args:
-        folder: Path of a folder, which need not exist.
+        folder: path of a folder, which need not exist.
     """
     place = _existing(Path(folder))
     try:
@@ -31,8 +31,8 @@ def check_disk_space(folder: str | os.PathLike, model: keras.Model) -> None:
     """Raises `OSError` with one sentence unless the disk has room for a run's checkpoints.
 
     Args:
-        folder: Path of the run's folder, which need not exist.
-        model: The compiled model.
+        folder: path of the run's folder, which need not exist.
+        model: the compiled model.
     """
     free = shutil.disk_usage(_existing(Path(folder))).free
     needed = COPIES * checkpoint_bytes(model) - _used(Path(folder))

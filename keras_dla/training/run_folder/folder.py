@@ -23,20 +23,20 @@ def open_run(folder: str | os.PathLike, settings: dict, resume: bool = False) ->
     `launch()`, not before it.
 
     Args:
-        folder: Path of the run's folder; it is made if need be.
-        settings: What defines the experiment: a dictionary of JSON values such as the
-            model's name, the seed and the number of epochs.
-        resume: Boolean. Whether to go on with a run that is already there. A folder
-            without one is fine too: the run then starts from the beginning.
+        folder: path of the run's folder; it is made if need be.
+        settings: what defines the experiment: a dictionary of JSON values such as the model's name,
+            the seed and the number of epochs.
+        resume: boolean, whether to go on with a run that is already there. A folder without one is
+            fine too: the run then starts from the beginning; defaults to False.
 
     Returns:
         The folder.
 
     Raises:
-        FileExistsError: If the folder holds a run and `resume` is false, or holds files
-            that are not a run's.
-        ValueError: If the folder holds a run with other settings.
-        BlockingIOError: If another process has opened the folder and still runs.
+        FileExistsError: when the folder holds a run and `resume` is false, or holds files that are
+            not a run's.
+        ValueError: when the folder holds a run with other settings.
+        BlockingIOError: when another process has opened the folder and still runs.
 
     Example:
     >>> import tempfile
@@ -65,12 +65,12 @@ def holds_run(folder: str | os.PathLike, settings: dict) -> bool:
     """Returns whether a folder holds this very run already; nothing is written.
 
     Args:
-        folder: Path of a folder, which need not exist.
-        settings: What defines the experiment, as for `open_run()`.
+        folder: path of a folder, which need not exist.
+        settings: what defines the experiment, as for `open_run()`.
 
     Raises:
-        FileExistsError: If it is a file, or holds files that are not a run's.
-        ValueError: If it holds a run with other settings.
+        FileExistsError: when it is a file, or holds files that are not a run's.
+        ValueError: when it holds a run with other settings.
     """
     folder = Path(folder)
     if _is_unused(folder):

@@ -29,12 +29,12 @@ class EventFiles(keras.callbacks.Callback):
     anew, and every epoch adds to them, so TensorBoard can watch.
 
     Args:
-        folder: Folder of the run; the files lie in `tensorboard/train` and
-            `tensorboard/validation` in it.
-        progress: The `Progress` that the `EpochCheckpoint` before this callback keeps up to date.
+        folder: folder of the run; the files lie in `tensorboard/train` and `tensorboard/validation`
+            in it.
+        progress: the `Progress` that the `EpochCheckpoint` before this callback keeps up to date.
 
     Raises:
-        ImportError: If tensorboard is not installed.
+        ImportError: when tensorboard is not installed.
     """
 
     def __init__(self, folder: Path, progress: Progress):

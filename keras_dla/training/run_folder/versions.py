@@ -48,8 +48,8 @@ def note_versions(folder: Path, epochs: int) -> None:
     """Adds the present versions to a run's list, unless they are those of its last entry.
 
     Args:
-        folder: Folder of the run.
-        epochs: Integer, epochs that were done before.
+        folder: folder of the run.
+        epochs: integer, epochs that were done before.
     """
     path = folder / VERSIONS
     entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []

@@ -11,7 +11,7 @@ def compiled_settings(model: keras.Model) -> dict:
     """Returns the optimizer, its schedule and the loss of a compiled model.
 
     Args:
-        model: A compiled model.
+        model: a compiled model.
 
     Returns:
         A dictionary of JSON values; its keys are paths such as

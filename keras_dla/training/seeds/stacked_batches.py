@@ -1,4 +1,4 @@
-"""The batches of several seeds, one more axis in front."""
+"""Batches of several data sets, stacked along a new first axis."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -12,8 +12,8 @@ def batches_of(data: Iterable, steps: int | None = None) -> Iterator:
     """Yields the batches of an epoch, on the device where they are, else as NumPy arrays.
 
     Args:
-        data: A `keras.utils.PyDataset`, `tf.data.Dataset` or other iterable of batches.
-        steps: Integer, how many batches; by default all that there are.
+        data: a `keras.utils.PyDataset`, `tf.data.Dataset` or other iterable of batches.
+        steps: integer, how many batches; by default all that there are.
     """
     batches = _entries(data) if isinstance(data, keras.utils.PyDataset) else data
     for batch in itertools.islice(batches, steps):
@@ -34,12 +34,12 @@ def stacked_batches(datasets: list[Iterable], steps: int | None = None) -> Itera
     """Yields batch after batch with arrays `[datasets, batch, ...]`.
 
     Args:
-        datasets: Iterables of batches, one a seed.
-        steps: Integer, how many batches; by default all that there are.
+        datasets: iterables of batches, one per seed.
+        steps: integer, how many batches; by default all that there are.
 
     Raises:
-        ValueError: If the data sets differ in their numbers or shapes of batches, or have
-            fewer than `steps` batches.
+        ValueError: when the data sets differ in their numbers or shapes of batches, or have fewer
+            than `steps` batches.
     """
     number = 0
     for batches in itertools.zip_longest(*(batches_of(data, steps) for data in datasets)):

@@ -1,4 +1,4 @@
-"""The state of equal models with one more axis in front, and JAX's steps of all at once."""
+"""Several equal models trained as one: their weights stacked, their step made by `jax.vmap`."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from keras import ops
 STEPS_BETWEEN_LOOKS = 50
 
 
-class SeedStack:
+class StackedModels:
     """Equal compiled models that train and are tested in one JAX program.
 
     Keras's step on JAX is a function of the state and the batch, so `jax.vmap` turns the
@@ -18,10 +18,10 @@ class SeedStack:
     changes: weights, moving statistics, the random numbers' counters and the optimizer.
 
     Args:
-        models: List of compiled models with the same layers.
+        models: list of compiled models with the same layers.
 
     Raises:
-        ValueError: If a model is not compiled or has other variables than the first.
+        ValueError: when a model is not compiled or has other variables than the first.
     """
 
     def __init__(self, models: list[keras.Model]):
@@ -35,15 +35,15 @@ class SeedStack:
     def train(
         self, batches: Iterable, look: Callable[[int, list[dict]], None] | None = None
     ) -> list[dict]:
-        """Takes one step a batch.
+        """Takes one step per batch.
 
         Args:
-            batches: Iterable of batches whose arrays are `[models, batch, ...]`.
-            look: Function that gets the number of steps done and their logs, one dictionary a
-                model, now and then and after the last step.
+            batches: iterable of batches whose arrays are `[models, batch, ...]`.
+            look: function that gets the number of steps done and their logs, one dictionary per
+                model, now and then and after the last step; defaults to None.
 
         Returns:
-            The logs of the last step, one dictionary a model.
+            The logs of the last step, one dictionary per model.
         """
         logs, metrics, steps = None, None, 0
         for steps, batch in enumerate(batches, start=1):
@@ -63,10 +63,10 @@ class SeedStack:
         """Tests every model on the same batches.
 
         Args:
-            batches: Iterable of batches.
+            batches: iterable of batches.
 
         Returns:
-            The logs, one dictionary a model.
+            The logs, one dictionary per model.
         """
         logs, metrics = None, None
         trained, others, _ = self.state
@@ -96,7 +96,7 @@ class SeedStack:
         arrays = iter(arrays)
         self.state = tuple([jnp.asarray(next(arrays)) for _ in part] for part in self.state)
 
-    def give_back(self) -> None:
+    def write_back(self) -> None:
         """Writes every model's own part of the state into it."""
         for number, model in enumerate(self.models):
             for variables, values in zip(_variables(model), self.state, strict=True):

@@ -1,4 +1,4 @@
-"""The file from which several seeds go on together."""
+"""The file that keeps the state of all seeds between epochs."""
 
 import json
 import zipfile
@@ -15,9 +15,9 @@ def save_seeds(path: Path, arrays: list[np.ndarray], record: dict) -> None:
     """Writes the state of all seeds, in one step.
 
     Args:
-        path: File to write or replace, ending in `.npz`.
-        arrays: What `SeedStack.arrays()` returned.
-        record: Dictionary of JSON values to keep beside it.
+        path: file to write or replace, ending in `.npz`.
+        arrays: what `StackedModels.arrays()` returned.
+        record: dictionary of JSON values to keep beside it.
     """
     # As bytes: the types of JAX that NumPy lacks, such as bfloat16, would not come back.
     named = {f"array_{n}": np.frombuffer(a.tobytes(), "uint8") for n, a in enumerate(arrays)}
@@ -30,14 +30,14 @@ def load_seeds(path: Path, like: list[np.ndarray]) -> tuple[list, dict]:
     """Reads what `save_seeds()` wrote. Nothing in the file is executed.
 
     Args:
-        path: File to read.
-        like: The state of newly made seeds, whose shapes and types the file must have.
+        path: file to read.
+        like: the state of newly made seeds, whose shapes and types the file must have.
 
     Returns:
         The arrays and the record.
 
     Raises:
-        ValueError: If the file is damaged or belongs to another network.
+        ValueError: when the file is damaged or belongs to another network.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:

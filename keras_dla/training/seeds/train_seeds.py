@@ -14,7 +14,7 @@ from keras_dla.training.run_folder.disk_space import check_writable
 from keras_dla.training.run_folder.folder import open_run
 from keras_dla.training.seeds.compile_settings import compiled_settings
 from keras_dla.training.seeds.stacked_batches import batches_of, stacked_batches
-from keras_dla.training.seeds.stacked_models import SeedStack
+from keras_dla.training.seeds.stacked_models import StackedModels
 from keras_dla.training.seeds.state_file import load_seeds, save_seeds
 from keras_dla.utils.csv_table import write_log
 from keras_dla.utils.files import replacing
@@ -29,10 +29,10 @@ class SeedRun:
     """What `train_seeds()` made of one seed.
 
     Args:
-        seed: Integer, the seed.
-        model: The compiled model, with its trained weights and its optimizer's state.
-        history: One dictionary an epoch: `epoch` (from 1), `learning_rate`, the logs of
-            `fit()`, and `seconds`, which all seeds took together.
+        seed: integer, the seed.
+        model: the compiled model, with its trained weights and its optimizer's state.
+        history: one dictionary per epoch: `epoch` (from 1), `learning_rate`, the logs of `fit()`,
+            and `seconds`, which all seeds took together.
     """
 
     seed: int
@@ -65,30 +65,32 @@ def train_seeds(
     differs in one of them is refused.
 
     Args:
-        make_model: Function without arguments that returns a new compiled model.
-        seeds: Different integers, at least 0.
-        data: Function of the seed and the epoch (from 0) that returns the batches of this
-            epoch: a `keras.utils.PyDataset` such as `keras_dla.data.ArrayDataset`, or any other
-            iterable of batches `(x, y)` or `(x, y, sample_weight)`. The seeds' batches must
-            have equal shapes.
-        epochs: Integer, the number of epochs to reach.
-        steps_per_epoch: Integer, how many batches of `data` an epoch takes; by default all.
-        validation_data: Batches for all seeds, read again after every epoch, or `None`.
-        folder: Folder to keep the state in and to go on from, or `None`.
-        on_epoch: Function that gets the newest entries of the histories, one a seed, after
-            every epoch; for instance to print them.
-        settings: What else defines the runs and cannot be seen here, to be compared when they go
-            on: a dictionary of JSON values, such as the names of the network and the data set.
+        make_model: function without arguments that returns a new compiled model.
+        seeds: different integers, at least 0.
+        data: function of the seed and the epoch (from 0) that returns the batches of this epoch: a
+            `keras.utils.PyDataset` such as `keras_dla.data.ArrayDataset`, or any other iterable of
+            batches `(x, y)` or `(x, y, sample_weight)`. The seeds' batches must have equal shapes.
+        epochs: integer, the number of epochs to reach.
+        steps_per_epoch: integer, how many batches of `data` an epoch takes; by default all.
+        validation_data: batches for all seeds, read again after every epoch, or `None`; defaults to
+            None.
+        folder: folder to keep the state in and to go on from, or `None`; defaults to None.
+        on_epoch: function that gets the newest entries of the histories, one per seed, after every
+            epoch; for instance to print them; defaults to None.
+        settings: what else defines the runs and cannot be seen here, to be compared when they go
+            on: a dictionary of JSON values, such as the names of the network and the data set;
+            defaults to None.
 
     Returns:
-        A `SeedRun` a seed, in the order of `seeds`.
+        A `SeedRun` per seed, in the order of `seeds`.
 
     Raises:
-        ValueError: If an argument is not as described above, the models are not compiled or
-            not alike, or the folder holds other seeds, another recipe or another network.
-        OSError: If the folder cannot be written to, holds other files, or another process uses it.
-        RuntimeError: If the backend is not JAX.
-        DivergenceError: If a loss is not finite; the folder then keeps the state of the epoch
+        ValueError: when an argument is not as described above, the models are not compiled or not
+            alike, or the folder holds other seeds, another recipe or another network.
+        OSError: when the folder cannot be written to, holds other files, or another process uses
+            it.
+        RuntimeError: when the backend is not JAX.
+        DivergenceError: when a loss is not finite; the folder then keeps the state of the epoch
             before.
 
     Example:
@@ -116,7 +118,7 @@ def train_seeds(
     if folder is not None:
         check_writable(folder)
     runs = [SeedRun(seed, _new_model(make_model, seed), []) for seed in seeds]
-    stack = SeedStack([run.model for run in runs])
+    stack = StackedModels([run.model for run in runs])
     path = None
     if folder is not None:
         common = {"seeds": seeds, "steps_per_epoch": steps_per_epoch, **(settings or {})}
@@ -134,7 +136,7 @@ def train_seeds(
             _keep(path, stack, runs)
         if on_epoch is not None:
             on_epoch(rows)
-    stack.give_back()
+    stack.write_back()
     if path is not None:
         _save_models(path.parent, runs)
     return runs
@@ -144,16 +146,16 @@ def evaluate_seeds(models: Sequence[keras.Model], data: Iterable) -> list[dict]:
     """Tests several models of one network at once, with the JAX backend.
 
     Args:
-        models: Compiled models with equal layers, such as those of `train_seeds()`.
-        data: Batches for all of them: a `keras.utils.PyDataset` or another iterable of
-            batches `(x, y)` or `(x, y, sample_weight)`.
+        models: compiled models with equal layers, such as those of `train_seeds()`.
+        data: batches for all of them: a `keras.utils.PyDataset` or another iterable of batches `(x,
+            y)` or `(x, y, sample_weight)`.
 
     Returns:
-        A dictionary of loss and metrics a model, as `evaluate(return_dict=True)` returns.
+        A dictionary of loss and metrics per model, as `evaluate(return_dict=True)` returns.
 
     Raises:
-        ValueError: If the models are not compiled or not alike, or there is no batch.
-        RuntimeError: If the backend is not JAX.
+        ValueError: when the models are not compiled or not alike, or there is no batch.
+        RuntimeError: when the backend is not JAX.
 
     Example:
     >>> import keras
@@ -170,7 +172,7 @@ def evaluate_seeds(models: Sequence[keras.Model], data: Iterable) -> list[dict]:
     if not models:
         raise ValueError(f"`models` must hold at least one model, but is {models!r}.")
     _check_batches("data", data)
-    return SeedStack(list(models)).test(batches_of(data))
+    return StackedModels(list(models)).test(batches_of(data))
 
 
 def check_jax(name: str) -> None:
