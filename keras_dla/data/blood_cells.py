@@ -11,7 +11,7 @@ BLOOD_CELL_MEAN = (0.7243, 0.6904, 0.7388)
 BLOOD_CELL_STD = (0.0774, 0.1143, 0.0687)
 
 
-def load_blood_cells():
+def load_blood_cells() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads 840 training and 198 test images of single blood cells, a third of each class.
 
     The images are cut from the photographs of the BCCD data set (MIT licence, copyright
@@ -34,7 +34,8 @@ def load_blood_cells():
     """
     path = resources.files("keras_dla.data").joinpath("blood_cells.npz")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return tuple(
+        train, test = (
             (archive[f"x_{part}"], archive[f"y_{part}"].astype("int64"))
             for part in ("train", "test")
         )
+        return train, test

@@ -22,9 +22,9 @@ class ImageHeader(NamedTuple):
     """What a file says of its image.
 
     Args:
-        height: int, rows of pixels as they are stored.
-        width: int, columns of pixels as they are stored.
-        orientation: int, EXIF's, from 1 (the first pixel is at the upper left) to 8.
+        height: integer, rows of pixels as they are stored.
+        width: integer, columns of pixels as they are stored.
+        orientation: integer, EXIF's, from 1 (the first pixel is at the upper left) to 8.
     """
 
     height: int
@@ -49,8 +49,8 @@ def read_image(
 
     Args:
         file: path of the file, or its contents as bytes.
-        name: str, what to call it in an error; defaults to the path.
-        as_stored: bool, whether to leave the pixels as they are stored, whatever the EXIF
+        name: string, what to call it in an error; defaults to the path.
+        as_stored: boolean, whether to leave the pixels as they are stored, whatever the EXIF
             orientation; defaults to False.
 
     Returns:
@@ -88,7 +88,7 @@ def read_header(file: str | os.PathLike | bytes, name: str | None = None) -> Ima
 
     Args:
         file: path of the file, or its contents as bytes.
-        name: str, what to call it in an error; defaults to the path.
+        name: string, what to call it in an error; defaults to the path.
     """
     with _Opened(file, name) as image:
         orientation = _orientation(image)
@@ -153,8 +153,8 @@ def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
         image: uint8 array `(rows, columns, 3)`.
-        height: int, of the result.
-        width: int, of the result.
+        height: integer, of the result.
+        width: integer, of the result.
 
     Returns:
         uint8 array `(height, width, 3)`; `image` itself if it has this size.

@@ -1,5 +1,7 @@
 """Channel means and deviations, and the one affine map that applies them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # The mean and deviation of CIFAR-10. The paper's recipe normalises CIFAR-100 with them too.
@@ -11,7 +13,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def scale_and_shift(mean, std):
+def scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Turns `(x / 255 - mean) / std` into one multiplication and one addition.
 
     Args:
@@ -30,17 +32,19 @@ def scale_and_shift(mean, std):
     >>> (255 * scale + shift).tolist()
     [2.0]
     """
-    mean = np.asarray(mean, dtype="float64")
-    std = np.asarray(std, dtype="float64")
-    if mean.ndim != 1 or mean.shape != std.shape or not np.all(std > 0):
+    means, deviations = np.asarray(mean, "float64"), np.asarray(std, "float64")
+    if means.ndim != 1 or means.shape != deviations.shape or not np.all(deviations > 0):
         raise ValueError(
             "`mean` and `std` must be sequences of equal length, one entry per channel, with "
-            f"positive deviations. Received: mean={mean.tolist()}, std={std.tolist()}"
+            f"positive deviations, but are {means.tolist()} and {deviations.tolist()}."
         )
-    return (1 / (255 * std)).astype("float32"), (-mean / std).astype("float32")
+    scale = 1 / (255 * deviations)
+    return scale.astype("float32"), (-means / deviations).astype("float32")
 
 
-def normalize(images, scale, shift, data_format):
+def normalize(
+    images: np.ndarray, scale: np.ndarray, shift: np.ndarray, data_format: str
+) -> np.ndarray:
     """Normalises a batch of images and lays it out in `data_format`.
 
     Args:

@@ -1,54 +1,62 @@
 """Checks of arguments that the data sets have in common."""
 
 import operator
+from typing import Any
 
-import keras
 import numpy as np
 
+LARGEST_LABEL = 2**31 - 1
 
-def check_count(name: str, value, minimum: int) -> int:
+
+def check_count(name: str, value: Any, minimum: int) -> int:
     """Returns `value` as an int; raises `ValueError` if it is not one of at least `minimum`."""
     try:
         count = operator.index(value)
     except TypeError:
         count = None
     if count is None or isinstance(value, bool) or count < minimum:
-        raise ValueError(f"`{name}` must be an integer of at least {minimum}. Received: {value!r}")
+        raise ValueError(f"`{name}` must be an integer of at least {minimum}, but is {value!r}.")
     return count
 
 
-def check_choice(name: str, value, choices: tuple) -> str:
-    """Returns `value`; raises `ValueError` if it is none of `choices`."""
-    if value not in choices:
-        allowed = " or ".join(repr(choice) for choice in choices)
-        raise ValueError(f"`{name}` must be {allowed}. Received: {value!r}")
-    return value
-
-
-def check_data_format(data_format) -> str:
-    """Returns `data_format`, or Keras's own where it is `None`."""
-    if data_format is None:
-        return keras.config.image_data_format()
-    return check_choice("data_format", data_format, ("channels_last", "channels_first"))
-
-
-def check_images_and_labels(images, labels, names=("images", "labels")) -> None:
-    """Raises `ValueError` unless these are uint8 images with an integer label each."""
+def check_images_and_labels(
+    images: np.ndarray, labels: np.ndarray, names: tuple[str, str] = ("images", "labels")
+) -> None:
+    """Raises `ValueError` unless these are uint8 images with a label each, an integer from 0 on."""
     images_name, labels_name = names
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
-            f"`{images_name}` must be a uint8 array of shape (images, height, width, channels). "
-            f"Received: {_describe(images)}"
+            f"`{images_name}` must be a uint8 array of shape (images, height, width, channels), "
+            f"but is {_describe(images)}."
         )
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.ndim != 1:
         raise ValueError(
-            f"`{labels_name}` must be an integer array of shape (images,). "
-            f"Received: {_describe(labels)}"
+            f"`{labels_name}` must be an integer array of shape (images,), "
+            f"but is {_describe(labels)}."
         )
     if len(images) != len(labels) or len(images) == 0:
         raise ValueError(
-            f"`{images_name}` and `{labels_name}` must have the same length, at least 1. "
-            f"Received: {len(images)} images and {len(labels)} labels"
+            f"`{images_name}` and `{labels_name}` must have the same length, at least 1, but have "
+            f"{len(images)} and {len(labels)}."
+        )
+    check_labels(labels, labels_name)
+
+
+def check_labels(labels: np.ndarray, name: str = "labels", classes: int | None = None) -> None:
+    """Raises `ValueError` unless all of `labels` are indices of classes.
+
+    Frameworks differ in what they make of others: JAX trains on, with a loss that looks good.
+
+    Args:
+        labels: integer array.
+        name: string, what to call them; defaults to `"labels"`.
+        classes: integer, the number of classes; defaults to None, where it is not known.
+    """
+    largest = LARGEST_LABEL if classes is None else classes - 1
+    wrong = labels[(labels < 0) | (labels > largest)]
+    if len(wrong):
+        raise ValueError(
+            f"`{name}` must be integers from 0 to {largest}, but have {wrong[0]} among them."
         )
 
 

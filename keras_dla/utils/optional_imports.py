@@ -1,6 +1,7 @@
 """Imports of the packages that only some of the data functions need."""
 
 import importlib
+from types import ModuleType
 
 # The package to install, where it is named unlike its module.
 _PACKAGES = {
@@ -11,7 +12,7 @@ _PACKAGES = {
 }
 
 
-def import_for(caller: str, module: str, extra: str = "data"):
+def import_for(caller: str, module: str, extra: str = "data") -> ModuleType:
     """Imports `module`, or says in one sentence what `caller` needs and how to install it."""
     try:
         return importlib.import_module(module)

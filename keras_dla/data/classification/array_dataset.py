@@ -1,11 +1,14 @@
 """Batches of augmented images straight from arrays in memory, without TensorFlow."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
 from keras_dla.data.classification.augmentation import EpochDraw, crop_and_flip, draw_epoch
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, normalize, scale_and_shift
-from keras_dla.data.validation import check_count, check_data_format, check_images_and_labels
+from keras_dla.data.validation import check_count, check_images_and_labels
+from keras_dla.utils.validation import standardize_data_format
 
 
 class ArrayDataset(keras.utils.PyDataset):
@@ -26,7 +29,8 @@ class ArrayDataset(keras.utils.PyDataset):
         images: uint8 array `(size, height, width, channels)`.
         labels: integer array `(size,)`.
         batch_size: integer, images per batch. The last batch may be smaller; defaults to 128.
-        augment: boolean, whether to crop and flip. Set it to `False` for validation; defaults to True.
+        augment: boolean, whether to crop and flip. Set it to `False` for validation; defaults to
+            True.
         shuffle: boolean, whether every epoch has its own order. Set it to `False` for validation;
             defaults to True.
         seed: integer, at least 0; defaults to 0.
@@ -35,7 +39,8 @@ class ArrayDataset(keras.utils.PyDataset):
         std: sequence of floats, one per channel, in the same unit; defaults to `CIFAR_STD`.
         initial_epoch: integer, the epoch to start with, counted from 0. Give `model.fit` the same;
             defaults to 0.
-        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to False.
+        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to
+            False.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting. It
             concerns the batches; `images` are channels last in any case; defaults to None.
 
@@ -62,8 +67,8 @@ class ArrayDataset(keras.utils.PyDataset):
         augment: bool = True,
         shuffle: bool = True,
         seed: int = 0,
-        mean=CIFAR_MEAN,
-        std=CIFAR_STD,
+        mean: Sequence[float] = CIFAR_MEAN,
+        std: Sequence[float] = CIFAR_STD,
         initial_epoch: int = 0,
         drop_remainder: bool = False,
         data_format: str | None = None,
@@ -80,14 +85,14 @@ class ArrayDataset(keras.utils.PyDataset):
         self.scale, self.shift = scale_and_shift(mean, std)
         self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
         self.drop_remainder = bool(drop_remainder)
-        self.data_format = check_data_format(data_format)
+        self.data_format = standardize_data_format(data_format)
         if len(self.scale) != images.shape[-1]:
             raise ValueError(
-                "`mean` and `std` must have one entry for each channel of `images`. "
-                f"Received: {len(self.scale)} entries and {images.shape[-1]} channels"
+                f"`mean` and `std` must have {images.shape[-1]} entries, one for each channel of "
+                f"`images`, but have {len(self.scale)}."
             )
         self._length = count_batches(len(images), self.batch_size, self.drop_remainder)
-        self._asked_for = set()
+        self._asked_for: set[int] = set()
 
     def __len__(self) -> int:
         return self._length
@@ -114,7 +119,7 @@ class ArrayDataset(keras.utils.PyDataset):
     def _draw(self, index: int) -> EpochDraw:
         """The random choices for batch `index`, which counts as asked for."""
         if not 0 <= index < len(self):
-            raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
+            raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
         self._asked_for.add(index)
         epoch = draw_epoch(len(self.images), self.seed, self.epoch, self.shuffle)
         return epoch.batch(index, self.batch_size)
@@ -134,7 +139,7 @@ def count_batches(size: int, batch_size: int, drop_remainder: bool) -> int:
     """The number of batches that `size` images make; `ValueError` if there is none."""
     if drop_remainder and batch_size > size:
         raise ValueError(
-            "With `drop_remainder=True`, `batch_size` must be at most the number of images. "
-            f"Received: batch_size={batch_size} and {size} images"
+            f"`batch_size` must be at most {size}, the number of images, with "
+            f"`drop_remainder=True`, but is {batch_size}."
         )
     return size // batch_size if drop_remainder else -(-size // batch_size)

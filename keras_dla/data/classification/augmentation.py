@@ -43,7 +43,8 @@ def draw_epoch(size: int, seed: int, epoch: int, shuffle: bool = True) -> EpochD
         size: integer, the number of images.
         seed: integer, at least 0.
         epoch: integer, at least 0.
-        shuffle: boolean, whether to shuffle; otherwise the order is that of the images; defaults to True.
+        shuffle: boolean, whether to shuffle; otherwise the order is that of the images; defaults to
+            True.
 
     Returns:
         An `EpochDraw`, to be read only: it is shared between calls.

@@ -1,10 +1,14 @@
 """What the tf.data pipelines do to whole batches: mirror with KerasCV, and normalise."""
 
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
 from keras_dla.data.normalization import scale_and_shift
 from keras_dla.utils.optional_imports import import_for
+from keras_dla.utils.types import Tensor
 
 
-def flipper(tf, caller: str):
+def flipper(tf: ModuleType, caller: str) -> Callable[[Tensor, Tensor], Tensor]:
     """Returns a function that mirrors some images of a batch with KerasCV's `RandomFlip`.
 
     Which ones is said by its second argument, a boolean tensor with an entry per image: left to
@@ -23,7 +27,9 @@ def flipper(tf, caller: str):
     return flip
 
 
-def normalizer(tf, mean, std, data_format: str):
+def normalizer(
+    tf: ModuleType, mean: Sequence[float], std: Sequence[float], data_format: str
+) -> Callable[[Tensor], Tensor]:
     """Returns a function that normalises a uint8 batch and lays it out in `data_format`."""
     scale, shift = scale_and_shift(mean, std)
 

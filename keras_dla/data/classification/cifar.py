@@ -1,6 +1,7 @@
 """CIFAR-10 and CIFAR-100 as a `tf.data.Dataset` that crops and flips with KerasCV."""
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,8 +15,12 @@ from keras_dla.data.classification.tfds_cifar import (
     read_prepared,
 )
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD
-from keras_dla.data.validation import check_choice, check_count, check_data_format
+from keras_dla.data.validation import check_count
 from keras_dla.utils.optional_imports import import_for
+from keras_dla.utils.validation import check_choice, standardize_data_format
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 CIFAR_SIZES = {"train": 50_000, "test": 10_000}
 
@@ -31,7 +36,7 @@ def cifar_dataset(
     initial_epoch: int = 0,
     drop_remainder: bool = False,
     data_format: str | None = None,
-):
+) -> "tf.data.Dataset":
     """CIFAR through tensorflow-datasets and KerasCV, as batches for `model.fit`.
 
     A shuffled data set never ends: its first `cifar_steps_per_epoch(...)` batches are epoch
@@ -45,17 +50,19 @@ def cifar_dataset(
     Args:
         name: `"cifar10"` or `"cifar100"` (the 100 fine classes); defaults to `"cifar100"`.
         split: `"train"` or `"test"`; defaults to `"train"`.
-        batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults to 128.
+        batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults
+            to 128.
         data_dir: path of a folder in which tensorflow-datasets has prepared the data set, which is
             only read; or `None` to let tensorflow-datasets download it; defaults to None.
-        augment: boolean, whether to pad with 4 black pixels, crop at random and flip; `None` for the
-            training split only; defaults to None.
-        shuffle: boolean, whether to shuffle and repeat; `None` for the training split only; defaults
-            to None.
+        augment: boolean, whether to pad with 4 black pixels, crop at random and flip; `None` for
+            the training split only; defaults to None.
+        shuffle: boolean, whether to shuffle and repeat; `None` for the training split only;
+            defaults to None.
         seed: integer, at least 0; defaults to 0.
         initial_epoch: integer, the epoch to start with, counted from 0. Give `model.fit` the same;
             defaults to 0.
-        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to False.
+        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to
+            False.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting; defaults
             to None.
 
@@ -81,7 +88,7 @@ def cifar_dataset(
     cifar_steps_per_epoch(split, batch_size, drop_remainder)
     seed = check_count("seed", seed, minimum=0)
     initial_epoch = check_count("initial_epoch", initial_epoch, minimum=0)
-    data_format = check_data_format(data_format)
+    data_format = standardize_data_format(data_format)
     augment = split == "train" if augment is None else bool(augment)
     shuffle = split == "train" if shuffle is None else bool(shuffle)
     if data_dir is not None:
@@ -111,7 +118,8 @@ def cifar_steps_per_epoch(
     Args:
         split: `"train"` or `"test"`; defaults to `"train"`.
         batch_size: integer, images per batch; defaults to 128.
-        drop_remainder: boolean, whether a last batch that is not full is left out; defaults to False.
+        drop_remainder: boolean, whether a last batch that is not full is left out; defaults to
+            False.
 
     Returns:
         The number of batches, an int.
@@ -124,7 +132,8 @@ def cifar_steps_per_epoch(
     >>> cifar_steps_per_epoch("train", batch_size=128)
     391
     """
-    size = CIFAR_SIZES[check_choice("split", split, tuple(CIFAR_SIZES))]
+    check_choice("split", split, tuple(CIFAR_SIZES))
+    size = CIFAR_SIZES[split]
     return count_batches(size, check_count("batch_size", batch_size, minimum=1), drop_remainder)
 
 

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 
 from keras_dla.data.classification.tfds_cifar import CIFAR_NAMES, read_prepared
-from keras_dla.data.validation import check_choice, check_images_and_labels
+from keras_dla.data.validation import check_images_and_labels
+from keras_dla.utils.validation import check_choice
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -17,7 +18,7 @@ def load_cifar_arrays(
     name: str = "cifar100",
     source: str | os.PathLike | None = None,
     data_dir: str | os.PathLike | None = None,
-):
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads CIFAR into memory, for `keras_dla.data.ArrayDataset`.
 
     With neither `source` nor `data_dir`, `keras.datasets` downloads the data set, or takes the
@@ -57,49 +58,48 @@ def load_cifar_arrays(
     check_choice("name", name, CIFAR_NAMES)
     if source is not None and data_dir is not None:
         raise ValueError(
-            "`source` and `data_dir` exclude each other. "
-            f"Received: source={str(source)!r}, data_dir={str(data_dir)!r}"
+            f"`source` must be None where `data_dir` ({str(data_dir)!r}) is given, but is "
+            f"{str(source)!r}."
         )
     if source is not None:
         return _read_npz(source)
     if data_dir is not None:
-        return tuple(
-            read_prepared("load_cifar_arrays", name, split, data_dir) for split in ("train", "test")
-        )
+        train = read_prepared("load_cifar_arrays", name, "train", data_dir)
+        return train, read_prepared("load_cifar_arrays", name, "test", data_dir)
     (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     return (x_train, _flat_labels(y_train)), (x_test, _flat_labels(y_test))
 
 
 def _read_npz(path):
     arrays = _open_npz(path)
-    pairs = []
-    for part in ("train", "test"):
-        names = (f"x_{part}", f"y_{part}")
-        images, labels = (arrays[name] for name in names)
-        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-        check_images_and_labels(images, labels, names)
-        pairs.append((images, _flat_labels(labels)))
-    return tuple(pairs)
+    return _checked(arrays, "x_train", "y_train"), _checked(arrays, "x_test", "y_test")
+
+
+def _checked(arrays, images_name, labels_name):
+    images, labels = arrays[images_name], arrays[labels_name]
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    check_images_and_labels(images, labels, (images_name, labels_name))
+    return images, _flat_labels(labels)
 
 
 def _open_npz(path) -> dict:
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"`source` must be the path of a file. Received: {str(path)!r}")
+        raise FileNotFoundError(f"`source` must be the path of a file, but is {str(path)!r}.")
     # `np.load` would read a pickle or a lone array from a file that is no archive.
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"`source` must be an .npz archive. Received: {str(path)!r}")
+        raise ValueError(f"`source` must be an .npz archive, but is {str(path)!r}.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [key for key in _KEYS if key not in archive.files]
             arrays = {key: archive[key] for key in _KEYS if key not in missing}
     except (ValueError, zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise ValueError(
-            f"`source` must be an .npz archive of plain arrays. Received: {str(path)!r} ({error})"
+            f"`source` must be an .npz archive of plain arrays, but is {str(path)!r} ({error})."
         ) from error
     if missing:
         raise ValueError(
-            f"`source` must hold the arrays {', '.join(_KEYS)}. "
-            f"Received: {str(path)!r}, which lacks {', '.join(missing)}"
+            f"`source` must hold the arrays {', '.join(_KEYS)}, but is {str(path)!r}, which lacks "
+            f"{', '.join(missing)}."
         )
     return arrays
 

@@ -1,10 +1,13 @@
 """Batches of augmented images from a store on the accelerator itself."""
 
+from typing import Any
+
 import numpy as np
 from keras import ops
 
 from keras_dla.data.classification.array_dataset import ArrayDataset
 from keras_dla.data.classification.augmentation import PADDING
+from keras_dla.utils.types import Tensor
 
 
 class DeviceArrayDataset(ArrayDataset):
@@ -36,21 +39,21 @@ class DeviceArrayDataset(ArrayDataset):
     ((4, 32, 32, 3), (4,))
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, **kwargs):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, **kwargs: Any):
         super().__init__(images, labels, **kwargs)
         border = ((0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0))
         padded = np.pad(images, border)
         if padded[..., 0].size > np.iinfo("int32").max:
             raise ValueError(
-                f"`images` must have less than 2 ** 31 pixels with {PADDING} around them. "
-                f"Received: {padded[..., 0].size}"
+                f"`images` must have less than {2**31} pixels with {PADDING} around them, but have "
+                f"{padded[..., 0].size}."
             )
         self._size = padded.shape[1:3]
         self._pixels = ops.convert_to_tensor(padded.reshape(-1, padded.shape[-1]))
         self._classes = ops.convert_to_tensor(self.labels)
         self._scale, self._shift = map(ops.convert_to_tensor, (self.scale, self.shift))
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Batch `index` of the present epoch, as tensors on the device; see `ArrayDataset`."""
         draw = self._draw(index)
         images = ops.take(self._pixels, self._places(draw), axis=0)

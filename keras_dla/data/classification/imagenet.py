@@ -2,6 +2,7 @@
 
 import functools
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,11 @@ from keras_dla.data.classification.random_resized_crop import random_window
 from keras_dla.data.classification.tfds_cifar import import_tensorflow
 from keras_dla.data.classification.tfds_images import PreparedImages
 from keras_dla.data.normalization import IMAGENET_MEAN, IMAGENET_STD
-from keras_dla.data.validation import check_count, check_data_format
+from keras_dla.data.validation import check_count
+from keras_dla.utils.validation import standardize_data_format
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def imagenet_dataset(
@@ -28,7 +33,7 @@ def imagenet_dataset(
     shuffle_buffer: int = 8192,
     data_format: str | None = None,
     initial_step: int = 0,
-):
+) -> "tf.data.Dataset":
     """ImageNet through tensorflow-datasets and KerasCV, as batches for `model.fit`.
 
     An image of the training split is cropped at random (an area of 0.08 to 1 of its own, a
@@ -49,27 +54,29 @@ def imagenet_dataset(
     Args:
         split: string, such as `"train"` or `"validation"`, or a part of a split such as
             `"train[:10%]"`. ImageNet's own test split has no labels; defaults to `"train"`.
-        batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults to 256.
+        batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults
+            to 256.
         data_dir: path of the folder in which tensorflow-datasets has prepared the data set, which
             is only read; or `None` for tensorflow-datasets' own folder; defaults to None.
-        name: string, `"imagenet2012"` or any data set of tensorflow-datasets with the features `image`
-            and `label`, with its configuration, such as `"imagenette/320px-v2"`; defaults to
-            `"imagenet2012"`.
+        name: string, `"imagenet2012"` or any data set of tensorflow-datasets with the features
+            `image` and `label`, with its configuration, such as `"imagenette/320px-v2"`; defaults
+            to `"imagenet2012"`.
         image_size: integer, height and width of the images in the batches; defaults to 224.
         augment: boolean, whether to crop at random and flip; `None` for the training split only;
             defaults to None.
-        shuffle: boolean, whether to shuffle and repeat; `None` for the training split only; defaults
-            to None.
+        shuffle: boolean, whether to shuffle and repeat; `None` for the training split only;
+            defaults to None.
         seed: integer, at least 0; defaults to 0.
         initial_epoch: integer, the epoch to start with, counted from 0. Give `model.fit` the same;
             defaults to 0.
-        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to False.
-        shuffle_buffer: integer, how many image files are held in memory to shuffle them; ImageNet's are
-            about 0.11 MB each; defaults to 8192.
+        drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to
+            False.
+        shuffle_buffer: integer, how many image files are held in memory to shuffle them; ImageNet's
+            are about 0.11 MB each; defaults to 8192.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting; defaults
             to None.
-        initial_step: integer, how many batches of the first epoch are left out. Their images are read,
-            but not decoded; defaults to 0.
+        initial_step: integer, how many batches of the first epoch are left out. Their images are
+            read, but not decoded; defaults to 0.
 
     Returns:
         A `tf.data.Dataset` of pairs `(images, labels)`: float32
@@ -96,7 +103,7 @@ def imagenet_dataset(
     initial_epoch = check_count("initial_epoch", initial_epoch, minimum=0)
     shuffle_buffer = check_count("shuffle_buffer", shuffle_buffer, minimum=1)
     initial_step = check_count("initial_step", initial_step, minimum=0)
-    data_format = check_data_format(data_format)
+    data_format = standardize_data_format(data_format)
     source = PreparedImages("imagenet_dataset", name, data_dir)
     steps = count_batches(source.size(split), batch_size, drop_remainder)
     augment = split.startswith("train") if augment is None else bool(augment)
@@ -146,7 +153,8 @@ def imagenet_steps_per_epoch(
         batch_size: integer, images per batch; defaults to 256.
         data_dir: path, as in `imagenet_dataset`; defaults to None.
         name: string, as in `imagenet_dataset`; defaults to `"imagenet2012"`.
-        drop_remainder: boolean, whether a last batch that is not full is left out; defaults to False.
+        drop_remainder: boolean, whether a last batch that is not full is left out; defaults to
+            False.
 
     Returns:
         The number of batches, an int; 5005 for ImageNet's training split at batch 256.

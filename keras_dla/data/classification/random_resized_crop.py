@@ -1,13 +1,16 @@
 """The window that a random resized crop cuts out, as TensorFlow operations."""
 
 import math
+from types import ModuleType
+
+from keras_dla.utils.types import Tensor
 
 ATTEMPTS = 10
 AREA = (0.08, 1.0)
 ASPECT_RATIO = (3 / 4, 4 / 3)
 
 
-def random_window(tf, height, width, seed):
+def random_window(tf: ModuleType, height: Tensor, width: Tensor, seed: Tensor) -> Tensor:
     """Draws a window whose area and aspect ratio are random, by torchvision's rule.
 
     Up to ten times, an area of 0.08 to 1 of the image's is drawn uniformly, and a ratio of

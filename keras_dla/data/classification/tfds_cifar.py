@@ -3,12 +3,13 @@
 import contextlib
 import os
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
 
-from keras_dla.data.validation import check_choice
 from keras_dla.utils.optional_imports import import_for
+from keras_dla.utils.validation import check_choice
 
 CIFAR_NAMES = ("cifar10", "cifar100")
 
@@ -41,7 +42,7 @@ def _version(folder: Path) -> tuple:
 
 
 def read_prepared(
-    caller: string, name: str, split: str, data_dir: str | os.PathLike | None
+    caller: str, name: str, split: str, data_dir: str | os.PathLike | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads one split of CIFAR through tensorflow-datasets.
 
@@ -71,7 +72,7 @@ def read_prepared(
     return whole["image"].numpy(), whole["label"].numpy()
 
 
-def import_tensorflow(caller: str):
+def import_tensorflow(caller: str) -> ModuleType:
     """Imports TensorFlow, and leaves the graphics card to another backend if one is in use."""
     tf = import_for(caller, "tensorflow")
     if keras.backend.backend() != "tensorflow":

@@ -3,9 +3,14 @@
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_dla.data.classification.tfds_cifar import find_prepared, import_tensorflow
 from keras_dla.utils.optional_imports import import_for
+from keras_dla.utils.types import Tensor
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # What has to be fetched by hand, from image-net.org, and lie in the folder downloads/manual.
 _ARCHIVES = {"imagenet2012": "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"}
@@ -29,8 +34,8 @@ class PreparedImages:
     def __init__(self, caller: str, name: str, data_dir: str | os.PathLike | None):
         if not isinstance(name, str) or not re.fullmatch(r"\w+(/\w[\w.-]*)?", name):
             raise ValueError(
-                "`name` must be a data set of tensorflow-datasets such as 'imagenet2012'. "
-                f"Received: {name!r}"
+                "`name` must be a data set of tensorflow-datasets such as 'imagenet2012', but is "
+                f"{name!r}."
             )
         # tensorflow-datasets imports it without requiring it, and names no package when it fails.
         import_for(caller, "importlib_resources")
@@ -59,11 +64,13 @@ class PreparedImages:
         if not size:
             raise ValueError(
                 f"`split` of {self._name} must be {' or '.join(map(repr, known))}, or a part of it "
-                f"such as {known[0] + '[:10%]'!r}. Received: {split!r}"
+                f"such as {known[0] + '[:10%]'!r}, but is {split!r}."
             )
         return size
 
-    def records(self, split: str, seeds=None, shuffle_buffer: int = 1):
+    def records(
+        self, split: str, seeds: Tensor = None, shuffle_buffer: int = 1
+    ) -> "tf.data.Dataset":
         """One pass over a split: a `tf.data.Dataset` of pairs of an image's file and its label.
 
         To be called in a function that TensorFlow traces, such as that of `flat_map`.
@@ -100,7 +107,7 @@ class PreparedImages:
         if not all(isinstance(features.get(key), kind) for key, kind in kinds.items()):
             raise ValueError(
                 "`name` must be a data set with an image feature 'image' and a class feature "
-                f"'label'. Received: {self._name!r}, which has {', '.join(map(repr, features))}"
+                f"'label', but is {self._name!r}, which has {', '.join(map(repr, features))}."
             )
 
 

@@ -14,7 +14,8 @@ from keras_dla.data.detection.object_targets import choose_objects, pad_objects
 from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.data.detection.transforms import flip, padded_shape_of, resize, resized_shape
 from keras_dla.data.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize, scale_and_shift
-from keras_dla.data.validation import check_count, check_data_format
+from keras_dla.data.validation import check_count
+from keras_dla.utils.validation import standardize_data_format
 
 
 class DetectionDataset(keras.utils.PyDataset):
@@ -111,7 +112,7 @@ class DetectionDataset(keras.utils.PyDataset):
         self.max_objects = check_count("max_objects", max_objects, minimum=1)
         self.mask_size = _checked_mask_size(mask_size, source)
         self.scale, self.shift = scale_and_shift(mean, std)
-        self.data_format = check_data_format(data_format)
+        self.data_format = standardize_data_format(data_format)
         self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
         self._ahead = _Ahead(self._batch, check_count("workers", workers, minimum=0))
         self._asked_for = set()

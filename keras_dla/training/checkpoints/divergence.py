@@ -7,7 +7,13 @@ from keras import ops
 
 
 class DivergenceError(RuntimeError):
-    """The loss is not finite, so going on would be of no use."""
+    """The error of a run whose loss is not finite, so that going on would be of no use.
+
+    Example:
+    >>> from keras_dla.training import DivergenceError
+    >>> issubclass(DivergenceError, RuntimeError)
+    True
+    """
 
 
 def check_running_loss(model: keras.Model, epoch: int, step: int) -> None:
@@ -59,16 +65,16 @@ class StopAtDivergence(keras.callbacks.Callback):
         self.every = every
         self.steps_done = steps_done
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes the epoch."""
         self._epoch = epoch + 1
 
     # Not `on_train_batch_end`, whose logs would make Keras wait for the device at every step.
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Looks at the mean over the steps before this one."""
         if batch and batch % self.every == 0:
             check_running_loss(self.model, self._epoch, self.steps_done + batch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Counts the next epoch from its beginning."""
         self.steps_done = 0

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_dla.utils.types import Nest
+
 
 class EndlessBatches(keras.utils.PyDataset):
     """Strings the epochs of an `ArrayDataset` together into one endless sequence.
@@ -31,10 +33,10 @@ class EndlessBatches(keras.utils.PyDataset):
         self.first = first
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> None:
         """`None`, as Keras wants it of a sequence without an end."""
         return None
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Nest:
         self.dataset.epoch, place = divmod(self.first + index, len(self.dataset))
         return self.dataset[place]

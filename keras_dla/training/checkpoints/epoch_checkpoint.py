@@ -103,7 +103,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self.every_steps = every_steps
         self.every_seconds = every_seconds
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Makes `best.keras` and `log.csv` match the state that the run goes on from."""
         self._saved_at = time.perf_counter()
         if self.progress.part is not None:
@@ -115,7 +115,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self._check_monitor(self.progress.history[-1])
         self._write_others()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes the time and the learning rate."""
         self._check_place(epoch)
         part = self.progress.part
@@ -128,7 +128,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
             self._earlier_seconds = part.seconds
             self._learning_rate = part.learning_rate
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Starts as the last state left off, or saves a state inside the epoch.
 
         Not at the epoch's beginning, because PyTorch's data loader draws a number whenever
@@ -143,7 +143,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         elif self._is_due(batch):
             self._save_part(batch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Saves the epoch."""
         row = self._row(epoch, logs or {})
         self._check_monitor(row)

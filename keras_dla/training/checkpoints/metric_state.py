@@ -1,5 +1,7 @@
 """The running means of an epoch, which a model file of Keras leaves out."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 from keras import ops
@@ -18,7 +20,7 @@ def set_metrics(model: keras.Model, values: list) -> None:
         variable.assign(np.array(value, variable.dtype))
 
 
-def build_metrics(model: keras.Model, batches) -> None:
+def build_metrics(model: keras.Model, batches: Iterable) -> None:
     """Makes the metrics of a loaded model, so that `set_metrics()` finds them.
 
     `fit()` would make them too, but with TensorFlow not before the first step.

@@ -24,6 +24,11 @@ class EpochPart:
         learning_rate: float, the rate at its first step.
         seconds: float, how long its steps took.
         metrics: state of the metrics that run through it.
+
+    Example:
+    >>> from keras_dla.training import EpochPart
+    >>> EpochPart(steps=100, left=291, learning_rate=0.1, seconds=60.0, metrics=[]).left
+    291
     """
 
     steps: int
@@ -45,6 +50,12 @@ class Progress:
             defaults to None.
         other_generators: `generators` of the processes of `launch()` but the main one; defaults to
             an empty list.
+
+    Example:
+    >>> from keras_dla.training import Progress
+    >>> progress = Progress([{"epoch": 1, "learning_rate": 0.1, "loss": 2.5, "seconds": 60.0}])
+    >>> progress.epochs, progress.steps
+    (1, 0)
     """
 
     history: list[dict] = dataclasses.field(default_factory=list)
@@ -77,6 +88,13 @@ def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
 
     Raises:
         ValueError: when the checkpoint is damaged, or its optimizer cannot be brought back.
+
+    Example:
+    >>> import tempfile
+    >>> from keras_dla.training import load_last
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(load_last(folder))
+    None
     """
     path = Path(folder) / LAST
     if not path.exists():

@@ -1,6 +1,7 @@
 """Training from wherever a run is to its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 
@@ -11,11 +12,11 @@ from keras_dla.training.devices.devices import broadcast
 
 def resume_fit(
     model: keras.Model,
-    batches: Callable[[int], object],
+    batches: Callable[[int], Iterable],
     progress: Progress,
     steps_per_epoch: int,
     epochs: int,
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Trains what is left of a run: the rest of an epoch that is not whole, then whole ones.
 

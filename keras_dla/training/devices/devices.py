@@ -2,11 +2,16 @@
 
 import importlib
 from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TypeVar
 
 import keras
 
 from keras_dla.keras_internals.private_names import all_layers, own_non_trainable_variables
 from keras_dla.utils.validation import check_positive_integer
+
+# A `keras.utils.PyDataset` or a `tf.data.Dataset`.
+Batches = TypeVar("Batches")
 
 
 def launch(
@@ -125,7 +130,7 @@ def synchronize_batch_norm(model: keras.Model) -> keras.Model:
     return synchronize(model)
 
 
-def local_batches(dataset):
+def local_batches(dataset: Batches) -> Batches:
     """Returns what this process of `launch()` feeds to `fit()` of global batches.
 
     Args:
@@ -156,7 +161,16 @@ def local_batches(dataset):
 
 
 def is_main_process() -> bool:
-    """Returns whether this process of `launch()` is the one that writes files."""
+    """Whether this process of `launch()` is the one that writes files.
+
+    Returns:
+        True for one process of all, and outside of `launch()`.
+
+    Example:
+    >>> from keras_dla.training import is_main_process
+    >>> is_main_process()
+    True
+    """
     return engine().is_main_process()
 
 
@@ -193,7 +207,7 @@ def all_gather(values: list) -> list[list]:
     return engine().all_gather(values)
 
 
-def engine():
+def engine() -> ModuleType:
     """Returns the module of the backend."""
     backend = keras.backend.backend()
     if backend not in ("jax", "tensorflow", "torch"):

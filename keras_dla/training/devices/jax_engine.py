@@ -1,5 +1,7 @@
 """Many devices on JAX: one program over all of them, which Keras's `DataParallel` divides."""
 
+from collections.abc import Callable
+
 import jax
 import keras
 import numpy as np
@@ -8,7 +10,7 @@ from jax.experimental import multihost_utils
 from keras_dla.training.devices.devices import check_available
 
 
-def launch(function, devices, arguments, hosts, host):
+def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str], host: int) -> None:
     """See `keras_dla.training.devices.devices.launch`."""
     if len(hosts) > 1:
         # The processes speak over gloo where there is no graphics card.
@@ -27,12 +29,12 @@ def launch(function, devices, arguments, hosts, host):
         function(*arguments)
 
 
-def parallel_model(model):
+def parallel_model(model: keras.Model) -> keras.Model:
     """The model is parallel by the distribution that it was made under."""
     return model
 
 
-def place():
+def place() -> tuple[int, int, int]:
     """Returns this process, the number of processes and that of all devices."""
     distribution = keras.distribution.distribution()
     if distribution is None:
@@ -40,12 +42,12 @@ def place():
     return jax.process_index(), jax.process_count(), distribution.num_model_replicas
 
 
-def is_main_process():
+def is_main_process() -> bool:
     """See `keras_dla.training.devices.devices.is_main_process`."""
     return jax.process_index() == 0
 
 
-def broadcast(number):
+def broadcast(number: int) -> int:
     """See `keras_dla.training.devices.devices.broadcast`."""
     # Without others it would still wait for the device.
     if jax.process_count() == 1:
@@ -53,7 +55,7 @@ def broadcast(number):
     return int(multihost_utils.broadcast_one_to_all(np.array(number)))
 
 
-def all_gather(values):
+def all_gather(values: list) -> list[list]:
     """What processes hold of their own is PyTorch's random numbers alone."""
     return [values]
 

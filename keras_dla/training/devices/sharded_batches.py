@@ -1,8 +1,12 @@
 """The part of every batch that one process trains on."""
 
 import dataclasses
+from types import ModuleType
+from typing import Any
 
 import keras
+
+from keras_dla.utils.types import Nest, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +23,12 @@ class Place:
     parts: int
     devices: int
 
-    def part_of(self, array):
+    def part_of(self, array: Tensor) -> Tensor:
         """Returns this process's part of an array or tensor, wherever that lies."""
         size = self._size(array.shape[0])
         return array[self.part * size : (self.part + 1) * size]
 
-    def part_of_graph(self, tf, tensor):
+    def part_of_graph(self, tf: ModuleType, tensor: Tensor) -> Tensor:
         """The same in a graph of TensorFlow, whose batches may have a size of their own each."""
         if tensor.shape[0] is not None:
             return self.part_of(tensor)
@@ -62,24 +66,24 @@ class LocalBatches(keras.utils.PyDataset):
         self.place = place
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         """As many as there are global ones."""
         return self.dataset.num_batches
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Nest:
         """Returns this process's part of batch `index`; `ValueError` if it cannot be divided."""
         return keras.tree.map_structure(self.place.part_of, self.dataset[index])
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         """Passed on to the data set."""
         self.dataset.on_epoch_begin()
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Passed on to the data set."""
         self.dataset.on_epoch_end()
 
 
-def local_part(dataset, place: Place):
+def local_part(dataset: Any, place: Place) -> Any:
     """Cuts one process's part out of the batches of a `PyDataset` or a `tf.data.Dataset`."""
     if isinstance(dataset, keras.utils.PyDataset):
         return LocalBatches(dataset, place)

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -11,7 +12,7 @@ from keras_dla.keras_internals.private_names import build_all, replace_building
 from keras_dla.training.devices.devices import check_available, moving_statistics
 
 
-def launch(function, devices, arguments, hosts, host):
+def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str], host: int) -> None:
     """See `keras_dla.training.devices.devices.launch`."""
     if len(hosts) > 1:
         strategy = _over_machines(devices, hosts, host)
@@ -21,7 +22,7 @@ def launch(function, devices, arguments, hosts, host):
         function(*arguments)
 
 
-def parallel_model(model):
+def parallel_model(model: keras.Model) -> keras.Model:
     """The model is parallel by the strategy that it was made under, but for a BN's statistics.
 
     Keras stumbles over several machines (its issue 20585): it reads the parts of the first batch
@@ -70,18 +71,18 @@ def _build_from_own_part(model, iterator=None, data_batch=None):
         build_all(model, data_batch)
 
 
-def place():
+def place() -> tuple[int, int, int]:
     """TensorFlow divides the batches by itself; the last is the number of all devices."""
     return 0, 1, tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def is_main_process():
+def is_main_process() -> bool:
     """See `keras_dla.training.devices.devices.is_main_process`."""
     resolver = tf.distribute.get_strategy().cluster_resolver
     return resolver is None or not resolver.task_id
 
 
-def broadcast(number):
+def broadcast(number: int) -> int:
     """See `keras_dla.training.devices.devices.broadcast`."""
     strategy = tf.distribute.get_strategy()
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -94,7 +95,7 @@ def broadcast(number):
     return int(strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(own), axis=None))
 
 
-def all_gather(values):
+def all_gather(values: list) -> list[list]:
     """What processes hold of their own is PyTorch's random numbers alone."""
     return [values]
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -16,7 +17,7 @@ SEEDS_APART = 1_000_003
 SECONDS_TO_STOP = 10.0
 
 
-def launch(function, devices, arguments, hosts, host):
+def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str], host: int) -> None:
     """See `keras_dla.training.devices.devices.launch`."""
     if torch.cuda.is_available():
         check_available(devices, torch.cuda.device_count())
@@ -61,7 +62,7 @@ def _process(number, errors, first, world, meeting, function, arguments):
         distributed.destroy_process_group()
 
 
-def parallel_model(model):
+def parallel_model(model: keras.Model) -> keras.Model:
     """See `keras_dla.training.devices.devices.parallel_model`."""
     if place()[2] > 1:
         parallel = torch.nn.parallel.DistributedDataParallel(model)
@@ -71,19 +72,19 @@ def parallel_model(model):
     return model
 
 
-def place():
+def place() -> tuple[int, int, int]:
     """Returns this process, the number of processes and that of all devices."""
     if not distributed.is_initialized():
         return 0, 1, 1
     return distributed.get_rank(), distributed.get_world_size(), distributed.get_world_size()
 
 
-def is_main_process():
+def is_main_process() -> bool:
     """See `keras_dla.training.devices.devices.is_main_process`."""
     return place()[0] == 0
 
 
-def broadcast(number):
+def broadcast(number: int) -> int:
     """See `keras_dla.training.devices.devices.broadcast`."""
     if not distributed.is_initialized():
         return number
@@ -92,7 +93,7 @@ def broadcast(number):
     return int(shared)
 
 
-def all_gather(values):
+def all_gather(values: list) -> list[list]:
     """See `keras_dla.training.devices.devices.all_gather`."""
     gathered = [values] * place()[1]
     if distributed.is_initialized():

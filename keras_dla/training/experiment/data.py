@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from keras_dla.data import (
     ArrayDataset,
@@ -14,6 +16,9 @@ from keras_dla.data import (
 from keras_dla.training.checkpoints.endless_batches import EndlessBatches
 from keras_dla.training.devices.devices import device_count
 from keras_dla.training.experiment.experiment import Experiment
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 TEST_BATCH = 500
 
@@ -36,7 +41,7 @@ class TensorFlowData:
         self.data_dir = data_dir
         self.test = cifar_dataset(experiment.dataset, "test", even_batch(), data_dir)
 
-    def train(self, first: int):
+    def train(self, first: int) -> "tf.data.Dataset":
         """Endless batches, from number `first` on."""
         batch_size = self.experiment.batch_size
         epoch, left_out = divmod(first, cifar_steps_per_epoch("train", batch_size))
@@ -67,7 +72,9 @@ class MemoryData:
 
     def __init__(self, experiment: Experiment, data_dir: str | os.PathLike | None = None):
         train, test = load_cifar_arrays(experiment.dataset, data_dir=data_dir)
-        kind = DeviceArrayDataset if experiment.data == "device" else ArrayDataset
+        kind: Callable[..., ArrayDataset] = (
+            DeviceArrayDataset if experiment.data == "device" else ArrayDataset
+        )
         self.dataset = kind(*train, batch_size=experiment.batch_size, seed=experiment.seed)
         self.test = kind(*test, batch_size=even_batch(), augment=False, shuffle=False)
 
@@ -83,6 +90,8 @@ class MemoryData:
         return other
 
 
-def open_data(experiment: Experiment, data_dir: str | os.PathLike | None = None):
+def open_data(
+    experiment: Experiment, data_dir: str | os.PathLike | None = None
+) -> TensorFlowData | MemoryData:
     """Returns the data of a resolved experiment: `train(first)`, `test` and `with_seed(seed)`."""
     return (TensorFlowData if experiment.data == "tfds" else MemoryData)(experiment, data_dir)

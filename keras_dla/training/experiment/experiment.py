@@ -5,6 +5,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -127,6 +128,11 @@ class Experiment:
         return CLASSES[self.dataset]
 
     @property
+    def steps(self) -> int:
+        """The number of steps of an epoch: `steps_per_epoch`, or a pass over the images."""
+        return self.steps_per_epoch or cifar_steps_per_epoch("train", self.batch_size)
+
+    @property
     def recipe(self) -> Recipe:
         """The `Recipe` of the run."""
         scaled = CIFAR.scaled(self.epochs)
@@ -157,13 +163,13 @@ class Experiment:
         return dataclasses.replace(
             self,
             milestones=self.recipe.milestones,
-            steps_per_epoch=self.steps_per_epoch or cifar_steps_per_epoch("train", self.batch_size),
+            steps_per_epoch=self.steps,
             data=self.data or ("tfds" if present == "tensorflow" else "memory"),
             backend=present,
         )
 
 
-def read_experiment(path: str | os.PathLike, **changes) -> Experiment:
+def read_experiment(path: str | os.PathLike, **changes: Any) -> Experiment:
     """Reads an experiment from a JSON file, such as the `settings.json` of a run.
 
     Args:
@@ -207,6 +213,15 @@ def write_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
     Args:
         experiment: what to write.
         path: file to write or replace.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> from keras_dla.training import Experiment, read_experiment, write_experiment
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "mine.json"
+    ...     write_experiment(Experiment("resnet_20"), path)
+    ...     read_experiment(path).model
+    'resnet_20'
     """
     text = json.dumps(dataclasses.asdict(experiment), indent=2) + "\n"
     with replacing(Path(path)) as partial:

@@ -17,6 +17,13 @@ class Result(NamedTuple):
     Args:
         experiment: the `Experiment`.
         history: one dictionary per epoch, of numbers.
+
+    Example:
+    >>> from keras_dla.training import Experiment, Result
+    >>> rows = [{"epoch": 1.0, "val_accuracy": 0.5}, {"epoch": 2.0, "val_accuracy": 0.25}]
+    >>> result = Result(Experiment("resnet_20", epochs=2), rows)
+    >>> result.is_finished, result.accuracy, result.best["epoch"]
+    (True, 0.25, 1.0)
     """
 
     experiment: Experiment
@@ -75,9 +82,19 @@ def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
         experiment: an `Experiment`.
         folder: path of a folder, which need not exist.
 
+    Returns:
+        Whether every epoch of it is done.
+
     Raises:
         FileExistsError: when the folder holds something else than a run.
         ValueError: when it holds another experiment.
+
+    Example:
+    >>> import tempfile
+    >>> from keras_dla.training import Experiment, is_finished
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     is_finished(Experiment("resnet_20"), folder)
+    False
     """
     return holds_run(folder, settings_of(experiment)) and read_result(folder).is_finished
 

@@ -3,8 +3,9 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -22,7 +23,7 @@ from keras_dla.training.devices.devices import (
     parallel_model,
     synchronize_batch_norm,
 )
-from keras_dla.training.experiment.data import open_data
+from keras_dla.training.experiment.data import MemoryData, TensorFlowData, open_data
 from keras_dla.training.experiment.experiment import Experiment
 from keras_dla.training.experiment.result import Result, is_finished, read_result, settings_of
 from keras_dla.training.recipe.recipe import compile_model
@@ -44,12 +45,17 @@ class ExperimentRun:
         progress: the run's `Progress`; training keeps it up to date.
         data: where the batches come from.
         folder: folder of the run.
+
+    Example:
+    >>> from keras_dla.training import Experiment, prepare_experiment
+    >>> run = prepare_experiment(Experiment("dla_l_20"), "runs/first")  # doctest: +SKIP
+    >>> result = run.train(checkpoint_steps=100)  # doctest: +SKIP
     """
 
     experiment: Experiment
     model: keras.Model
     progress: Progress
-    data: object
+    data: TensorFlowData | MemoryData
     folder: Path
 
     def train(
@@ -88,7 +94,7 @@ class ExperimentRun:
                 self.model,
                 lambda first: local_batches(self.data.train(first)),
                 self.progress,
-                self.experiment.steps_per_epoch,
+                self.experiment.steps,
                 self.experiment.epochs,
                 validation_data=self.data.test,
                 callbacks=[saver, watch, *self._records(), *callbacks],
@@ -133,6 +139,12 @@ def prepare_experiment(
         FileExistsError: when the folder holds a run and `resume` is false, or other files.
         OSError: when the folder cannot be written to, or the disk has no room for the checkpoints.
         ImportError: when a package that the data needs is not installed.
+
+    Example:
+    >>> from keras_dla.training import Experiment, prepare_experiment
+    >>> run = prepare_experiment(Experiment("dla_l_20"), "runs/first")  # doctest: +SKIP
+    >>> run.progress.epochs  # doctest: +SKIP
+    0
     """
     experiment = experiment.resolved()
     settings = settings_of(experiment)
@@ -172,7 +184,7 @@ def run_experiment(
     folder: str | os.PathLike,
     data_dir: str | os.PathLike | None = None,
     resume: bool = True,
-    **kwargs,
+    **kwargs: Any,
 ) -> Result:
     """Trains an experiment in a folder: starts it, goes on with it, or finds it done.
 
@@ -202,15 +214,17 @@ def run_experiment(
         DivergenceError: when the loss is not finite.
 
     Example:
-
-        run_experiment(Experiment("dla_l_20", epochs=3), "runs/first", data_dir="data").accuracy
+    >>> from keras_dla.training import Experiment, run_experiment
+    >>> result = run_experiment(Experiment("dla_l_20", epochs=3), "runs/first")  # doctest: +SKIP
+    >>> result.accuracy  # doctest: +SKIP
+    0.5012
     """
     if resume and is_finished(experiment, folder):
         return read_result(folder)
     return prepare_experiment(experiment, folder, data_dir, resume).train(**kwargs)
 
 
-def new_model(experiment):
+def new_model(experiment: Experiment) -> keras.Model:
     """Returns the experiment's network, new and compiled."""
     channels_last = keras.config.image_data_format() == "channels_last"
     # A table's runs share a recipe, of which the plain network uses less than the others.
@@ -228,11 +242,11 @@ def new_model(experiment):
     )
     if experiment.sync_batch_norm:
         synchronize_batch_norm(model)
-    return compile_model(model, experiment.recipe, experiment.steps_per_epoch)
+    return compile_model(model, experiment.recipe, experiment.steps)
 
 
 @contextlib.contextmanager
-def precision_of(experiment):
+def precision_of(experiment: Experiment) -> Iterator[None]:
     """Keras's dtype policy, which a saved model wants again when it is loaded."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(experiment.precision)

@@ -54,22 +54,23 @@ def run_seeds(
         DivergenceError: when the loss of a seed is not finite.
 
     Example:
-
-        experiments = [Experiment("dla_l_20", seed=seed) for seed in range(5)]
-        run_seeds(experiments, [f"runs/{experiment.name}" for experiment in experiments])
+    >>> from keras_dla.training import Experiment, run_seeds
+    >>> experiments = [Experiment("dla_l_20", seed=seed) for seed in range(5)]
+    >>> folders = [f"runs/{experiment.name}" for experiment in experiments]
+    >>> results = run_seeds(experiments, folders)  # doctest: +SKIP
     """
     check_jax("run_seeds")
     experiments = [experiment.resolved() for experiment in experiments]
-    folders = [Path(folder) for folder in folders]
+    paths = [Path(folder) for folder in folders]
     common = _common_settings(experiments)
-    _check_folders(experiments, folders)
-    first, state = experiments[0], folders[0] / STATE
+    _check_folders(experiments, paths)
+    first, state = experiments[0], paths[0] / STATE
     data = open_data(first, data_dir)
     sources = {experiment.seed: data.with_seed(experiment.seed) for experiment in experiments}
-    for experiment, folder in zip(experiments, folders, strict=True):
+    for experiment, folder in zip(experiments, paths, strict=True):
         open_run(folder, settings_of(experiment), resume=True)
         note_versions(folder, len(read_result(folder).history))
-    runs = dict(zip(sources, folders, strict=True))
+    runs = dict(zip(sources, paths, strict=True))
 
     def after_epoch(rows):
         if rows[0]["epoch"] < first.epochs:  # the last row makes a run a finished one
@@ -81,9 +82,9 @@ def run_seeds(
         train_seeds(
             lambda: new_model(first),
             list(runs),
-            lambda seed, epoch: sources[seed].train(epoch * first.steps_per_epoch),
+            lambda seed, epoch: sources[seed].train(epoch * first.steps),
             first.epochs,
-            first.steps_per_epoch,
+            first.steps,
             validation_data=data.test,
             folder=state,
             on_epoch=after_epoch,
@@ -94,7 +95,7 @@ def run_seeds(
         os.replace(state / f"seed-{seed}.keras", folder / MODEL)
     _copy_logs(state, runs)
     shutil.rmtree(state)
-    return [read_result(folder) for folder in folders]
+    return [read_result(folder) for folder in paths]
 
 
 def _common_settings(experiments) -> dict:

@@ -1,7 +1,11 @@
 """Metrics of the paper's tables that work in mixed precision."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_dla.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -11,9 +15,9 @@ class TopKAccuracy(keras.metrics.SparseTopKCategoricalAccuracy):
     TensorFlow ranks float32 only, where a mixed-precision model may end in 16 bits.
 
     Args:
-        k: integer, how many classes a prediction may name.
-        name: name of the metric.
-        dtype: type of the result.
+        k: integer, how many classes a prediction may name; defaults to 5.
+        name: string, the name of the metric; defaults to `"top_k_accuracy"`.
+        **kwargs: other arguments of `keras.metrics.SparseTopKCategoricalAccuracy`.
 
     Example:
     >>> import keras
@@ -24,6 +28,9 @@ class TopKAccuracy(keras.metrics.SparseTopKCategoricalAccuracy):
     0.5
     """
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def __init__(self, k: int = 5, name: str = "top_k_accuracy", **kwargs: Any):
+        super().__init__(k=k, name=name, **kwargs)
+
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> None:
         """Counts a batch of labels `[batch]` and predictions `[batch, classes]`."""
         super().update_state(y_true, ops.cast(y_pred, "float32"), sample_weight)

@@ -1,10 +1,12 @@
 """A learning rate that drops at given epochs, with an optional warm-up."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 # The share of the rate with which MMDetection's warm-up by steps begins.
@@ -98,7 +100,7 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_epochs = warmup_epochs
         self.warmup_steps = warmup_steps
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         """Returns the learning rate of the optimizer step `step`, a float scalar tensor."""
         rate = ops.convert_to_tensor(self.initial_learning_rate, "float32")
         for drops, milestone in enumerate(self.milestones, start=1):
@@ -116,7 +118,7 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         steps = self.warmup_epochs * self.steps_per_epoch
         return ops.minimum((ops.cast(step, "float32") + 1.0) / steps, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal schedule."""
         return {
             "initial_learning_rate": self.initial_learning_rate,

@@ -1,10 +1,14 @@
 """Stochastic gradient descent with momentum, step for step as PyTorch has it."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_dla.keras_internals.private_names import decays, variable_index
 from keras_dla.training.recipe.sgd_torch import foreach_sgd_step
+from keras_dla.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -59,13 +63,13 @@ class SGD(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.0,
-        nesterov=False,
-        weight_decay=None,
-        weight_decays=None,
-        name="sgd",
-        **kwargs,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule | Callable = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float | None = None,
+        weight_decays: Mapping[str, float] | None = None,
+        name: str = "sgd",
+        **kwargs: Any,
     ):
         super().__init__(learning_rate, weight_decay=weight_decay, name=name, **kwargs)
         if not 0 <= momentum <= 1:
@@ -81,7 +85,7 @@ class SGD(keras.optimizers.Optimizer):
         self.momentum = momentum
         self.nesterov = nesterov
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         """Creates one velocity per variable, unless the momentum is zero, and finds its penalty."""
         if self.built:
             return
@@ -92,7 +96,9 @@ class SGD(keras.optimizers.Optimizer):
         if self.momentum:
             self.velocities = self.add_optimizer_variables(variables, "velocity")
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
         """Moves one variable along its gradient."""
         dtype = variable.dtype
         learning_rate = ops.cast(learning_rate, dtype)
@@ -119,7 +125,7 @@ class SGD(keras.optimizers.Optimizer):
             self._foreach_step(pairs, decay, learning_rate)
 
     def _by_decay(self, grads, variables):
-        groups = {}
+        groups: dict[float, list[tuple]] = {}
         for pair in zip(grads, variables, strict=True):
             groups.setdefault(self._decay_of(pair[1]), []).append(pair)
         return groups
@@ -150,7 +156,7 @@ class SGD(keras.optimizers.Optimizer):
         # Keras would shrink the weights here, outside the momentum; `update_step` has the penalty.
         del variables
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal optimizer."""
         config = super().get_config()
         config.update(

@@ -1,9 +1,18 @@
 """The optimizer step for all weights at once, in PyTorch's own multi-tensor operations."""
 
+from keras_dla.utils.types import Tensor
+
 
 def foreach_sgd_step(
-    weights, gradients, velocities, *, learning_rate, momentum, nesterov, weight_decay
-):
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    velocities: list[Tensor],
+    *,
+    learning_rate: Tensor,
+    momentum: float,
+    nesterov: bool,
+    weight_decay: float,
+) -> None:
     """Moves many PyTorch tensors by one step of `keras_dla.training.SGD`, in place.
 
     One operation per weight costs about five times as much as these lists of weights

@@ -35,6 +35,14 @@ class EventFiles(keras.callbacks.Callback):
 
     Raises:
         ImportError: when tensorboard is not installed.
+
+    Example:
+    >>> from keras_dla.training import EpochCheckpoint, EventFiles, Progress
+    >>> progress = Progress()
+    >>> callbacks = [
+    ...     EpochCheckpoint("runs/first", progress),
+    ...     EventFiles("runs/first", progress),
+    ... ]  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path, progress: Progress):
@@ -44,7 +52,7 @@ class EventFiles(keras.callbacks.Callback):
         self.folder = Path(folder)
         self.progress = progress
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Makes the files match the epochs that are done."""
         check_lock(self.folder)
         self._began = (self.folder / SETTINGS).stat().st_mtime
@@ -54,7 +62,7 @@ class EventFiles(keras.callbacks.Callback):
             with replacing(path) as partial, partial.open("wb") as file:
                 self._write(file, [_first_event(self._began), *self._events(part)])
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Adds the epoch."""
         check_lock(self.folder)
         for part in PARTS:

@@ -59,7 +59,7 @@ class StackedModels:
             look(steps, logs)
         return logs
 
-    def test(self, batches) -> list[dict]:
+    def test(self, batches: Iterable) -> list[dict]:
         """Tests every model on the same batches.
 
         Args:
@@ -93,8 +93,8 @@ class StackedModels:
         """Brings back what `arrays()` returned."""
         import jax.numpy as jnp
 
-        arrays = iter(arrays)
-        self.state = tuple([jnp.asarray(next(arrays)) for _ in part] for part in self.state)
+        remaining = iter(arrays)
+        self.state = tuple([jnp.asarray(next(remaining)) for _ in part] for part in self.state)
 
     def write_back(self) -> None:
         """Writes every model's own part of the state into it."""

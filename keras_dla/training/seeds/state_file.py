@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,12 @@ def save_seeds(path: Path, arrays: list[np.ndarray], record: dict) -> None:
         record: dictionary of JSON values to keep beside it.
     """
     # As bytes: the types of JAX that NumPy lacks, such as bfloat16, would not come back.
-    named = {f"array_{n}": np.frombuffer(a.tobytes(), "uint8") for n, a in enumerate(arrays)}
-    record = {**record, "layout": _layout(arrays)}
+    named: dict[str, Any] = {
+        f"array_{n}": np.frombuffer(a.tobytes(), "uint8") for n, a in enumerate(arrays)
+    }
+    named[RECORD] = np.array(json.dumps({**record, "layout": _layout(arrays)}))
     with replacing(path) as partial:
-        np.savez(partial, **named, **{RECORD: np.array(json.dumps(record))})
+        np.savez(partial, **named)
 
 
 def load_seeds(path: Path, like: list[np.ndarray]) -> tuple[list, dict]:

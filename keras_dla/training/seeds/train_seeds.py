@@ -33,6 +33,13 @@ class SeedRun:
         model: the compiled model, with its trained weights and its optimizer's state.
         history: one dictionary per epoch: `epoch` (from 1), `learning_rate`, the logs of `fit()`,
             and `seconds`, which all seeds took together.
+
+    Example:
+    >>> import keras
+    >>> from keras_dla.training import SeedRun
+    >>> run = SeedRun(0, keras.Sequential([keras.layers.Dense(1)]), [{"epoch": 1, "loss": 0.5}])
+    >>> run.history[-1]["loss"]
+    0.5
     """
 
     seed: int
@@ -210,7 +217,7 @@ def _epoch(stack, epoch, batches, validation_data, look):
     start = time.perf_counter()
     rate = stack.learning_rate()
     logs = stack.train(batches, look)
-    tested = [{} for _ in logs]
+    tested: list[dict] = [{} for _ in logs]
     if validation_data is not None:
         tested = stack.test(batches_of(validation_data))
     seconds = round(time.perf_counter() - start, 3)

@@ -160,13 +160,16 @@ def test_reading_writes_nothing(prepared):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "imagenet"}, "`name` must be 'cifar10' or 'cifar100'.*'imagenet'"),
-        ({"split": "validation"}, "`split` must be 'train' or 'test'.*'validation'"),
+        ({"name": "imagenet"}, "`name` must be one of 'cifar10', 'cifar100', but is 'imagenet'"),
+        ({"split": "validation"}, "`split` must be one of 'train', 'test', but is 'validation'"),
         ({"batch_size": 0}, "`batch_size`.*at least 1.*0"),
         ({"seed": -1}, "`seed`.*at least 0.*-1"),
         ({"initial_epoch": 1.5}, "`initial_epoch`.*integer.*1.5"),
         ({"data_format": "first"}, "`data_format` must be.*'first'"),
-        ({"batch_size": 50_001, "drop_remainder": True}, "at most the number of images.*50001"),
+        (
+            {"batch_size": 50_001, "drop_remainder": True},
+            "at most 50000, the number of images.*50001",
+        ),
     ],
 )
 def test_bad_arguments_are_named_before_any_work(tmp_path, arguments, message):

@@ -231,7 +231,7 @@ def test_a_data_set_without_labels_is_named(tmp_path):
     ("arguments", "message"),
     [
         ({"split": "test"}, "`split` of imagenet2012 must be 'train' or 'validation'.*'test'"),
-        ({"split": "train[:x]"}, r"`split` .*Received: 'train\[:x\]'"),
+        ({"split": "train[:x]"}, r"`split` .*but is 'train\[:x\]'"),
         ({"batch_size": 0}, "`batch_size`.*at least 1.*0"),
         ({"image_size": 0}, "`image_size`.*at least 1.*0"),
         ({"seed": -1}, "`seed`.*at least 0.*-1"),
