@@ -7,6 +7,7 @@ import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.analysis.attention_scores import AttentionScores, attention_scores
 from keras_dla.analysis.complexity.complexity import complexity
 from keras_dla.analysis.complexity.complexity_report import Complexity, LayerComplexity
+from keras_dla.analysis.explorer.explore import explore
 from keras_dla.analysis.feature_scales import feature_scales
 from keras_dla.analysis.figure_2 import figure_2
 from keras_dla.analysis.figure_4 import figure_4
@@ -25,6 +26,7 @@ __all__ = [
     "attention_scores",
     "class_activation_maps",
     "complexity",
+    "explore",
     "feature_scales",
     "figure_2",
     "figure_4",

@@ -1,0 +1,1 @@
+"""One HTML page on which a person looks at what the layers of networks read."""

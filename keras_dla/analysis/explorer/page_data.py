@@ -1,0 +1,98 @@
+"""What the page shows of an image and of a model, as JSON can hold it."""
+
+import base64
+import io
+
+import keras
+import numpy as np
+
+from keras_dla.analysis.attention_scores import reading_of_stage
+from keras_dla.analysis.grad_cam import class_activation_maps
+from keras_dla.analysis.plots.plot_attention import readable_stage
+from keras_dla.analysis.stages import measure_stages
+from keras_dla.utils.optional_imports import import_for
+
+# Class scores that are listed, and those with a map.
+LISTED, MAPPED = 5, 3
+# Pixels: larger images are shown smaller, and those above the second are stored as JPEG.
+LARGEST, LOSSLESS = 256, 64
+MAP_SIZE = 32
+INT16 = 32767
+
+
+def image_data(image: np.ndarray, name: str) -> dict:
+    """Returns an image as a URL that holds it, with its name."""
+    pillow = import_for("explore", "PIL.Image", "plot")
+    picture = pillow.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    picture.thumbnail((LARGEST, LARGEST))
+    kind = "png" if max(picture.size) <= LOSSLESS else "jpeg"
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **({"optimize": True} if kind == "png" else {"quality": 85}))
+    width, height = picture.size
+    source = f"data:image/{kind};base64,{_base64(buffer.getvalue())}"
+    return {"name": name, "src": source, "width": width, "height": height}
+
+
+def model_data(name: str, model: keras.Model, inputs: np.ndarray, batch_size: int) -> dict:
+    """Returns the class scores, maps and readings of a model for every image."""
+    stages = measure_stages(model, inputs, batch_size, reading_of_stage)
+    scores = _class_scores(model, inputs, batch_size)
+    likeliest = np.argsort(-scores, axis=1, kind="stable")[:, :LISTED]
+    return {
+        "name": name,
+        "probabilities": bool(scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-2)),
+        "likeliest": [
+            [[int(index), round(float(row[index]), 4)] for index in chosen]
+            for row, chosen in zip(scores, likeliest, strict=True)
+        ],
+        "maps": _maps(model, inputs, likeliest[:, :MAPPED], batch_size),
+        "stages": [_stage_data(stage, reading) for stage, reading in stages.items()],
+    }
+
+
+def _class_scores(model, inputs, batch_size: int) -> np.ndarray:
+    batches = [inputs[n : n + batch_size] for n in range(0, len(inputs), batch_size)]
+    return np.concatenate([model.predict_on_batch(batch) for batch in batches])
+
+
+def _maps(model, inputs, classes: np.ndarray, batch_size: int) -> dict:
+    """Returns a map for each image and each of its likeliest classes, in bytes from 0 to 255."""
+    by_rank = [
+        class_activation_maps(model, inputs, column, batch_size=batch_size) for column in classes.T
+    ]
+    maps = _sampled(np.stack(by_rank, axis=1))
+    height, width = maps.shape[2:]
+    return {"height": height, "width": width, "bytes": _base64(np.uint8(maps * 255).tobytes())}
+
+
+def _sampled(maps: np.ndarray) -> np.ndarray:
+    """Takes every n-th row and column of maps that are larger than the page needs."""
+    steps = (-(-size // MAP_SIZE) for size in maps.shape[2:])
+    rows, columns = (slice(step // 2, None, step) for step in steps)
+    return maps[:, :, rows, columns]
+
+
+def _stage_data(name: str, reading: dict[str, np.ndarray]) -> dict:
+    _, heads, layers, _ = reading["parts"].shape
+    below = np.tril_indices(layers)
+    return {
+        "name": readable_stage(name),
+        "layers": layers,
+        "heads": heads,
+        "isBase": bool(reading["is_base"].all()),
+        "isApproximate": bool(reading["is_approximate"].any()),
+        "isRefreshed": bool(np.any(reading["scales"][:, :, *below] != 1)),
+        "scores": _packed(reading["parts"][:, :, *below]),
+        "scales": _packed(reading["scales"][:, :, *below]),
+    }
+
+
+def _packed(values: np.ndarray) -> dict:
+    """Returns numbers as 16-bit integers times a unit: image, head, then row by row."""
+    unit = float(np.abs(values).max()) / INT16 or 1.0
+    integers = np.rint(values / unit).astype("<i2")
+    return {"unit": unit, "int16": _base64(integers.tobytes())}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
