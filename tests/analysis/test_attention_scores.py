@@ -150,6 +150,25 @@ def test_scores_are_weights_where_nothing_scales_besides(name):
     assert scores.refreshed == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("name", "formulation", "shortcut", "approximate"),
+    [
+        ("mrla_l", "official", True, True),
+        ("mrla_l", "official", False, False),
+        ("mrla_l", "paper", True, False),
+        ("dla_l", "official", True, True),
+        ("dla_l", "official", False, True),  # of the convolution of the memory
+        ("dla_l", "paper", True, False),
+        ("dla_b", "official", True, False),
+    ],
+)
+def test_the_light_form_says_where_it_is_an_approximation(name, formulation, shortcut, approximate):
+    layer = interaction(name, DEPTH, formulation=formulation)
+    model = stage_model(layer, shortcut=shortcut)
+    scores = attention_scores(model, in_format(pictures(), layer))
+    assert bool(scores.approximate) == approximate
+
+
 def test_batches_are_joined():
     layer = interaction("dla_b", DEPTH)
     model, maps = stage_model(layer), in_format(pictures(), layer)

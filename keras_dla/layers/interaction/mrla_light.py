@@ -71,12 +71,12 @@ class MRLALight(LayerAttention):
 
     def recall(self, memory: Nest, shortcut: Tensor | None, x: Tensor) -> dict:
         if shortcut is not None and self.formulation != "paper":
-            return {"output": cast(shortcut, self.compute_dtype)}
+            return {"output": cast(shortcut, self.compute_dtype), "is_shortcut": True}
         return memory or {"output": ops.zeros_like(x)}
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         gate, decay = self.gate(y, index), self.decays[index]
-        report(self, index, gate=gate, decay=decay)
+        report(self, index, gate=gate, decay=decay, approximate="is_shortcut" in memory)
         decay = ops.broadcast_to(decay, ops.shape(y))
         output = self.recurrence(x, gate, memory["output"], decay, None, index)
         return output, {"output": output}

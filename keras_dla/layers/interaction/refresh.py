@@ -165,9 +165,11 @@ class RefreshedMRLALight(MRLALight):
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         gate, decay = self.gate(y, index), self.decays[index]
-        report(self, index, gate=gate, decay=decay)
         # lambda * (o * d + depthwise(o)) reads the map o once for both.
         excitation = self._excitation(index)
+        # What is read of a shortcut, or through a convolution, no product of scales tells.
+        approximate = "is_shortcut" in memory or excitation is not None
+        report(self, index, gate=gate, decay=decay, approximate=approximate)
         scales = decay * memory["scales"]
         output = self.recurrence(x, gate, memory["output"], scales, excitation, index)
         return output, {"output": output}
