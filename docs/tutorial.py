@@ -153,7 +153,7 @@ mine, before = trained(gated)
 
 # %%
 mine.save("mine.keras")
-loaded = keras.saving.load_model("mine.keras")
+loaded = keras_dla.load_model("mine.keras")
 after = loaded.predict(test_images, batch_size=66, verbose=0)
 print(f"saved and loaded: the predictions differ by {np.abs(after - before).max():.0e};", end=" ")
 print(f"{time.time() - started:.0f} s in all")

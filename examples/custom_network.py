@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import layers
 
+import keras_dla
 from keras_dla.analysis import attention_scores
 from keras_dla.data import BLOOD_CELL_MEAN, BLOOD_CELL_STD, ArrayDataset, load_blood_cells
 from keras_dla.layers import BatchNormalization, Conv2D, DynamicLayerAttention
@@ -90,7 +91,7 @@ def main():
     # A `.keras` file holds the network with the layers that its stages share.
     path = args.output / "custom_network.keras"
     model.save(path)
-    loaded = keras.saving.load_model(path)
+    loaded = keras_dla.load_model(path)
     again = loaded.predict(test_images, batch_size=66, verbose=0)
     print(f"saved and loaded: predictions differ by {np.abs(again - predictions).max():.1e}")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import keras_dla
 from keras_dla.interop import export_model
 from keras_dla.interop.exporting import FORMATS
 from keras_dla.models import get_model
@@ -102,7 +103,7 @@ def parse_arguments(arguments=None):
 
 def load_network(name, classes):
     if name.endswith(".keras"):
-        return keras.saving.load_model(name, compile=False)
+        return keras_dla.load_model(name, compile=False)
     return get_model(name, classes=classes)
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+import keras_dla
 from keras_dla.analysis import plot_detections
 from keras_dla.data import (
     IMAGENET_MEAN,
@@ -243,7 +244,7 @@ def main(argv=None):
     except KeyboardInterrupt:
         sys.exit(f"\nStopped after {progress.epochs} epochs; --resume goes on.")
     if test:
-        report(keras.saving.load_model(folder / "best.keras"), *test, folder)
+        report(keras_dla.load_model(folder / "best.keras"), *test, folder)
     else:
         report(model, val, folder)
 

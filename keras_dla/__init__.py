@@ -11,6 +11,7 @@ from keras_dla.version import __version__
 
 if keras_error() is None:
     from keras_dla import analysis, data, detection, interop, layers, models, training
+    from keras_dla.models.loading import load_model
 
 __all__ = [
     "__version__",
@@ -19,6 +20,7 @@ __all__ = [
     "detection",
     "interop",
     "layers",
+    "load_model",
     "models",
     "training",
 ]

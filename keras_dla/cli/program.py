@@ -17,6 +17,7 @@ from keras_dla.cli.commands import (
     train,
 )
 from keras_dla.cli.errors import CommandError, as_sentence
+from keras_dla.cli.options.imports import import_files
 from keras_dla.version import __version__
 
 DESCRIPTION = "Dynamic Layer Attention: look at its networks, run them, convert their weights."
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return FAILED
     try:
+        import_files(getattr(arguments, "imports", ()))
         arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -7,6 +7,7 @@ from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.batches import add_picture_options, batches
 from keras_dla.cli.options.image_size import image_input
 from keras_dla.cli.options.images import check_pictures, import_pillow
+from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import statistics
 from keras_dla.cli.options.outputs import add_force_option, check_output
@@ -28,6 +29,7 @@ def add_parser(commands) -> None:
         commands, "attention", run, "draw what the layers read of each other", TEXT
     )
     add_picture_options(parser)
+    add_import_option(parser)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="file to write: .png, .pdf or .svg"
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from keras_dla.cli.command import new_command, tell
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import add_network_options, load_network, network_arguments
 from keras_dla.cli.options.outputs import add_force_option, check_output
 from keras_dla.utils.names import EXPORT_SUFFIXES
@@ -45,6 +46,7 @@ def add_parser(commands) -> None:
     )
     add_force_option(parser)
     add_network_options(parser)
+    add_import_option(parser)
 
 
 def run(arguments) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_dla.cli.command import new_command, tell
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import add_normalization_options, statistics
 from keras_dla.cli.options.outputs import add_force_option, check_output
@@ -30,6 +31,7 @@ otherwise. The classes are the file's categories by ascending id, as they were i
 def add_parser(commands) -> None:
     """Adds the command to the program."""
     parser = new_command(commands, "evaluate", run, "measure a detector as COCO does", TEXT)
+    add_import_option(parser)
     parser.add_argument("file", metavar="MODEL", help="the detector, a .keras file")
     parser.add_argument(
         "--annotations", required=True, metavar="FILE", help="the objects, in COCO's JSON format"

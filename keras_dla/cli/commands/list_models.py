@@ -2,6 +2,7 @@
 
 from keras_dla.cli.command import new_command
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.imports import add_import_option
 from keras_dla.utils.names import IMAGENET_DEPTHS, network_names
 
 TEXT = """\
@@ -19,12 +20,13 @@ def add_parser(commands) -> None:
     """Adds the command to the program."""
     parser = new_command(commands, "list", run, "list the networks by name", TEXT)
     parser.add_argument("parts", nargs="*", metavar="PART", help="what the names have in them")
+    add_import_option(parser)
     parser.add_argument("--images", choices=("cifar", "imagenet"), help="the networks' pictures")
 
 
 def run(arguments) -> None:
     """Prints the names, one a line."""
-    names = [name for name in network_names() if _is_wanted(name, arguments)]
+    names = [name for name in _names(arguments) if _is_wanted(name, arguments)]
     if not names:
         raise CommandError(
             f"no network has {' and '.join(map(repr, arguments.parts))} in its name"
@@ -32,6 +34,14 @@ def run(arguments) -> None:
             f"`keras-dla list` prints them all."
         )
     print("\n".join(names))
+
+
+def _names(arguments):
+    if not arguments.imports:
+        return network_names()  # which need no backend
+    from keras_dla.models import list_models
+
+    return list_models()
 
 
 def _is_wanted(name, arguments):

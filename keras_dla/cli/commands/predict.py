@@ -8,6 +8,7 @@ from keras_dla.cli.options.batches import add_picture_options, batches
 from keras_dla.cli.options.class_names import class_names
 from keras_dla.cli.options.image_size import image_input
 from keras_dla.cli.options.images import check_pictures, import_pillow
+from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import statistics
 
@@ -31,6 +32,7 @@ def add_parser(commands) -> None:
     """Adds the command to the program."""
     parser = new_command(commands, "predict", run, "say what is in pictures", TEXT)
     add_picture_options(parser)
+    add_import_option(parser)
     parser.add_argument(
         "--classes",
         metavar="NAMES",

@@ -3,6 +3,7 @@
 from keras_dla.cli.command import new_command, tell
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.image_size import image_input, parse_size
+from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import (
     add_network_options,
     is_file_name,
@@ -40,6 +41,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--markdown", action="store_true", help="write the table in Markdown")
     parser.add_argument("--classes", type=int, help="number of classes (default: 100 or 1000)")
     add_network_options(parser)
+    add_import_option(parser)
 
 
 def run(arguments) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_dla.cli.accuracy_table import accuracy_table
 from keras_dla.cli.command import new_command, tell
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.imports import add_import_option, import_files
 from keras_dla.cli.seeds_at_once import check_at_once, train_at_once
 from keras_dla.cli.table_experiments import table_experiments
 from keras_dla.utils.names import FORMULATIONS, PRECISIONS, SOURCES, TRAINED_TABLES, UNITS
@@ -60,6 +61,7 @@ command is given again; one that is done is not repeated.
 
   keras-dla train --model dla_l_20 --dataset cifar100 --seed 0 --output runs/first
   keras-dla train mine.json --seed 1
+  keras-dla train --import my_layer.py --model mine_20
   keras-dla train --table 1 --rows resnet_20 mrla_l_20 dla_l_20 --dataset cifar100 --seeds 5
   KERAS_BACKEND=jax keras-dla train --table 1 --rows dla_l_20 --seeds 5 --at-once
   KERAS_BACKEND=torch keras-dla train --epochs 3 --steps-per-epoch 130
@@ -80,6 +82,7 @@ def add_parser(commands) -> None:
     add("--output", type=Path, metavar="DIR", help="the run's folder; of a table, the runs' parent")
     add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
     add("--checkpoint-steps", type=int, help="save inside epochs so often, not just by time")
+    add_import_option(parser)
     devices = parser.add_argument_group("many devices")
     add = devices.add_argument
     add("--devices", type=int, default=1, help="how many on each machine (default: 1)")
@@ -166,14 +169,15 @@ def _train_left(runs, arguments) -> None:
     if left and arguments.at_once:
         train_at_once(left, arguments.data_dir)
     elif left:
-        places = arguments.data_dir, arguments.checkpoint_steps
+        places = arguments.data_dir, arguments.checkpoint_steps, arguments.imports
         launch(_train_all, arguments.devices, (left, *places), arguments.hosts, arguments.host)
 
 
-def _train_all(runs, data_dir, checkpoint_steps) -> None:
+def _train_all(runs, data_dir, checkpoint_steps, imports) -> None:
     """Trains run after run, also behind one that diverges; in every process of `launch()`."""
     from keras_dla.training import DivergenceError, is_main_process, keep_freed_memory
 
+    import_files(imports)  # once more in a process of its own
     keep_freed_memory()
     say = tell if is_main_process() else lambda text: None
     for number, (experiment, folder) in enumerate(runs, start=1):

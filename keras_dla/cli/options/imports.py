@@ -1,0 +1,56 @@
+"""Files of the person's own, whose layers get names by `keras_dla.layers.register_interaction`."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_dla.cli.errors import CommandError
+
+
+def add_import_option(parser) -> None:
+    """Adds `--import FILE`, which may be given several times."""
+    parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="run a Python file of yours first, which registers layers "
+        "(keras_dla.layers.register_interaction)",
+    )
+
+
+def import_files(paths: Sequence[str]) -> None:
+    """Runs the files, each once in a process.
+
+    Raises:
+        CommandError: when there is no such Python file, or it raises an error.
+    """
+    for path in map(Path, paths):
+        if path.suffix != ".py" or not path.is_file():
+            raise CommandError(f"`--import` must be an existing .py file, but is {path}.")
+        # By this name its classes are found in the processes of several devices.
+        name = path.stem
+        known = getattr(sys.modules.get(name), "__file__", None)
+        if name in sys.modules and (known is None or not path.samefile(known)):
+            raise CommandError(
+                f"`--import` must be a file whose name is no other module's, but is {path}: "
+                f"rename it."
+            )
+        if name not in sys.modules:
+            _import(path, name)
+
+
+def _import(path: Path, name: str) -> None:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # as for every .py file
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise CommandError(
+            f"{path} of `--import` raises {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,125 @@
+"""Whole models from files."""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+
+PACKAGE = "keras_dla>"
+UNKNOWN = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+# The code that a layer of this class carries would run while it is loaded.
+LAMBDA = re.compile(r'"class_name": ?"Lambda"')
+
+
+def load_model(
+    path: str | Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
+) -> keras.Model:
+    """Loads a model that `model.save` wrote, without running code that the file may hold.
+
+    `keras.saving.load_model` does the same for a `.keras` file, once `import keras_dla` has
+    registered the classes in it; this function also finds them for a whole model in an `.h5` file,
+    for which Keras wants each by hand.
+
+    Args:
+        path: string or `pathlib.Path`, a file that ends in `.keras`, `.h5` or `.hdf5`.
+        custom_objects: dictionary of classes and functions of your own by name, for those that are
+            not registered with Keras; defaults to `None`, no others.
+        compile: boolean, whether to compile the model as it was when it was saved; defaults to
+            `True`.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: when the file has another ending, is damaged, or holds code or classes that
+            are not known here.
+        FileNotFoundError: when there is no such file.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> import keras_dla
+    >>> model = keras_dla.models.ResNet(11, "se", classes=10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "network.keras"
+    ...     model.save(path)
+    ...     loaded = keras_dla.load_model(path)
+    >>> loaded.output_shape
+    (None, 10)
+    """
+    path = Path(path)
+    _check(path)
+    known = dict(custom_objects or {})
+    if path.suffix != ".keras":
+        known = {**_own_classes(), **known}
+    # A damaged or foreign file fails in many ways inside Keras; each means the same here.
+    try:
+        return keras.saving.load_model(path, custom_objects=known, compile=compile, safe_mode=True)
+    except Exception as error:
+        raise ValueError(f"`path` cannot be loaded: {_reason(path, error)}") from error
+
+
+def _check(path: Path) -> None:
+    if path.suffix not in (".keras", ".h5", ".hdf5") or path.name.endswith(".weights.h5"):
+        raise ValueError(
+            f"`path` must be a whole model's file and end in .keras, .h5 or .hdf5, but is "
+            f"{str(path)!r}; the weights of a .weights.h5 file are read by `model.load_weights`."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"`path` must be an existing file, but there is no {path}.")
+    if path.suffix == ".keras":
+        if not zipfile.is_zipfile(path):
+            raise ValueError(
+                f"`path` must be a .keras file, which is a zip archive, but {path} is damaged or "
+                f"something else."
+            )
+    elif LAMBDA.search(_h5_config(path)):
+        raise ValueError(
+            f"`path` must be a file without code, but {path} has a Lambda layer in it."
+        )
+
+
+def _h5_config(path: Path) -> str:
+    import h5py  # Keras brings it along
+
+    try:
+        with h5py.File(path, "r") as file:
+            config = file.attrs.get("model_config")
+    except OSError as error:
+        raise ValueError(
+            f"`path` must be an HDF5 file, but {path} is damaged or something else."
+        ) from error
+    if config is None:
+        raise ValueError(
+            f"`path` must be a whole model's file, but {path} has weights alone: build the model "
+            f"and call `model.load_weights`."
+        )
+    return config.decode() if isinstance(config, bytes) else str(config)
+
+
+def _own_classes() -> dict[str, Any]:
+    """Returns the registered classes of this package as an HDF5 file names them."""
+    registered = keras.saving.get_custom_objects()
+    return {
+        name.removeprefix(PACKAGE): value
+        for name, value in registered.items()
+        if name.startswith(PACKAGE)
+    }
+
+
+def _reason(path: Path, error: Exception) -> str:
+    unknown = UNKNOWN.search(str(error))
+    if unknown:
+        return (
+            f"{path} has a {unknown[1]!r} that is not registered here; import the module that "
+            f"defines it, or give it as `custom_objects`."
+        )
+    first = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+    if path.suffix != ".keras" and "Unknown layer" in first:
+        return (
+            f"{path} has a class that Keras finds in .keras files only ({first.split('.')[0]}); "
+            f"build the network and call `model.load_weights`, then save it as .keras."
+        )
+    return f"{path}: {first}"
