@@ -160,9 +160,9 @@ def datasets(args):
 
 def check_classes(train, others):
     for other in others:
-        if other.class_names != train.class_names:
+        if not set(other.class_names) <= set(train.class_names):
             raise ValueError(
-                "all annotations must have the classes of the training images, "
+                "all annotations must have classes of the training images, "
                 f"{train.class_names}, but some have {other.class_names}."
             )
 
@@ -250,9 +250,8 @@ def main(argv=None):
 
 
 def report(model, dataset, folder):
-    names = dataset.source.class_names
     figures = evaluate_coco(model, dataset, by_class=True)
-    table = f"{coco_table(figures)}\n{coco_table_by_class(figures, names)}"
+    table = f"{coco_table(figures)}\n{coco_table_by_class(figures, dataset.source.class_names)}"
     print(table)
     Path(folder, "coco.txt").write_text(table + "\n", encoding="utf-8")
     x, y = dataset[0]
@@ -260,7 +259,7 @@ def report(model, dataset, folder):
     axes = (0, 1, 2, 3) if dataset.data_format == "channels_last" else (0, 2, 3, 1)
     images = np.clip(x["images"].transpose(axes) * IMAGENET_STD + IMAGENET_MEAN, 0, 1)
     found = model.predict_on_batch(x)
-    plot_detections(images, found, path, targets=y, class_names=names, sizes=x["sizes"])
+    plot_detections(images, found, path, targets=y, class_names=model.class_names, sizes=x["sizes"])
     print(f"images of detections: {path}")
 
 

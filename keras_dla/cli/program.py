@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from keras_dla.cli.commands import (
     attention,
     convert,
+    detect,
     evaluate,
     list_models,
     predict,
@@ -32,7 +33,18 @@ a first walk:
 `keras-dla COMMAND --help` tells more. The backend is Keras's own switch:
   KERAS_BACKEND=torch keras-dla ...                     or jax, or tensorflow
 """
-COMMANDS = (list_models, summary, train, report, predict, attention, evaluate, convert, tables)
+COMMANDS = (
+    list_models,
+    summary,
+    train,
+    report,
+    predict,
+    attention,
+    detect,
+    evaluate,
+    convert,
+    tables,
+)
 # What the library raises for what a person gave it; anything else is a defect and shows itself.
 EXPECTED = (CommandError, ValueError, ImportError, OSError)
 FAILED = 2

@@ -4,6 +4,8 @@ import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.detection.backbones import feature_extractor
 from keras_dla.detection.coco.evaluation import CocoEvaluation, evaluate_coco
 from keras_dla.detection.coco.table import coco_table, coco_table_by_class
+from keras_dla.detection.detect import Detections, detect
+from keras_dla.detection.drawing import draw_detections
 from keras_dla.detection.faster_rcnn import FasterRCNN
 from keras_dla.detection.heads.feature_pyramid import FeaturePyramid
 from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
@@ -17,6 +19,7 @@ from keras_dla.detection.retinanet import RetinaNet
 
 __all__ = [
     "CocoEvaluation",
+    "Detections",
     "FasterRCNN",
     "FeaturePyramid",
     "MaskRCNN",
@@ -25,6 +28,8 @@ __all__ = [
     "class_detections",
     "coco_table",
     "coco_table_by_class",
+    "detect",
+    "draw_detections",
     "evaluate_coco",
     "feature_extractor",
     "non_maximum_suppression",

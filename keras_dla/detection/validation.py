@@ -18,6 +18,12 @@ def check_positive_number(name: str, value: object) -> None:
         raise ValueError(f"`{name}` must be a positive number, but is {value!r}.")
 
 
+def check_fraction(name: str, value: float) -> None:
+    """Raises `ValueError` unless `value` is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"`{name}` must be a number from 0 to 1, but is {value!r}.")
+
+
 def names_of(dataset: object) -> list[str] | None:
     """Returns the names of a data set's classes; `None` if it does not tell."""
     return getattr(getattr(dataset, "source", None), "class_names", None)

@@ -8,6 +8,8 @@ _PACKAGES = {
     "tensorflow_datasets": "tensorflow-datasets",
     "keras_cv": "keras-cv",
     "PIL.Image": "pillow",
+    "PIL.ImageDraw": "pillow",
+    "PIL.ImageFont": "pillow",
     "pycocotools.mask": "pycocotools",
 }
 

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from keras_dla.cli.command import new_command, tell
-from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
-from keras_dla.cli.options.normalization import add_normalization_options, statistics
+from keras_dla.cli.options.normalization import add_normalization_options
 from keras_dla.cli.options.outputs import add_force_option, check_output
+from keras_dla.cli.options.preparation import add_side_options, image_preparation
 
 TEXT = """\
 AP is the mean over the overlaps 0.5, 0.55, ..., 0.95; AP50 and AP75 are at one overlap; AP_S,
@@ -16,11 +16,11 @@ AP_M and AP_L count objects of less than 32x32 pixels, up to 96x96, and larger. 
 where there are no such objects.
 
 Images are resized: their shorter side to --shorter-side, less where the longer one would exceed
---longer-side. Both must be as in training, or the figures are too low. A Faster or Mask R-CNN
-reads any size and does not know that of its training, so --shorter-side is required; a RetinaNet
-pads its images to its one size, which they fill as far as they can if no side is given. Images
-are normalised by ImageNet's mean and deviation unless --normalize, or --mean and --std, say
-otherwise. The classes are the file's categories by ascending id, as they were in training.
+--longer-side. Both must be as in training, or the figures are too low. A detector knows them from
+its training, and how images were normalised; an older one needs --shorter-side, and is given
+images normalised by ImageNet's mean and deviation unless --normalize, or --mean and --std, say
+otherwise. A RetinaNet pads its images to its one size. Classes are matched by name; where the
+detector does not know them, they are the file's categories by ascending id.
 
   keras-dla evaluate retinanet.keras --annotations test.json --images images --by-class
   keras-dla evaluate mask_rcnn.keras --annotations instances_val2017.json --images val2017 --masks \
@@ -39,18 +39,7 @@ def add_parser(commands) -> None:
     parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images")
     parser.add_argument("--masks", action="store_true", help="evaluate masks as well as boxes")
     parser.add_argument("--batch-size", type=int, default=2, help="images at once (default: 2)")
-    parser.add_argument(
-        "--shorter-side",
-        type=int,
-        metavar="PIXELS",
-        help="as in training; required unless the detector reads images of one size",
-    )
-    parser.add_argument(
-        "--longer-side",
-        type=int,
-        metavar="PIXELS",
-        help="as in training (default: five thirds of --shorter-side, if that is given)",
-    )
+    add_side_options(parser)
     parser.add_argument("--by-class", action="store_true", help="print a line for every class")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     add_force_option(parser)
@@ -81,44 +70,20 @@ def run(arguments) -> None:
 def _dataset(arguments, model, source):
     from keras_dla.data import DetectionDataset, common_padded_shape
 
-    if not hasattr(model, "data_format"):
-        raise CommandError(f"{arguments.file} must be a detector, but is {model.name}.")
-    if not any((arguments.normalize, arguments.mean, arguments.std)):
-        arguments.normalize = "imagenet"
-    mean, std = statistics(arguments, channels=3)
-    image_shape = getattr(model, "image_shape", None)
-    sides = _sides(arguments, model, image_shape)
+    chosen = image_preparation(arguments, model)
+    sides = {"shorter_side": chosen.shorter_side, "longer_side": chosen.longer_side}
     return DetectionDataset(
         source,
         arguments.batch_size,
         **sides,
         # One shape: JAX compiles one program, and TensorFlow knows the size.
-        padded_shape=image_shape or common_padded_shape(source, **sides),
+        padded_shape=getattr(model, "image_shape", None) or common_padded_shape(source, **sides),
         flip=0,
         shuffle=False,
-        mean=mean,
-        std=std,
+        mean=chosen.mean,
+        std=chosen.std,
         data_format=model.data_format,
     )
-
-
-def _sides(arguments, model, image_shape):
-    shorter, longer = arguments.shorter_side, arguments.longer_side
-    if shorter is not None:
-        default = shorter * 5 // 3  # MMDetection's 800 and 1333
-    elif image_shape is not None:
-        shorter, default = min(image_shape), max(image_shape)
-    else:
-        raise CommandError(
-            "`--shorter-side` must say to how many pixels images were resized in training, "
-            f"because {model.name} reads any size."
-        )
-    if image_shape is not None and shorter > max(image_shape):
-        raise CommandError(
-            f"`--shorter-side` must be at most {max(image_shape)}, because {model.name} reads "
-            f"images of {image_shape[0]} x {image_shape[1]}, but is {shorter}."
-        )
-    return {"shorter_side": shorter, "longer_side": default if longer is None else longer}
 
 
 class _Telling:
@@ -127,6 +92,7 @@ class _Telling:
     def __init__(self, model, batches):
         self.model, self.batches, self.done = model, batches, 0
         self.classes = getattr(model, "classes", None)
+        self.class_names = getattr(model, "class_names", None)
 
     def predict_on_batch(self, x):
         detections = self.model.predict_on_batch(x)

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_dla.detection.coco.mask_pasting import paste_mask
 
-THRESHOLD = 0.5
+MASK_THRESHOLD = 0.5
 
 
 def coco_results(model, dataset) -> tuple[list[dict], list[int]]:
@@ -101,11 +101,7 @@ def _check_classes(classes, count):
 
 def _of_image(found, record, category_ids):
     height, width = record["height"], record["width"]
-    scale_y, scale_x = record["scale"]
-    boxes = found["boxes"].astype("float64") / (scale_x, scale_y, scale_x, scale_y)
-    if record.get("flipped"):
-        boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
-    inside = np.clip(boxes, 0, (width, height, width, height))
+    boxes, inside = boxes_in_original(found["boxes"], record, height, width)
     results = []
     for index in np.flatnonzero(found["classes"] >= 0):
         category_id = category_ids[int(found["classes"][index])]
@@ -121,10 +117,32 @@ def _of_image(found, record, category_ids):
         if "masks" in found:
             # The mask fills the box that it was predicted for, also where that leaves the image.
             mask = found["masks"][index][:, :: -1 if record.get("flipped") else 1]
-            pasted = paste_mask(mask, boxes[index], height, width) >= THRESHOLD
+            pasted = paste_mask(mask, boxes[index], height, width) >= MASK_THRESHOLD
             result |= {"segmentation": run_lengths(pasted), "area": int(pasted.sum())}
         results.append(result)
     return results
+
+
+def boxes_in_original(
+    boxes: np.ndarray, record: dict, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maps boxes back to the image as it was before it was resized and mirrored.
+
+    Args:
+        boxes: array, `[detections, 4]`, in pixels of the resized image.
+        record: dictionary with `"scale"`, the factors of height and width, and optionally
+            `"flipped"`, whether the image was mirrored.
+        height: integer, of the original image in pixels.
+        width: integer, of the original image in pixels.
+
+    Returns:
+        The boxes, and the boxes cut off at the border of the image; float64 `[detections, 4]`.
+    """
+    scale_y, scale_x = record["scale"]
+    boxes = boxes.astype("float64") / (scale_x, scale_y, scale_x, scale_y)
+    if record.get("flipped"):
+        boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
+    return boxes, np.clip(boxes, 0, (width, height, width, height))
 
 
 def run_lengths(mask: np.ndarray) -> dict:

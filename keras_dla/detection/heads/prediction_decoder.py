@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_dla.detection.ops.non_maximum_suppression import class_detections
+from keras_dla.detection.validation import check_fraction
 from keras_dla.utils.validation import check_positive_integer
 
 
@@ -101,9 +102,3 @@ class PredictionDecoder(keras.layers.Layer):
             "max_detections": self.max_detections,
             "candidates": self.candidates,
         }
-
-
-def check_fraction(name: str, value: float) -> None:
-    """Raises `ValueError` unless `value` is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise ValueError(f"`{name}` must be a number from 0 to 1, but is {value!r}.")

@@ -142,7 +142,7 @@ def test_errors(fails, folder, tmp_path, nonsense):
 def test_sides_that_must_be_told(fails, folder):
     assert fails(*command(folder, "bright.keras")) == (
         "`--shorter-side` must say to how many pixels images were resized in training, because "
-        "bright reads any size."
+        "bright does not know."
     )
     sentence = fails(*command(folder, "bright.keras", "--shorter-side", "0"))
     assert sentence.startswith("`shorter_side` must be an integer of at least 1")

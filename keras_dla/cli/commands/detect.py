@@ -1,0 +1,172 @@
+"""`keras-dla detect`: boxes drawn on photographs."""
+
+import csv
+import json
+from pathlib import Path
+
+from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.imports import add_import_option
+from keras_dla.cli.options.networks import load_network
+from keras_dla.cli.options.normalization import add_normalization_options
+from keras_dla.cli.options.outputs import add_force_option
+from keras_dla.cli.options.preparation import add_side_options, image_preparation
+
+TEXT = """\
+Draws what a detector finds on each photograph, in its original size, and writes the pictures to
+the output folder under the photographs' names. A folder stands for all images in it. Photographs
+are turned upright, resized and normalised as the detector was trained; a detector that does not
+know how needs --shorter-side.
+
+--json writes detections.json in the form of COCO's results (bbox is x, y, width, height in pixels
+of the photograph as it is seen, category_id counts the detector's classes from 1), --csv writes
+detections.csv with a line for every detection.
+
+  keras-dla detect best.keras photo.jpg -o found
+  keras-dla detect best.keras holiday/ -o found --json --csv --score 0.7
+"""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+COLUMNS = ("file", "class", "score", "x1", "y1", "x2", "y2")
+
+
+def add_parser(commands) -> None:
+    """Adds the command to the program."""
+    parser = new_command(commands, "detect", run, "draw what is in photographs", TEXT)
+    parser.add_argument("file", metavar="MODEL", help="the detector, a .keras file")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", help="photographs, or folders of them"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the results"
+    )
+    parser.add_argument(
+        "--score", type=float, default=0.5, help="least score of a detection (default: 0.5)"
+    )
+    parser.add_argument("--json", action="store_true", help="write COCO's results, too")
+    parser.add_argument("--csv", action="store_true", help="write a table, too")
+    add_side_options(parser)
+    add_force_option(parser)
+    add_import_option(parser)
+    add_normalization_options(parser)
+
+
+def run(arguments) -> None:
+    """Draws what is found on each photograph as soon as it is known, and writes the tables."""
+    if not 0 <= arguments.score <= 1:
+        raise CommandError(f"`--score` must be from 0 to 1, but is {arguments.score}.")
+    paths = _files(arguments.images)
+    outputs = _outputs(paths, arguments)
+    model = load_network(arguments.file)
+    preparation = image_preparation(arguments, model)
+    from keras_dla.detection.detect import as_pixels, detect_in, preparation_of
+    from keras_dla.detection.drawing import draw_detections
+
+    preparation = preparation_of(model, preparation)
+    arguments.output.mkdir(exist_ok=True)
+    results, unread = [], []
+    for number, (path, output) in enumerate(zip(paths, outputs, strict=True), start=1):
+        try:
+            pixels = as_pixels(path)
+        except ValueError as error:
+            unread.append(path)
+            tell(f"left out: {error}")
+            continue
+        found = detect_in(model, pixels, arguments.score, preparation)
+        _write_image(output, draw_detections(pixels, found))
+        results += _results(number, path, found)
+        tell(f"{number} of {len(paths)}  {path}: {_summary(found)}")
+    _write_tables(arguments, results)
+    if unread:
+        raise CommandError(f"{len(unread)} of {len(paths)} images were left out: {unread[0]} ...")
+
+
+def _files(given):
+    paths = []
+    for path in map(Path, given):
+        if path.is_dir():
+            inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
+            if not inside:
+                raise CommandError(f"there is no image in the folder {path}.")
+            paths += inside
+        elif path.is_file():
+            paths.append(path)
+        else:
+            raise CommandError(f"there is no image {path}.")
+    return paths
+
+
+def _outputs(paths, arguments):
+    """Returns the file of each result, and raises `CommandError` where one may not be written."""
+    folder = arguments.output
+    if folder.is_file() or not folder.parent.is_dir():
+        raise CommandError(f"`--output` must be a folder, or a new one, but is {folder}.")
+    outputs = []
+    for number, path in enumerate(paths, start=1):
+        suffix = path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png") else ".png"
+        output = folder / (path.stem + suffix)
+        if output in outputs:
+            output = folder / f"{path.stem}-{number}{suffix}"
+        outputs.append(output)
+    tables = [folder / f"detections.{form}" for form in ("json", "csv") if getattr(arguments, form)]
+    for output, path in zip(outputs, paths, strict=True):
+        if output.resolve() == path.resolve():
+            raise CommandError(f"`--output` must be another folder than that of {path}.")
+    for output in [*outputs, *tables]:
+        if output.exists() and not arguments.force:
+            raise CommandError(f"{output} exists; `--force` replaces it.")
+    return outputs
+
+
+def _write_image(path, pixels):
+    from PIL import Image
+
+    from keras_dla.utils.files import replacing
+
+    with replacing(path) as partial:
+        Image.fromarray(pixels).save(partial, quality=92)
+
+
+def _results(number, path, found):
+    """Returns what was found as COCO's results, each with the file's and the class's name too."""
+    results = []
+    for index in range(len(found)):
+        x1, y1, x2, y2 = found.boxes[index].tolist()
+        result = {
+            "image_id": number,
+            "file_name": str(path),
+            "category_id": int(found.classes[index]) + 1,
+            "category": found.names[index],
+            "score": float(found.scores[index]),
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+        }
+        if found.masks is not None:
+            from keras_dla.detection.coco.results import run_lengths
+
+            result["segmentation"] = run_lengths(found.masks[index])
+        results.append(result)
+    return results
+
+
+def _summary(found):
+    counts = {name: found.names.count(name) for name in sorted(set(found.names))}
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "nothing"
+
+
+def _write_tables(arguments, results):
+    from keras_dla.utils.files import replacing
+
+    if arguments.json:
+        with replacing(arguments.output / "detections.json") as partial:
+            partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if arguments.csv:
+        with (
+            replacing(arguments.output / "detections.csv") as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            for result in results:
+                x, y, width, height = result["bbox"]
+                edges = [round(edge, 2) for edge in (x, y, x + width, y + height)]
+                score = round(result["score"], 4)
+                table.writerow([result["file_name"], result["category"], score, *edges])

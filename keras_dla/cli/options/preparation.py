@@ -1,0 +1,74 @@
+"""How a detector's images are resized and normalised."""
+
+from typing import TYPE_CHECKING, Any
+
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.normalization import statistics
+
+if TYPE_CHECKING:
+    from keras_dla.data import ImagePreparation
+
+
+def add_side_options(parser) -> None:
+    """Adds what says to which size images were resized in training."""
+    parser.add_argument(
+        "--shorter-side",
+        type=int,
+        metavar="PIXELS",
+        help="as in training; required unless the detector knows it or reads images of one size",
+    )
+    parser.add_argument(
+        "--longer-side",
+        type=int,
+        metavar="PIXELS",
+        help="as in training (default: five thirds of --shorter-side, if that is given)",
+    )
+
+
+def image_preparation(arguments: Any, model: Any) -> "ImagePreparation":
+    """Returns how images are prepared: as the person says, or as the detector has noted.
+
+    Args:
+        arguments: with `file`, `shorter_side`, `longer_side`, `normalize`, `mean` and `std`.
+        model: a detector.
+
+    Raises:
+        CommandError: if `model` is no detector, or nobody says it.
+    """
+    from keras_dla.data import ImagePreparation
+
+    if not hasattr(model, "data_format"):
+        raise CommandError(f"{arguments.file} must be a detector, but is {model.name}.")
+    known = getattr(model, "preparation", None)
+    image_shape = getattr(model, "image_shape", None)
+    sides = _sides(arguments, model, image_shape, known)
+    if any((arguments.normalize, arguments.mean, arguments.std)):
+        mean, std = statistics(arguments, channels=3)
+        return ImagePreparation(**sides, mean=mean, std=std)
+    if known is not None:
+        return ImagePreparation(**sides, mean=known.mean, std=known.std)
+    return ImagePreparation(**sides)
+
+
+def _sides(arguments, model, image_shape, known):
+    shorter, longer = arguments.shorter_side, arguments.longer_side
+    padded = image_shape
+    if shorter is not None:
+        default = shorter * 5 // 3  # MMDetection's 800 and 1333
+    elif known is not None:
+        shorter, default = known.shorter_side, known.longer_side
+        padded = image_shape or known.padded_shape
+    elif image_shape is not None:
+        shorter, default = min(image_shape), max(image_shape)
+    else:
+        raise CommandError(
+            "`--shorter-side` must say to how many pixels images were resized in training, "
+            f"because {model.name} does not know."
+        )
+    if image_shape is not None and shorter > max(image_shape):
+        raise CommandError(
+            f"`--shorter-side` must be at most {max(image_shape)}, because {model.name} reads "
+            f"images of {image_shape[0]} x {image_shape[1]}, but is {shorter}."
+        )
+    sides = {"shorter_side": shorter, "longer_side": default if longer is None else longer}
+    return {**sides, "padded_shape": padded}

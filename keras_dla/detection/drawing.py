@@ -1,0 +1,69 @@
+"""Boxes, masks and names drawn on the original photograph, pixel by pixel."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_dla.utils.optional_imports import import_for
+
+if TYPE_CHECKING:
+    from keras_dla.detection.detect import Detections
+
+# The colour-blind safe palette of Okabe and Ito, without black; and which of it is dark.
+PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
+DARK = ("#009e73", "#d55e00", "#0072b2")
+MASK_ALPHA = 0.45
+
+
+def draw_detections(pixels: np.ndarray, found: "Detections") -> np.ndarray:
+    """Returns a copy of an image with a frame, the class and the score of every detection.
+
+    Each class has a colour; a detection's mask, where it has one, lies over the image in it.
+
+    Args:
+        pixels: uint8 array, `[height, width, 3]`.
+        found: `Detections`, what `keras_dla.detection.detect` found in it.
+
+    Returns:
+        A uint8 array of the shape of `pixels`.
+
+    Raises:
+        ImportError: when Pillow is not installed.
+    """
+    pillow, draw, font = (
+        import_for("draw_detections", f"PIL.{name}", extra="detection")
+        for name in ("Image", "ImageDraw", "ImageFont")
+    )
+    pixels = pixels.copy()
+    if found.masks is not None:
+        for mask, number in zip(found.masks, found.classes, strict=True):
+            _tint(pixels, mask, _colour(number))
+    image = pillow.fromarray(pixels)
+    pen = draw.Draw(image)
+    width = max(2, round(min(found.size) / 250))
+    letters = font.load_default(max(11, round(min(found.size) / 40)))
+    # The best last, so that it is on top.
+    for index in range(len(found))[::-1]:
+        colour = _colour(found.classes[index])
+        box = [float(edge) for edge in found.boxes[index]]
+        pen.rectangle(box, outline=colour, width=width)
+        _label(pen, box, f"{found.names[index]} {found.scores[index]:.2f}", colour, letters)
+    return np.asarray(image)
+
+
+def _colour(number):
+    return PALETTE[int(number) % len(PALETTE)]
+
+
+def _tint(pixels, mask, colour):
+    paint = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)])
+    pixels[mask] = np.round((1 - MASK_ALPHA) * pixels[mask] + MASK_ALPHA * paint)
+
+
+def _label(pen, box, text, colour, letters):
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=letters)
+    height = bottom - top + 4
+    x, y = box[0], box[1] - height if box[1] >= height else box[1]
+    pen.rectangle([x, y, x + right - left + 4, y + height], fill=colour)
+    ink = "white" if colour in DARK else "black"
+    pen.text((x + 2 - left, y + 2 - top), text, fill=ink, font=letters)
