@@ -123,6 +123,16 @@ def test_images_of_different_sizes_one_after_another():
         assert network.predict(x, verbose=0)["boxes"].shape == (1, SMALL["max_detections"], 4)
 
 
+def test_nan_weights_give_a_nan_loss_and_no_detections():
+    network = model()
+    network.compile("sgd", run_eagerly=keras.backend.backend() == "tensorflow")
+    kernel = network.proposal_network.objectness.kernel
+    kernel.assign(np.full(kernel.shape, np.nan, "float32"))
+    x, y = dataset()[0]
+    assert (network.predict_on_batch(x)["classes"] == -1).all()
+    assert np.isnan(network.train_on_batch(x, y, return_dict=True)["loss"])
+
+
 def test_summary(capsys):
     model().summary()
     assert "proposal_network" in capsys.readouterr().out

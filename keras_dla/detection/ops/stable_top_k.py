@@ -11,8 +11,8 @@ def stable_top_k(scores, count: int):
     not all sorted, which takes up to sixty times as long.
 
     Args:
-        scores: tensor `[..., N]` with `N >= count`, without NaN.
-        count: integer.
+        scores: tensor, `[..., N]` with `N >= count`; NaN counts as minus infinity.
+        count: integer, how many.
 
     Returns:
         An int32 tensor `[..., count]` of indices.
@@ -24,8 +24,10 @@ def stable_top_k(scores, count: int):
     [[1, 3, 0]]
     """
     scores = ops.stop_gradient(ops.convert_to_tensor(scores))
-    # XLA would put -0.0 behind 0.0.
+    # XLA would put -0.0 behind 0.0, and every backend NaN elsewhere.
     scores = ops.where(scores == 0, ops.zeros_like(scores), scores)
+    if "float" in keras.backend.standardize_dtype(scores.dtype):
+        scores = ops.where(ops.isnan(scores), ops.full_like(scores, -float("inf")), scores)
     if count == 0:
         return ops.cast(scores[..., :0], "int32")
     if count == scores.shape[-1]:

@@ -81,20 +81,24 @@ def test_scores_below_are_left_out(folder):
     assert json.loads((folder / "out" / "detections.json").read_text()) == []
 
 
-def test_an_image_that_cannot_be_read_is_left_out_aloud(folder, fails):
+def test_an_image_that_cannot_be_read_is_left_out_aloud(folder, capsys):
     (folder / "photos" / "c.jpg").write_bytes(b"none")
-    sentence = fails(*command(folder))
-    assert sentence.startswith("1 of 4 images were left out") and "c.jpg" in sentence
+    assert main(command(folder)) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert "left out: the image file" in told[3] and "c.jpg" in told[3]
+    assert "1 of 4 images were left out" in told[4]
     assert (folder / "out" / "b.png").is_file()
 
 
-def test_errors(folder, fails):
+def test_errors(folder, fails, capsys):
     assert fails(*command(folder, images=["nowhere.jpg"])).startswith("there is no image ")
     (folder / "empty").mkdir()
     assert fails(*command(folder, images=["empty"])).startswith("there is no image in the folder")
     assert "from 0 to 1, but is 2.0" in fails(*command(folder, "--score", "2"))
     assert main(command(folder)) == 0
+    capsys.readouterr()
     assert fails(*command(folder)).endswith("`--force` replaces it.")
     assert main(command(folder, "--force")) == 0
+    capsys.readouterr()
     parts = ["detect", folder / "bright.keras", folder / "photos", "-o", folder / "photos"]
     assert "must be another folder" in fails(*map(str, parts))

@@ -41,3 +41,14 @@ def test_all_equal():
 def test_none_of_them(number):
     scores = np.zeros((2, number), "float32")
     assert compiled(lambda x: stable_top_k(x, 0))(scores).shape == (2, 0)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_nan_comes_last(count):
+    scores = np.array([[0.1, np.nan, 0.3, 0.2]], "float32")
+    assert eager(lambda x: stable_top_k(x, count))(scores).tolist() == [[2, 3, 0, 1][:count]]
+
+
+def test_nan_alone():
+    scores = np.full((1, 5), np.nan, "float32")
+    assert eager(lambda x: stable_top_k(x, 3))(scores).tolist() == [[0, 1, 2]]
