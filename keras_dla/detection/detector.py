@@ -79,10 +79,11 @@ class KnowsItsData:
 
     # Not in `compile`: Keras compiles no loaded model whose class has a `compile` of its own.
     def _check_loss(self):
-        if getattr(self, "loss", None) is not None:
+        loss = getattr(self, "loss", None)
+        if loss is not None:
             raise ValueError(
                 "`loss` must be None in `compile`, because a detector has its own losses, but is "
-                f"{self.loss!r}."
+                f"{loss!r}."
             )
 
     def _match(self, name, dataset):

@@ -116,7 +116,7 @@ class FasterRCNN(Detector):
     (2, 100, 4)
     """
 
-    LOSSES = ("proposal_class_loss", "proposal_box_loss", "class_loss", "box_loss")
+    LOSSES: tuple[str, ...] = ("proposal_class_loss", "proposal_box_loss", "class_loss", "box_loss")
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class FasterRCNN(Detector):
         super().__init__(self.LOSSES, classes, **kwargs)
         self.backbone = extractor
         self.data_format = data_format
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "classes": classes,
             "frozen_stages": frozen_stages,
             "norm_eval": norm_eval,
@@ -262,7 +262,15 @@ class FasterRCNN(Detector):
 
     def _second_stage_losses(self, maps, sample, targets):
         logits, deltas = self.box_head(self._crops(maps, sample.boxes, POOLED_SIZE))
-        return box_losses(logits, deltas, *sample, targets["boxes"], targets["classes"])
+        return box_losses(
+            logits,
+            deltas,
+            sample.boxes,
+            sample.matches,
+            sample.valid,
+            targets["boxes"],
+            targets["classes"],
+        )
 
     def _detections(self, maps, boxes, valid, sizes):
         logits, deltas = self.box_head(self._crops(maps, boxes, POOLED_SIZE))

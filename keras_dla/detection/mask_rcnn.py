@@ -45,8 +45,8 @@ class MaskRCNN(FasterRCNN):
     'mask_loss'
     """
 
-    LOSSES = (*FasterRCNN.LOSSES, "mask_loss")
-    TARGETS = (*FasterRCNN.TARGETS, "masks")
+    LOSSES: tuple[str, ...] = (*FasterRCNN.LOSSES, "mask_loss")
+    TARGETS: tuple[str, ...] = (*FasterRCNN.TARGETS, "masks")
 
     def _build_parts(self, classes, channels, head_units):
         super()._build_parts(classes, channels, head_units)

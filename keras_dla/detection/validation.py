@@ -13,8 +13,8 @@ SHAPES = {
 
 def check_positive_number(name: str, value: object) -> None:
     """Raises `ValueError` unless `value` is a finite number above 0."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and 0 < float(value) < math.inf):  # type: ignore[arg-type]
         raise ValueError(f"`{name}` must be a positive number, but is {value!r}.")
 
 

@@ -76,7 +76,7 @@ def _kind_by_polygons(objects, boxes, sizes):
     fits = {
         kind: np.median(_overlaps(read(boxes, sizes), around)) for kind, read in _READINGS.items()
     }
-    best = max(fits, key=fits.get)
+    best = max(fits, key=lambda kind: fits[kind])
     if fits[best] >= 0.75:
         return f"{best} (most lie around their polygons as that, and not as they are)"
     warnings.warn(

@@ -161,7 +161,7 @@ def _distinct_names(categories):
 
 def _by_image(annotations, masks):
     """The objects of each image, with all that evaluation wants."""
-    by_image = {}
+    by_image: dict[int, list[dict]] = {}
     for annotation in annotations:
         box = [float(number) for number in annotation["bbox"]]
         entry = {

@@ -115,8 +115,8 @@ class DetectionDataset(keras.utils.PyDataset):
         self.data_format = standardize_data_format(data_format)
         self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
         self._ahead = _Ahead(self._batch, check_count("workers", workers, minimum=0))
-        self._asked_for = set()
-        self._numbers = None
+        self._asked_for: set[int] = set()
+        self._numbers: np.ndarray | None = None
         self._class_names = _names_of(source)
 
     @property

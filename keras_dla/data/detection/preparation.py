@@ -62,9 +62,9 @@ class ImagePreparation:
             resized = resized_shape(height, width, *sides)
             return resized, padded_shape_of([resized])
         shapes = {self.padded_shape: None, self.padded_shape[::-1]: None}
-        resized = {shape: resized_shape(height, width, *sides, shape) for shape in shapes}
-        padded = max(shapes, key=lambda shape: min(resized[shape]))
-        return resized[padded], padded
+        fits = {shape: resized_shape(height, width, *sides, shape) for shape in shapes}
+        padded = max(fits, key=lambda shape: min(fits[shape]))
+        return fits[padded], padded
 
     def get_config(self) -> dict:
         """Returns the arguments, as JSON can hold them."""

@@ -65,7 +65,8 @@ def _decompress(text):
     Each number is written in groups of five bits, the lowest first, a character a group. From
     the fourth number on it is the difference to the one before the last.
     """
-    counts, value, shift = [], 0, 0
+    counts: list[int] = []
+    value, shift = 0, 0
     for character in text:
         group = ord(character) - 48
         if not 0 <= group < 64 or shift > 60:

@@ -78,7 +78,7 @@ class ShapesSource(DetectionSource):
             np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(index,)))
         )
         image = _background(random, *self.image_size)
-        shapes = []
+        shapes: list[_Shape] = []
         for _ in range(random.integers(1, self.max_shapes + 1)):
             shape = _place(random, self.shape_sizes, self.image_size, shapes)
             if shape is not None:

@@ -52,7 +52,7 @@ def evaluate_coco(model, dataset, by_class: bool = False) -> dict[str, float]:
     if found.has_masks and _has_masks(truth["annotations"]):
         truth = _with_all_segmentations(truth)
         kinds["mask_"] = "segm"
-    figures = {}
+    figures: dict[str, float] = {}
     for prefix, kind in kinds.items():
         precision, category_ids = _precision(truth, found.results, found.image_ids, kind)
         names = _names(dataset.source, category_ids) if by_class else []

@@ -59,8 +59,8 @@ def match_boxes(
     boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
     targets = ops.stop_gradient(ops.cast(targets, "float32"))
     valid = ops.cast(valid, "bool")
-    minimum = minimum if low_quality else None
-    best, match, taken = _go_through(boxes, targets, valid, minimum, usable)
+    least = minimum if low_quality else None
+    best, match, taken = _go_through(boxes, targets, valid, least, usable)
     matches = ops.where(best < negative, BACKGROUND, IGNORED)
     matches = ops.where(best >= positive, match, matches)
     matches = ops.where(taken >= 0, taken, matches)
