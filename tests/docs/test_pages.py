@@ -14,7 +14,17 @@ import pytest
 
 from keras_dla.cli.program import make_parser
 from tests.backends import on_pytorch
-from tests.docs.pages import DOCS, FENCE, PAGES, ROOT, TUTORIAL, blocks, commands, name_of
+from tests.docs.pages import (
+    DOCS,
+    FENCE,
+    PAGES,
+    ROOT,
+    TUTORIAL,
+    blocks,
+    commands,
+    name_of,
+    text_of,
+)
 
 WITH_PYTHON = [page for page in PAGES if blocks(page, "python")]
 # PyTorch runs every page; these, the ones about the backends themselves, run on each.
@@ -44,7 +54,7 @@ def test_python_runs(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_block_escapes(page):
     """A block in another language would be one that nobody runs."""
-    kinds = {kind for kind, _ in FENCE.findall(page.read_text("utf-8"))}
+    kinds = {kind for kind, _ in FENCE.findall(text_of(page))}
     assert kinds <= {"python", "sh", "text"}
 
 
@@ -78,7 +88,7 @@ def check_tool(tool, *arguments):
 
 
 def check_extras(text):
-    for extras in re.findall(r"\[([\w,]+)\]", text):
+    for extras in re.findall(r"(?:\.|keras-dla)\[([\w,]+)\]", text):
         assert set(extras.split(",")) <= set(METADATA["optional-dependencies"]), text
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import posixpath
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from tests.backends import on_pytorch
 from tests.docs.pages import DOCS, PAGES, ROOT, TUTORIAL, name_of
+from tests.public_names import ROOMS
 
 pytestmark = on_pytorch
 MAP = (DOCS / "paper-to-code.md").read_text("utf-8")
@@ -18,7 +20,6 @@ PAPER = [
     *(f"Figure {number}" for number in range(1, 5)),
     *(f"Table {number}" for number in range(1, 7)),
 ]
-ROOMS = ("analysis", "data", "detection", "interop", "layers", "models", "training")
 FOLDERS = ("keras_dla", "tests", "examples", "benchmarks", "docs")
 PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)`")
 
@@ -45,15 +46,74 @@ def test_nothing_is_fetched_from_elsewhere(site):
     assert not {name: links for name, links in found.items() if links}
 
 
+@pytest.fixture(scope="module")
+def reference(site):
+    """The pages of the API, by name."""
+    return {page.stem: page.read_text("utf-8") for page in (site / "api").glob("*.html")}
+
+
 @pytest.mark.parametrize("room", ROOMS)
-def test_every_public_name_has_its_place(site, room):
-    html = (site / "api" / f"{room}.html").read_text("utf-8")
-    names = importlib.import_module(f"keras_dla.{room}").__all__
-    values = vars(importlib.import_module(f"keras_dla.{room}"))
-    for name in names:
-        documented = f'id="keras_dla.{room}.{name}"' in html
-        # A constant is named on the page; it has no docstring.
-        assert documented if callable(values[name]) else name in html, name
+def test_every_public_name_has_its_place(reference, room):
+    """One page documents it, once, and the table on top of that page names it."""
+    for name in importlib.import_module(f"keras_dla.{room}").__all__:
+        places = [
+            page
+            for page, html in reference.items()
+            for _ in re.findall(rf'id="keras_dla\.{room}\.{name}"', html)
+        ]
+        assert len(places) == 1, (name, places)
+        assert f'href="#keras_dla.{room}.{name}"' in reference[places[0]], name
+
+
+def test_no_name_is_documented_twice(reference):
+    for page, html in reference.items():
+        names = re.findall(r'<h2 id="keras_dla[\w.]*\.(\w+)"', html)
+        assert len(names) == len(set(names)), page
+
+
+def test_links_lead_somewhere(site):
+    """Every link and picture inside the site is there, down to the place on its page."""
+    texts = {page.relative_to(site).as_posix(): page.read_text("utf-8")
+             for page in site.rglob("*.html")}  # fmt: skip
+    places = {
+        name: set(re.findall(r' (?:id|name)="([^"]+)"', text)) for name, text in texts.items()
+    }
+    missing = []
+    for name, text in texts.items():
+        if name == "404.html" or name.startswith("source/"):
+            continue
+        for link in re.findall(r'(?:href|src)="([^"]+)"', text):
+            path, _, place = link.partition("#")
+            if re.match(r"\w+:", link):
+                continue
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+            target = name if not path else target if "." in target else f"{target}/index.html"
+            if not (site / target).exists() or (place and place not in places.get(target, {place})):
+                missing.append(f"{name}: {link}")
+    assert not missing, "\n".join(missing[:20])
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "install", "how-to/own-network", "how-to/pretrained", "how-to/experiments",
+        "how-to/backends", "how-to/detect", "exports", "cite",
+    ],
+)  # fmt: skip
+def test_two_clicks_lead_there(site, goal):
+    """The front page links to it, or a page that the front page links to does."""
+    assert f'href="{goal}.html' in (site / "index.html").read_text("utf-8")
+
+
+def test_menu_and_page_agree(site):
+    """The menu calls a page by the page's own title."""
+    entry = r'<a href="([\w/-]+\.html)" class="md-nav__link">\s*<span[^>]*>\s*(.*?)\s*<'
+    front = (site / "index.html").read_text("utf-8")
+    menu = dict(re.findall(entry, front, re.DOTALL))
+    assert len(menu) > 20
+    for path, title in menu.items():
+        heading = re.search(r"<h1[^>]*>(.*?)<a", (site / path).read_text("utf-8"))[1]
+        assert re.sub("<.*?>", "", heading) == title, path
 
 
 def test_docstrings_are_written_out(site):

@@ -1,6 +1,6 @@
 """The protocol of attention inside one residual block."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 from keras import ops
@@ -8,7 +8,6 @@ from keras import ops
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.channels import per_channel
-from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import standardize_data_format
 
 # Where in its block the layer stands, and what it is called with:
@@ -33,7 +32,7 @@ class BlockPlace(NamedTuple):
 
     stage: int
     stages: int
-    index: int  # type: ignore[assignment]  # a tuple has a method of this name
+    index: int
     depth: int
     planes: int
     strides: int
@@ -47,18 +46,17 @@ class BlockAttention(keras.layers.Layer):
     `for_block` which blocks have it.
 
     Args:
-        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
-        **kwargs: of `keras.layers.Layer`, such as `name` and `dtype`. Statistics, gates and
-            scores are computed in the variable dtype (float32 in mixed precision), feature maps in
-            the compute dtype.
+        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        dtype: dtype or dtype policy. Statistics, gates and scores are computed in the variable
+            dtype (float32 in mixed precision), feature maps in the compute dtype.
 
     Raises:
-        ValueError: when `data_format` is unknown.
+        ValueError: if `data_format` is unknown.
     """
 
     position = "branch"
 
-    def __init__(self, data_format: str | None = None, **kwargs: Any):
+    def __init__(self, data_format: str | None = None, **kwargs):
         # Pooled statistics and gates stay in float32.
         super().__init__(autocast=False, **kwargs)
         self.data_format = standardize_data_format(data_format)
@@ -67,7 +65,7 @@ class BlockAttention(keras.layers.Layer):
         """Returns a new layer with this one's settings for the block, or `None` to leave it out."""
         return clone_layer(self, name=name)
 
-    def add_vector_weight(self, name: str, shape: tuple, initializer: Any) -> keras.Variable:
+    def add_vector_weight(self, name: str, shape: tuple, initializer) -> keras.Variable:
         """Adds a weight of pooled vectors, which stays in the variable dtype."""
         return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
@@ -75,11 +73,11 @@ class BlockAttention(keras.layers.Layer):
         """Adds the kernel of a linear map of pooled vectors, with PyTorch's initial values."""
         return self.add_vector_weight(name, (inputs, outputs), torch_uniform(inputs))
 
-    def per_channel(self, vector: Tensor) -> Tensor:
+    def per_channel(self, vector):
         """Shapes `[batch, channels]` for a product or sum with feature maps, in their dtype."""
         return ops.cast(per_channel(vector, self.data_format), self.compute_dtype)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self):
         return {**base_config(self), "data_format": self.data_format}
 
 
