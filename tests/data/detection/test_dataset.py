@@ -339,7 +339,7 @@ def test_blood_cells():
         ({"mask_size": 0}, "`mask_size` must be an integer of at least 1"),
         ({"mean": (0.5,), "std": (0.5,)}, "`mean` and `std` must have 3 entries. Received: 1"),
         ({"std": (1, 0, 1)}, "positive deviations"),
-        ({"data_format": "NHWC"}, "`data_format` must be 'channels_last' or"),
+        ({"data_format": "NHWC"}, "`data_format` must be one of 'channels_last'"),
         ({"initial_epoch": -1}, "`initial_epoch` must be an integer of at least 0"),
         ({"workers": -1}, "`workers` must be an integer of at least 0"),
     ],
