@@ -13,7 +13,7 @@ SPECIAL = ("__init__", "__call__")
 PACKAGE = Path(keras_dla.__file__).parent
 ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 # Rooms that are not yet typed throughout: take yours out when it passes.
-UNFINISHED = {*ROOMS} - {"analysis", "interop", "training"}
+UNFINISHED = {*ROOMS} - {"analysis", "cli", "interop", "models", "training", "utils"}
 
 
 def functions(node: ast.AST):

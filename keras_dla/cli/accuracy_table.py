@@ -5,10 +5,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from keras_dla.utils.text_table import as_markdown, as_text
+from keras_dla.cli.terminal import print_table
 
 if TYPE_CHECKING:
-    from keras_dla.training import Result
+    from keras_dla.training import Experiment, Result
 
 HEADER = (
     "network",
@@ -29,23 +29,21 @@ NOTES = (
 )
 
 
-def accuracy_table(results: Iterable["Result"], markdown: bool = False) -> str:
-    """Returns one row for all runs that differ in their seed alone.
+def print_accuracies(results: Iterable["Result"], markdown: bool = False) -> None:
+    """Prints one row for all runs that differ in their seed alone, and notes below.
 
     Args:
-        results: finished runs.
-        markdown: whether to write Markdown.
+        results: iterable of finished runs.
+        markdown: boolean, whether to print Markdown; defaults to `False`.
     """
     rows = [_row(group) for group in grouped(results)]
-    if markdown:
-        notes = "\n".join(f"- {note}" for note in NOTES)
-        return f"{as_markdown(HEADER, rows, LEFT)}\n\n{notes}"
-    return "\n".join([as_text(HEADER, rows, LEFT), *(f"- {note}" for note in NOTES)])
+    print_table(HEADER, rows, LEFT, markdown)
+    print("", *(f"- {note}" for note in NOTES), sep="\n")
 
 
 def grouped(results: Iterable["Result"]) -> list[list["Result"]]:
     """Returns the runs in groups that differ in their seed alone, in the order of appearance."""
-    groups = {}
+    groups: dict[Experiment, list[Result]] = {}
     for result in results:
         groups.setdefault(dataclasses.replace(result.experiment, seed=0), []).append(result)
     return list(groups.values())
@@ -75,7 +73,7 @@ def _mean(accuracies: Sequence[float]) -> str:
     return f"{statistics.mean(percents):.2f}{deviation}"
 
 
-def _recipe(experiment) -> str:
+def _recipe(experiment: "Experiment") -> str:
     """Returns what differs from the paper's recipe."""
     from keras_dla.data import cifar_steps_per_epoch
     from keras_dla.training import CIFAR
@@ -89,7 +87,7 @@ def _recipe(experiment) -> str:
         changed.append("synchronised BN")
     whole_pass = cifar_steps_per_epoch("train", experiment.batch_size)
     if experiment.steps_per_epoch not in (None, whole_pass):
-        changed.append(f"{experiment.steps_per_epoch} steps an epoch")
+        changed.append(f"{experiment.steps_per_epoch} steps per epoch")
     if experiment.epochs != CIFAR.epochs:
         changed.append(f"{experiment.epochs} epochs")
     return ", ".join(changed) or "the paper's"

@@ -1,21 +1,30 @@
-"""How a command is added to the program, and what it tells while it works."""
+"""How a command is added to the program."""
 
 import argparse
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Commands = Any  # what `ArgumentParser.add_subparsers` returns; argparse has no public name for it
 
 
 def new_command(
-    commands, name: str, run: Callable, summary: str, text: str
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    text: str,
+    typed: Mapping[str, str] | None = None,
 ) -> argparse.ArgumentParser:
     """Returns the parser of a new command.
 
     Args:
         commands: what `ArgumentParser.add_subparsers` returned.
-        name: what is typed.
+        name: string, what is typed.
         run: function of the parsed arguments.
-        summary: half a line for the list of commands.
-        text: what stands below the command's options: how it is used, with examples.
+        summary: string, half a line for the list of commands.
+        text: string, what stands below the command's options: how it is used, with examples.
+        typed: mapping, what the person types for an argument of the library that errors may name,
+            such as `{"number": "TABLE"}`; defaults to `None`, nothing.
     """
     parser = commands.add_parser(
         name,
@@ -24,10 +33,15 @@ def new_command(
         epilog=text,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, typed=typed or {})
     return parser
 
 
-def tell(text: str) -> None:
-    """Writes a line to standard error, so that standard output holds the result alone."""
-    print(text, file=sys.stderr, flush=True)
+def options(*names: str) -> dict[str, str]:
+    """Returns how the options of these names are typed.
+
+    Example:
+    >>> options("epochs", "batch_size")
+    {'epochs': '--epochs', 'batch_size': '--batch-size'}
+    """
+    return {name: f"--{name.replace('_', '-')}" for name in names}

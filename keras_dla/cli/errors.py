@@ -1,18 +1,68 @@
 """What goes wrong, in one sentence for a person at a terminal."""
 
 import re
+from collections.abc import Mapping
+
+# What the frameworks say where no memory is left; each has an exception of its own.
+OUT_OF_MEMORY = re.compile(
+    r"RESOURCE_EXHAUSTED|out of memory|not enough memory|can't allocate memory|OOM when", re.I
+)
 
 
 class CommandError(Exception):
     """An error whose message is a sentence about what the person gave."""
 
 
-def as_sentence(error: BaseException) -> str:
-    """Returns the message of an error on one line."""
+def as_sentence(error: BaseException, typed: Mapping[str, str] | None = None) -> str:
+    """Returns the message of an error on one line.
+
+    Args:
+        error: exception.
+        typed: mapping, what a person types for a name of the library; names of which it says
+            nothing stay. Defaults to `None`.
+
+    Example:
+    >>> as_sentence(ValueError("`epochs` must be an integer, but is 'x'."), {"epochs": "--epochs"})
+    "`--epochs` must be an integer, but is 'x'."
+    """
+    if is_out_of_memory(error):
+        return "the memory does not suffice: smaller images or batches need less."
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f": {error.filename}"
         return f"{error.strerror}{name}."
-    return " ".join(str(error).split())
+    sentence = " ".join(str(error).split()) or f"{type(error).__name__}."
+    return in_typed_names(sentence, typed or {})
+
+
+def in_typed_names(sentence: str, typed: Mapping[str, str]) -> str:
+    """Returns a sentence with the names of arguments as the person typed them.
+
+    Args:
+        sentence: string, which has names between backticks.
+        typed: mapping, such as `{"batch_size": "--batch-size"}`.
+
+    Example:
+    >>> in_typed_names("`number` must be 1, but is 2.", {"number": "TABLE"})
+    'TABLE must be 1, but is 2.'
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        name = typed.get(found[1])
+        if name is None:
+            return found[0]
+        return f"`{name}`" if name.startswith("-") else name
+
+    return re.sub(r"`(\w+)`", replace, sentence)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether the machine or its accelerator has no memory left.
+
+    Example:
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("no"))
+    (True, False)
+    """
+    return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))
 
 
 def first_sentence(error: BaseException) -> str:

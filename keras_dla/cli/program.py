@@ -5,6 +5,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from rich.console import Console
+from rich.text import Text
+
 from keras_dla.cli.commands import (
     attention,
     convert,
@@ -17,7 +20,7 @@ from keras_dla.cli.commands import (
     tables,
     train,
 )
-from keras_dla.cli.errors import CommandError, as_sentence
+from keras_dla.cli.errors import CommandError, as_sentence, is_out_of_memory
 from keras_dla.cli.options.imports import import_files
 from keras_dla.version import __version__
 
@@ -55,10 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        argv: optional, the arguments behind the program's name; by default those of the process.
+        argv: sequence of strings, the arguments behind the program's name; defaults to `None`,
+            those of the process.
 
     Returns:
-        The exit status: 0, or 2 after an error, which is one sentence on standard error.
+        The exit status: 0; 2 after an error, which is one sentence on standard error; 130 after
+        Ctrl-C.
 
     Example:
     >>> from keras_dla.cli import main
@@ -74,21 +79,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help(sys.stderr)
         return FAILED
+    name = f"{parser.prog} {arguments.command}"
+    try:
+        _run(arguments)
+    except BrokenPipeError:  # `keras-dla list | head` has read enough
+        _drop_output()
+    except KeyboardInterrupt as stop:
+        _say(f"{name}: ", str(stop) or "interrupted.")
+        return INTERRUPTED
+    except Exception as error:
+        if arguments.traceback or not (isinstance(error, EXPECTED) or is_out_of_memory(error)):
+            raise
+        _say(f"{name}: error: ", as_sentence(error, arguments.typed))
+        return FAILED
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if sys.stdout is None:
+        raise CommandError("standard output is closed, so there is no place for the result.")
     try:
         import_files(getattr(arguments, "imports", ()))
         arguments.run(arguments)
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        return _reader_left()
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except EXPECTED as error:
-        if arguments.traceback:
-            raise
-        sentence = as_sentence(error)
-        print(f"{parser.prog} {arguments.command}: error: {sentence}", file=sys.stderr)
-        return FAILED
-    return 0
+    except OSError:
+        _drop_output()
+        raise
+
+
+def _say(head: str, sentence: str) -> None:
+    """Prints the last line on standard error, its head in colour on a terminal."""
+    line = Text.assemble((head, "bold red"), sentence)
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line)
+
+
+def _drop_output() -> None:
+    """Lets go of what cannot be written: Python would try once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -107,10 +140,3 @@ def make_parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         command.add_parser(commands)
     return parser
-
-
-def _reader_left() -> int:
-    """Ends quietly where `keras-dla list | head` has read enough."""
-    # Python flushes standard output once more at its end, which would fail again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0

@@ -1,19 +1,20 @@
 """The seeds of a table's rows, those of a row in one program."""
 
+import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from keras_dla.cli.command import tell
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.terminal import tell
 from keras_dla.utils.backends import check_keras
 
 if TYPE_CHECKING:
     from keras_dla.training import Experiment
 
 
-def check_at_once(arguments) -> None:
+def check_at_once(arguments: argparse.Namespace) -> None:
     """Raises `CommandError` where `--at-once` does not go with the backend or another option."""
     check_keras()
     import keras
@@ -36,8 +37,8 @@ def train_at_once(runs: Sequence[tuple["Experiment", Path]], data_dir: str | Non
     """Trains row after row, also behind one of which a seed diverges.
 
     Args:
-        runs: experiments that are not finished, and their folders.
-        data_dir: folder of tensorflow-datasets, or `None` to download.
+        runs: sequence of tuples, experiments that are not finished and their folders.
+        data_dir: string, folder of tensorflow-datasets; `None` to download.
     """
     import keras
 
@@ -53,19 +54,22 @@ def train_at_once(runs: Sequence[tuple["Experiment", Path]], data_dir: str | Non
         except DivergenceError as error:
             tell(str(error))
         except KeyboardInterrupt:
-            tell("\nStopped; the same command goes on from the last whole epoch.")
-            raise
+            raise KeyboardInterrupt(
+                "stopped; the same command goes on from the last whole epoch."
+            ) from None
 
 
-def _rows(runs) -> list[dict]:
+def _rows(
+    runs: Sequence[tuple["Experiment", Path]],
+) -> list[dict["Experiment", Path]]:
     """The runs in groups that differ in their seed alone."""
-    rows = {}
+    rows: dict[Experiment, dict[Experiment, Path]] = {}
     for experiment, folder in runs:
         rows.setdefault(dataclasses.replace(experiment, seed=0), {})[experiment] = folder
     return list(rows.values())
 
 
-def _tell_epoch(rows) -> None:
+def _tell_epoch(rows: Sequence[dict[str, Any]]) -> None:
     accuracies = sorted(100 * row["val_accuracy"] for row in rows)
     tell(
         f"epoch {rows[0]['epoch']}: {rows[0]['seconds']:.0f} s, test accuracy "

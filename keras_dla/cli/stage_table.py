@@ -1,6 +1,7 @@
 """What each stage of a network holds and costs."""
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ class Costs(NamedTuple):
     """Sums over several layers.
 
     Args:
-        params: number of parameters.
-        trainable: how many of them are trainable, which is what the paper prints.
-        flops: multiply-adds, without those of layers whose cost is not known.
-        all_known: whether there is no such layer.
+        params: integer, number of parameters.
+        trainable: integer, how many of them are trainable, which is what the paper prints.
+        flops: integer, multiply-adds per image, without those of layers whose cost is not known.
+        all_known: boolean, whether there is no such layer.
     """
 
     params: int
@@ -39,24 +40,25 @@ def stage_rows(counts: "Complexity") -> list[tuple[str, ...]]:
     return [row for part, layers in _parts(counts.layers).items() for row in _rows(part, layers)]
 
 
-def _parts(layers) -> dict[str, list["LayerComplexity"]]:
+def _parts(layers: Sequence["LayerComplexity"]) -> dict[str, list["LayerComplexity"]]:
     """Groups the layers; one without a part's name belongs to the part before it, or to the head
     if no named one follows.
     """
     named = [number for number, layer in enumerate(layers) if _own_part(layer)]
-    part, parts = "stem", {}
+    part = "stem"
+    parts: dict[str, list[LayerComplexity]] = {}
     for number, layer in enumerate(layers):
         part = _own_part(layer) or ("head" if number > named[-1] else part)
         parts.setdefault(part, []).append(layer)
     return parts
 
 
-def _own_part(layer):
+def _own_part(layer: "LayerComplexity") -> str | None:
     found = PART.search(layer.name)
-    return found and found[1]
+    return found[1] if found else None
 
 
-def _rows(part, layers):
+def _rows(part: str, layers: Sequence["LayerComplexity"]) -> Iterator[tuple[str, ...]]:
     blocks = {found[1] for found in map(BLOCK.search, (layer.name for layer in layers)) if found}
     shape = " x ".join(map(str, layers[-1].output_shape))
     yield part, _blocks(len(blocks)), shape, *_cells(_sum(layers))
@@ -66,11 +68,11 @@ def _rows(part, layers):
         yield "", f"of which {kinds}", "", *_cells(_sum(inside))
 
 
-def _blocks(number):
+def _blocks(number: int) -> str:
     return "" if number == 0 else "1 block" if number == 1 else f"{number} blocks"
 
 
-def _sum(layers) -> Costs:
+def _sum(layers: Sequence["LayerComplexity"]) -> Costs:
     return Costs(
         sum(layer.params for layer in layers),
         sum(layer.trainable for layer in layers),
@@ -79,7 +81,7 @@ def _sum(layers) -> Costs:
     )
 
 
-def _cells(costs):
+def _cells(costs: Costs) -> tuple[str, str, str]:
     least = "" if costs.all_known else "at least "
     return f"{costs.params:,}", f"{costs.trainable:,}", f"{least}{costs.flops:,}"
 
@@ -90,7 +92,7 @@ def totals(counts: "Complexity") -> list[str]:
     lines = [
         f"{counts.params:,} parameters: {counts.trainable:,} trainable "
         f"({counts.trainable / 1e6:.2f} M), {counts.non_trainable:,} not",
-        f"{least}{counts.flops:,} FLOPs (multiply-adds) an image ({counts.flops / 1e9:.3f} G)",
+        f"{least}{counts.flops:,} FLOPs (multiply-adds) per image ({counts.flops / 1e9:.3f} G)",
     ]
     if counts.uncounted:
         lines.append(f"not counted: {', '.join(counts.uncounted)}")

@@ -1,7 +1,7 @@
 """The runs of a part of one of the paper's tables."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.errors import CommandError
 
@@ -14,20 +14,20 @@ def table_experiments(
     rows: Sequence[str] | None,
     datasets: Sequence[str] | None,
     seeds: int,
-    common: dict,
+    common: dict[str, Any],
 ) -> list["Experiment"]:
     """Returns an experiment for each row and each seed, in the table's order.
 
     Args:
-        table: 1, 4 or 6.
-        rows: names of rows: a network, or a network and its unit such as `"dla_l_110-lstm"`;
-            `None` for all rows.
-        datasets: which data sets; `None` for all of the table.
-        seeds: how many runs a row: seeds 0, 1, ...
-        common: further arguments of `Experiment`, the same for all.
+        table: integer, 1, 4 or 6.
+        rows: sequence of strings, names of rows: a network, or a network and its unit such as
+            `"dla_l_110-lstm"`; `None` for all rows.
+        datasets: sequence of strings, which data sets; `None` for all of the table.
+        seeds: integer, how many runs per row: seeds 0, 1, ...
+        common: dictionary, further arguments of `Experiment`, the same for all.
 
     Raises:
-        CommandError: if the table has no such row, or not on such a data set.
+        CommandError: when the table has no such row, or not on such a data set.
     """
     from keras_dla.training import Experiment
 
@@ -45,7 +45,7 @@ def table_experiments(
     ]
 
 
-def _rows(table) -> list[dict]:
+def _rows(table: int) -> list[dict[str, Any]]:
     """What the table's rows say of an experiment."""
     from keras_dla.analysis.paper import published_costs as published
 
@@ -60,11 +60,16 @@ def _rows(table) -> list[dict]:
     ]
 
 
-def _name(fields):
+def _name(fields: dict[str, Any]) -> str:
     return fields["model"] if fields["unit"] is None else f"{fields['model']}-{fields['unit']}"
 
 
-def _check_rows(table, rows, datasets, wanted):
+def _check_rows(
+    table: int,
+    rows: Sequence[str] | None,
+    datasets: Sequence[str] | None,
+    wanted: list[dict[str, Any]],
+) -> None:
     names = list(dict.fromkeys(map(_name, _rows(table))))
     for row in rows or ():
         if row not in names:
@@ -72,4 +77,4 @@ def _check_rows(table, rows, datasets, wanted):
                 f"`--rows` must be of Table {table}'s {', '.join(names)}, but has {row}."
             )
     if not wanted:
-        raise CommandError(f"Table {table} has no such rows on {', '.join(datasets)}.")
+        raise CommandError(f"Table {table} has no such rows on {', '.join(datasets or ())}.")

@@ -1,4 +1,4 @@
-"""Imports of the packages that only some of the data functions need."""
+"""Imports of the packages that only some functions need."""
 
 import importlib
 from types import ModuleType
@@ -15,7 +15,23 @@ _PACKAGES = {
 
 
 def import_for(caller: str, module: str, extra: str = "data") -> ModuleType:
-    """Imports `module`, or says in one sentence what `caller` needs and how to install it."""
+    """Imports a module, or says in one sentence who needs it and how to install it.
+
+    Args:
+        caller: string, the public name of `keras_dla.data` that needs the module.
+        module: string, its dotted name.
+        extra: string, the extra of this package that installs it; defaults to `"data"`.
+
+    Returns:
+        The module.
+
+    Raises:
+        ImportError: when it cannot be imported.
+
+    Example:
+    >>> import_for("CocoSource", "json").loads("[1]")
+    [1]
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -1,45 +1,67 @@
-"""Tables for a terminal and in Markdown."""
+"""Tables: for a terminal by rich, as plain text, and in Markdown."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 Row = Sequence[str]
+# Nothing but a rule of ASCII below the header, so that a file or a pipe may have any encoding.
+UNDERLINED = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+WIDEST = 100_000  # columns of plain text: it is never wrapped
 
 
-def as_text(header: Row, rows: Sequence[Row], left: int) -> str:
-    """Returns aligned columns between rules, the first `left` columns flush left.
+def rich_table(header: Row, rows: Iterable[Row], left: int) -> Table:
+    """Returns a table that `rich` fits to the terminal.
+
+    Args:
+        header: sequence of strings, the columns' names.
+        rows: iterable of sequences of strings, as many as columns.
+        left: integer, how many columns stand flush left; the others stand flush right.
+
+    Example:
+    >>> rich_table(("name", "size"), [("stem", "7")], left=1).row_count
+    1
+    """
+    table = Table(box=UNDERLINED, show_edge=False, pad_edge=False, collapse_padding=True)
+    for number, name in enumerate(header):
+        table.add_column(Text(name), justify="left" if number < left else "right")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def as_text(header: Row, rows: Iterable[Row], left: int) -> str:
+    """Returns the table of `rich_table` as plain text, each row on one line.
+
+    Args:
+        header: sequence of strings, the columns' names.
+        rows: iterable of sequences of strings, as many as columns.
+        left: integer, how many columns stand flush left; the others stand flush right.
 
     Example:
     >>> print(as_text(("name", "size"), [("stem", "7"), ("head", "12")], left=1))
-    ----------
     name  size
     ----------
     stem     7
     head    12
-    ----------
     """
-    lines = aligned([header, *rows], left)
-    rule = "-" * len(lines[0])
-    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
+    console = Console(file=io.StringIO(), width=WIDEST, color_system=None, legacy_windows=False)
+    with console.capture() as printed:
+        console.print(rich_table(header, rows, left))
+    return "\n".join(line.rstrip() for line in printed.get().splitlines())
 
 
-def aligned(rows: Sequence[Row], left: int) -> list[str]:
-    """Returns a line for every row, all of one length, the first `left` columns flush left.
-
-    Example:
-    >>> aligned([("stem", "7"), ("head", "12")], left=1)
-    ['stem   7', 'head  12']
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(_cells(row, widths, left)) for row in rows]
-
-
-def _cells(row, widths, left):
-    for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        yield cell.ljust(width) if column < left else cell.rjust(width)
-
-
-def as_markdown(header: Row, rows: Sequence[Row], left: int) -> str:
+def as_markdown(header: Row, rows: Iterable[Row], left: int) -> str:
     """Returns the same table in Markdown.
+
+    Args:
+        header: sequence of strings, the columns' names.
+        rows: iterable of sequences of strings, as many as columns.
+        left: integer, how many columns stand flush left; the others stand flush right.
 
     Example:
     >>> print(as_markdown(("name", "size"), [("stem", "7")], left=1))

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -34,7 +35,7 @@ def is_integer(value: object) -> bool:
     return True
 
 
-def check_positive_integer(name: str, value: object) -> None:
+def check_positive_integer(name: str, value: Any) -> None:
     """Raises `ValueError` unless `value` is an integer of at least 1."""
     if not is_integer(value) or operator.index(value) < 1:
         raise ValueError(f"`{name}` must be an integer of at least 1, but is {value!r}.")

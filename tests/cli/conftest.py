@@ -1,4 +1,4 @@
-"""Networks and pictures in files, as a person has them."""
+"""Networks and images in files, as a person has them."""
 
 from types import SimpleNamespace
 
@@ -24,7 +24,7 @@ def with_layer_attention():
 
 
 def mean_of_channels(shape, data_format):
-    """A network whose scores are the means of the picture's channels."""
+    """A network whose scores are the means of the image's channels."""
     images = keras.Input(shape)
     means = keras.layers.GlobalAveragePooling2D(data_format=data_format)(images)
     return keras.Model(images, means, name="mean")
@@ -32,8 +32,8 @@ def mean_of_channels(shape, data_format):
 
 @pytest.fixture(scope="package")
 def files(tmp_path_factory):
-    """Paths of small networks (also as `networks`) and of pictures (also as `pixels`)."""
-    image_module = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads pictures")
+    """Paths of small networks (also as `networks`) and of images (also as `pixels`)."""
+    image_module = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads images")
     folder = tmp_path_factory.mktemp("files")
     networks = {
         "dla": with_layer_attention(),
@@ -48,10 +48,10 @@ def files(tmp_path_factory):
         paths[name] = str(folder / f"{name}.keras")
         network.save(paths[name])
     pixels = load_blood_cells()[1][0][[0, 100]]
-    pictures = [str(folder / f"cell{number}.png") for number in range(len(pixels))]
-    for path, array in zip(pictures, pixels, strict=True):
+    images = [str(folder / f"cell{number}.png") for number in range(len(pixels))]
+    for path, array in zip(images, pixels, strict=True):
         image_module.fromarray(array).save(path)
-    return SimpleNamespace(networks=networks, pictures=pictures, pixels=pixels, **paths)
+    return SimpleNamespace(networks=networks, images=images, pixels=pixels, **paths)
 
 
 @pytest.fixture

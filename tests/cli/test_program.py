@@ -8,7 +8,9 @@ import pytest
 import keras_dla
 from keras_dla.cli import main
 from keras_dla.cli.commands import list_models
+from keras_dla.cli.errors import CommandError
 from keras_dla.models import list_models as names_of_models
+from tests.backends import on_pytorch
 
 PACKAGE = Path(keras_dla.__file__).parent
 COMMANDS = (
@@ -46,7 +48,7 @@ def test_as_a_module():
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.split()) == sorted(names_of_models())
+    assert done.stdout.split() == names_of_models()
 
 
 def test_the_commands_themselves_import_nothing_heavy():
@@ -86,7 +88,7 @@ def test_an_unknown_command(capsys):
 
 
 def test_a_traceback_for_those_who_want_it(capsys):
-    with pytest.raises(ValueError, match="`name` must be one of"):
+    with pytest.raises(CommandError, match="NAME must be one of"):
         main(["--traceback", "summary", "fly"])
 
 
@@ -99,13 +101,13 @@ def test_a_defect_is_not_hidden(monkeypatch):
         main(["list"])
 
 
-def test_an_interrupt_is_quiet(monkeypatch, capsys):
+def test_an_interrupt_is_one_line(monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(list_models, "_is_wanted", interrupt)
     assert main(["list"]) == 130
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "keras-dla list: interrupted.\n")
 
 
 def test_an_error_of_several_lines_becomes_one(monkeypatch, fails):
@@ -114,3 +116,33 @@ def test_an_error_of_several_lines_becomes_one(monkeypatch, fails):
 
     monkeypatch.setattr(list_models, "_is_wanted", refuse)
     assert fails("list") == "no space left"
+
+
+@pytest.mark.parametrize(
+    ("redirected", "sentence"),
+    [
+        (">&-", "standard output is closed, so there is no place for the result."),
+        ("> /dev/full", "No space left on device."),
+    ],
+)
+@on_pytorch
+def test_output_that_cannot_be_written(redirected, sentence):
+    if redirected.endswith("/dev/full") and not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    done = subprocess.run(
+        f"{sys.executable} -m keras_dla list {redirected}",
+        shell=True,
+        env=os.environ | {"KERAS_BACKEND": "none"},  # `list` needs none
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (2, f"keras-dla list: error: {sentence}\n")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of mem")])
+def test_no_memory_is_a_sentence(monkeypatch, fails, error):
+    def fill(*_):
+        raise error
+
+    monkeypatch.setattr(list_models, "_is_wanted", fill)
+    assert fails("list").startswith("the memory does not suffice")

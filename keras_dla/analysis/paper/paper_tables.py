@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from keras_dla.analysis.complexity.complexity import complexity
 from keras_dla.analysis.paper.published_costs import Row, rows
 from keras_dla.models import get_model
-from keras_dla.utils.text_table import aligned, as_markdown
+from keras_dla.utils.text_table import as_markdown, as_text
 
 TITLES = {
     1: "Table 1: CIFAR, images of 32x32",
@@ -90,8 +90,8 @@ def _met(ours: str, printed: str | None) -> str:
 
 def table_text(number: int, table: Iterable[tuple[str, ...]]) -> str:
     """Returns a table as aligned text."""
-    lines = aligned([HEADER, *table], left=1)
-    return "\n".join([TITLES[number], *lines, *(f"- {note}" for note in NOTES[number])])
+    text = as_text(HEADER, table, left=1)
+    return "\n".join([TITLES[number], text, *(f"- {note}" for note in NOTES[number])])
 
 
 def table_markdown(number: int, table: Iterable[tuple[str, ...]]) -> str:

@@ -1,21 +1,29 @@
-"""`keras-dla attention`: what the layers of each stage read of each other, as a picture."""
+"""`keras-dla attention`: what the layers of each stage read of each other, as a figure."""
 
+import argparse
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from keras_dla.cli.command import new_command, tell
-from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.batches import add_picture_options, batches
+from keras_dla.cli.command import Commands, new_command
+from keras_dla.cli.options.files import add_force_option, check_plot, file_argument
+from keras_dla.cli.options.image_files import check_image_files, import_pillow
 from keras_dla.cli.options.image_size import image_input
-from keras_dla.cli.options.images import check_pictures, import_pillow
+from keras_dla.cli.options.images import add_image_options, batches
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import statistics
-from keras_dla.cli.options.outputs import add_force_option, check_output
+from keras_dla.cli.terminal import progress
 
-ENDINGS = (".png", ".pdf", ".svg")
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from keras_dla.analysis import AttentionScores
+
 TEXT = """\
-Draws Figure 2 of the paper for a network with layer attention (mrla_b, mrla_l, dla_b, dla_l): a
-panel a stage; a row is the layer that asks, a column the layer that it reads. Several pictures
+Draws Figure 2 of the paper for a network with layer attention (mrla_b, mrla_l, dla_b, dla_l): one
+panel per stage; a row is the layer that asks, a column the layer that it reads. Several images
 give the mean over them.
 
   keras-dla attention dla.keras cat.png -o attention.png --normalize cifar
@@ -23,41 +31,49 @@ give the mean over them.
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(
-        commands, "attention", run, "draw what the layers read of each other", TEXT
+        commands,
+        "attention",
+        run,
+        "draw what the layers read of each other",
+        TEXT,
+        typed={"model": "FILE"},
     )
-    add_picture_options(parser)
+    add_image_options(parser)
     add_import_option(parser)
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="file to write: .png, .pdf or .svg"
+    file_argument(
+        parser,
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="file to write: .png, .pdf or .svg",
     )
     parser.add_argument("--title", help="a line above the panels (default: the network's name)")
     add_force_option(parser)
 
 
-def run(arguments) -> None:
-    """Writes the picture, whole or not at all."""
-    output = arguments.output
-    if output.suffix not in ENDINGS:
-        raise CommandError(f"`--output` must end in {', '.join(ENDINGS)}, but is {output}.")
-    check_output(output, arguments.force)
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the figure, whole or not at all."""
+    check_plot("--output", arguments.output, arguments.force)
     import_pillow()
-    check_pictures(arguments.images)
+    check_image_files(arguments.images)
     model = load_network(arguments.file)
     wanted = image_input(model, arguments.size)
     chosen = statistics(arguments, wanted.channels)
-    tell(f"Running {model.name} on {len(arguments.images)} of {wanted.height}x{wanted.width} ...")
-    scores = _scores(model, batches(arguments.images, wanted, chosen, arguments.crop))
+    read = batches(arguments.images, wanted, chosen, arguments.crop)
+    text = f"Running {model.name} on images of {wanted.height}x{wanted.width}"
+    scores = _scores(model, progress(read, len(arguments.images), text))
     from keras_dla.analysis import plot_attention
 
     title = model.name if arguments.title is None else arguments.title
-    plot_attention(scores, output, title=title)
-    print(f"wrote {output}")
+    plot_attention(scores, arguments.output, title=title)
+    print(f"wrote {arguments.output}")
 
 
-def _scores(model, read):
+def _scores(model: "keras.Model", read: Iterable["np.ndarray"]) -> "AttentionScores":
     from keras_dla.analysis import AttentionScores, attention_scores
 
     return AttentionScores.joined([attention_scores(model, batch) for batch in read])

@@ -1,17 +1,33 @@
 """`keras-dla convert`: the authors' checkpoints to `.keras`, and `.keras` to other formats."""
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.files import add_force_option, check_output, file_argument
 from keras_dla.cli.options.imports import add_import_option
-from keras_dla.cli.options.networks import add_network_options, load_network, network_arguments
-from keras_dla.cli.options.outputs import add_force_option, check_output
+from keras_dla.cli.options.networks import (
+    add_network_options,
+    check_name,
+    load_network,
+    network_arguments,
+)
+from keras_dla.cli.terminal import tell
 from keras_dla.utils.names import EXPORT_SUFFIXES
 
 CHECKPOINTS = (".pth", ".pth.tar", ".pt", ".safetensors")
 # Exported formats by the ending of their files; a SavedModel is a folder.
 EXPORTS = {suffix: name for name, suffix in EXPORT_SUFFIXES.items() if suffix}
+TYPED = {
+    "model": "INPUT",
+    "path_or_mapping": "INPUT",
+    "path": "OUTPUT",
+    "name": "--model",
+    **options("classes", "format", "formulation", "unit", "reduction"),
+}
 TEXT = f"""\
 The endings say what is what: {", ".join(CHECKPOINTS)} are checkpoints of the authors'
 PyTorch code, .keras is a network of this package, and .onnx, .tflite (LiteRT) and .pt2
@@ -28,13 +44,18 @@ weight and every weight its tensor. Nothing in a file is executed.
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(
-        commands, "convert", run, "convert a network from and to other formats", TEXT
+        commands,
+        "convert",
+        run,
+        "convert a network from and to other formats",
+        TEXT,
+        typed=TYPED,
     )
-    parser.add_argument("input", metavar="INPUT", help="a checkpoint, or a .keras file")
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="what to write")
+    file_argument(parser, "input", metavar="INPUT", help="a checkpoint, or a .keras file")
+    file_argument(parser, "output", metavar="OUTPUT", type=Path, help="what to write")
     parser.add_argument(
         "--model", metavar="NAME", help="the checkpoint's network, one of `keras-dla list`"
     )
@@ -49,7 +70,7 @@ def add_parser(commands) -> None:
     add_import_option(parser)
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Writes the output, whole or not at all."""
     convert = _conversion(arguments)
     check_output(arguments.output, arguments.force)
@@ -57,7 +78,7 @@ def run(arguments) -> None:
     print(f"wrote {arguments.output}")
 
 
-def _conversion(arguments):
+def _conversion(arguments: argparse.Namespace) -> Callable[[argparse.Namespace], None]:
     """Returns the function for these endings, once the options fit it."""
     source, output = arguments.input, str(arguments.output)
     if source.endswith(CHECKPOINTS):
@@ -80,7 +101,7 @@ def _conversion(arguments):
     return _to_export
 
 
-def _check_from_checkpoint(arguments):
+def _check_from_checkpoint(arguments: argparse.Namespace) -> None:
     if not Path(arguments.input).is_file():
         raise CommandError(f"there is no file {arguments.input}.")
     if arguments.output.suffix != ".keras" or arguments.format is not None:
@@ -93,13 +114,14 @@ def _check_from_checkpoint(arguments):
             "`--model` must say which network the checkpoint is of; `keras-dla list` prints the "
             "names."
         )
+    check_name("`--model`", arguments.model, arguments.imports)
 
 
-def _format(arguments):
+def _format(arguments: argparse.Namespace) -> str | None:
     return arguments.format or EXPORTS.get(arguments.output.suffix)
 
 
-def _from_checkpoint(arguments):
+def _from_checkpoint(arguments: argparse.Namespace) -> None:
     from keras_dla.interop import load_official_checkpoint
     from keras_dla.interop.tensor_files import read_tensors
     from keras_dla.models import get_model
@@ -114,22 +136,23 @@ def _from_checkpoint(arguments):
         model.save(partial)
 
 
-def _classes_of(tensors):
+def _classes_of(tensors: dict[str, Any]) -> dict[str, int]:
     """Returns the number of classes as the checkpoint's classifier has it."""
     bias = tensors.get("fc.bias")
     return {} if bias is None or bias.ndim != 1 else {"classes": len(bias)}
 
 
-def _to_checkpoint(arguments):
+def _to_checkpoint(arguments: argparse.Namespace) -> None:
     from keras_dla.interop import save_official_checkpoint
 
     save_official_checkpoint(load_network(arguments.input), arguments.output)
 
 
-def _to_export(arguments):
+def _to_export(arguments: argparse.Namespace) -> None:
     model = load_network(arguments.input)
     from keras_dla.interop import export_model
 
     chosen = _format(arguments)
+    assert chosen is not None  # see `_conversion`
     tell(f"Exporting {model.name} as {chosen} ...")
     export_model(model, arguments.output, chosen)

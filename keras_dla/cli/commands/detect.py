@@ -1,26 +1,36 @@
 """`keras-dla detect`: boxes drawn on photographs."""
 
+import argparse
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.files import add_force_option, file_argument
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import add_normalization_options
-from keras_dla.cli.options.outputs import add_force_option
 from keras_dla.cli.options.preparation import add_side_options, image_preparation
+from keras_dla.cli.terminal import tell
+from keras_dla.utils.files import replacing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_dla.detection.detect import Detections
 
 TEXT = """\
-Draws what a detector finds on each photograph, in its original size, and writes the pictures to
+Draws what a detector finds on each photograph, in its original size, and writes the images to
 the output folder under the photographs' names. A folder stands for all images in it. Photographs
 are turned upright, resized and normalised as the detector was trained; a detector that does not
 know how needs --shorter-side.
 
 --json writes detections.json in the form of COCO's results (bbox is x, y, width, height in pixels
 of the photograph as it is seen, category_id counts the detector's classes from 1), --csv writes
-detections.csv with a line for every detection.
+detections.csv with a line per detection.
 
   keras-dla detect best.keras photo.jpg -o found
   keras-dla detect best.keras holiday/ -o found --json --csv --score 0.7
@@ -29,15 +39,29 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 COLUMNS = ("file", "class", "score", "x1", "y1", "x2", "y2")
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    parser = new_command(commands, "detect", run, "draw what is in photographs", TEXT)
-    parser.add_argument("file", metavar="MODEL", help="the detector, a .keras file")
-    parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="photographs, or folders of them"
+    parser = new_command(
+        commands,
+        "detect",
+        run,
+        "draw what is in photographs",
+        TEXT,
+        typed=options("score", "shorter_side", "longer_side"),
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the results"
+    file_argument(parser, "file", metavar="MODEL", help="the detector, a .keras file")
+    file_argument(
+        parser, "images", metavar="IMAGE", nargs="+", help="photographs, or folders of them"
+    )
+    file_argument(
+        parser,
+        "-o",
+        "--output",
+        folder=True,
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the results",
     )
     parser.add_argument(
         "--score", type=float, default=0.5, help="least score of a detection (default: 0.5)"
@@ -50,7 +74,7 @@ def add_parser(commands) -> None:
     add_normalization_options(parser)
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Draws what is found on each photograph as soon as it is known, and writes the tables."""
     if not 0 <= arguments.score <= 1:
         raise CommandError(f"`--score` must be from 0 to 1, but is {arguments.score}.")
@@ -63,7 +87,8 @@ def run(arguments) -> None:
 
     preparation = preparation_of(model, preparation)
     arguments.output.mkdir(exist_ok=True)
-    results, unread = [], []
+    results: list[dict[str, Any]] = []
+    unread = []
     for number, (path, output) in enumerate(zip(paths, outputs, strict=True), start=1):
         try:
             pixels = as_pixels(path)
@@ -80,8 +105,8 @@ def run(arguments) -> None:
         raise CommandError(f"{len(unread)} of {len(paths)} images were left out: {unread[0]} ...")
 
 
-def _files(given):
-    paths = []
+def _files(given: Sequence[str]) -> list[Path]:
+    paths: list[Path] = []
     for path in map(Path, given):
         if path.is_dir():
             inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
@@ -95,12 +120,12 @@ def _files(given):
     return paths
 
 
-def _outputs(paths, arguments):
+def _outputs(paths: Sequence[Path], arguments: argparse.Namespace) -> list[Path]:
     """Returns the file of each result, and raises `CommandError` where one may not be written."""
     folder = arguments.output
     if folder.is_file() or not folder.parent.is_dir():
         raise CommandError(f"`--output` must be a folder, or a new one, but is {folder}.")
-    outputs = []
+    outputs: list[Path] = []
     for number, path in enumerate(paths, start=1):
         suffix = path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png") else ".png"
         output = folder / (path.stem + suffix)
@@ -117,16 +142,14 @@ def _outputs(paths, arguments):
     return outputs
 
 
-def _write_image(path, pixels):
+def _write_image(path: Path, pixels: "np.ndarray") -> None:
     from PIL import Image
-
-    from keras_dla.utils.files import replacing
 
     with replacing(path) as partial:
         Image.fromarray(pixels).save(partial, quality=92)
 
 
-def _results(number, path, found):
+def _results(number: int, path: Path, found: "Detections") -> list[dict[str, Any]]:
     """Returns what was found as COCO's results, each with the file's and the class's name too."""
     results = []
     for index in range(len(found)):
@@ -147,14 +170,12 @@ def _results(number, path, found):
     return results
 
 
-def _summary(found):
+def _summary(found: "Detections") -> str:
     counts = {name: found.names.count(name) for name in sorted(set(found.names))}
     return ", ".join(f"{number} {name}" for name, number in counts.items()) or "nothing"
 
 
-def _write_tables(arguments, results):
-    from keras_dla.utils.files import replacing
-
+def _write_tables(arguments: argparse.Namespace, results: list[dict[str, Any]]) -> None:
     if arguments.json:
         with replacing(arguments.output / "detections.json") as partial:
             partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -1,15 +1,26 @@
 """`keras-dla evaluate`: COCO's average precision of a detector."""
 
+import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.command import Commands, new_command, options
+from keras_dla.cli.options.files import add_force_option, check_output, file_argument
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import add_normalization_options
-from keras_dla.cli.options.outputs import add_force_option, check_output
 from keras_dla.cli.options.preparation import add_side_options, image_preparation
+from keras_dla.cli.terminal import print_json, tell
+from keras_dla.utils.files import replacing
 
+if TYPE_CHECKING:
+    import keras
+
+    from keras_dla.data import CocoSource, DetectionDataset
+
+PRINTED = Path("-")  # `--json` without a file
 TEXT = """\
 AP is the mean over the overlaps 0.5, 0.55, ..., 0.95; AP50 and AP75 are at one overlap; AP_S,
 AP_M and AP_L count objects of less than 32x32 pixels, up to 96x96, and larger. A dash stands
@@ -28,27 +39,55 @@ detector does not know them, they are the file's categories by ascending id.
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    parser = new_command(commands, "evaluate", run, "measure a detector as COCO does", TEXT)
-    add_import_option(parser)
-    parser.add_argument("file", metavar="MODEL", help="the detector, a .keras file")
-    parser.add_argument(
-        "--annotations", required=True, metavar="FILE", help="the objects, in COCO's JSON format"
+    parser = new_command(
+        commands,
+        "evaluate",
+        run,
+        "measure a detector as COCO does",
+        TEXT,
+        typed=options(
+            "annotations", "images", "batch_size", "shorter_side", "longer_side", "masks"
+        ),
     )
-    parser.add_argument("--images", required=True, metavar="DIR", help="folder of the images")
+    add_import_option(parser)
+    file_argument(parser, "file", metavar="MODEL", help="the detector, a .keras file")
+    file_argument(
+        parser,
+        "--annotations",
+        required=True,
+        metavar="FILE",
+        help="the objects, in COCO's JSON format",
+    )
+    file_argument(
+        parser,
+        "--images",
+        folder=True,
+        required=True,
+        metavar="DIR",
+        help="folder of the images",
+    )
     parser.add_argument("--masks", action="store_true", help="evaluate masks as well as boxes")
     parser.add_argument("--batch-size", type=int, default=2, help="images at once (default: 2)")
     add_side_options(parser)
-    parser.add_argument("--by-class", action="store_true", help="print a line for every class")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--by-class", action="store_true", help="print a line for each class")
+    file_argument(
+        parser,
+        "--json",
+        nargs="?",
+        const=PRINTED,
+        type=Path,
+        metavar="FILE",
+        help="print the figures in JSON instead of the table, or write them to FILE as well",
+    )
     add_force_option(parser)
     add_normalization_options(parser)
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Prints the table, and writes the figures."""
-    if arguments.json is not None:
+    if arguments.json not in (None, PRINTED):
         check_output(arguments.json, arguments.force)
     from keras_dla.data import CocoSource
 
@@ -57,9 +96,13 @@ def run(arguments) -> None:
 
     model = load_network(arguments.file)
     dataset = _dataset(arguments, model, source)
+    assert dataset.padded_shape is not None  # `_dataset` gives one
     height, width = dataset.padded_shape
     tell(f"Running {model.name} on {len(source)} images, padded to {height} x {width} ...")
     figures = evaluate_coco(_Telling(model, len(dataset)), dataset, by_class=True)
+    if arguments.json == PRINTED:
+        print_json(figures)
+        return
     print(coco_table(figures))
     if arguments.by_class:
         print(coco_table_by_class(figures, source.class_names))
@@ -67,7 +110,9 @@ def run(arguments) -> None:
         _write(arguments.json, figures)
 
 
-def _dataset(arguments, model, source):
+def _dataset(
+    arguments: argparse.Namespace, model: "keras.Model", source: "CocoSource"
+) -> "DetectionDataset":
     from keras_dla.data import DetectionDataset, common_padded_shape
 
     chosen = image_preparation(arguments, model)
@@ -89,12 +134,12 @@ def _dataset(arguments, model, source):
 class _Telling:
     """A detector that tells how far it is, ten times in all."""
 
-    def __init__(self, model, batches):
+    def __init__(self, model: "keras.Model", batches: int):
         self.model, self.batches, self.done = model, batches, 0
         self.classes = getattr(model, "classes", None)
         self.class_names = getattr(model, "class_names", None)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> dict[str, Any]:
         detections = self.model.predict_on_batch(x)
         before, self.done = self.done, self.done + 1
         if 10 * before // self.batches < 10 * self.done // self.batches:
@@ -102,9 +147,7 @@ class _Telling:
         return detections
 
 
-def _write(path, figures):
-    from keras_dla.utils.files import replacing
-
+def _write(path: Path, figures: Mapping[str, float]) -> None:
     with replacing(path) as partial:
         partial.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     tell(f"wrote {path}")

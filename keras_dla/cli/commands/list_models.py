@@ -1,8 +1,12 @@
 """`keras-dla list`: the names of the networks."""
 
-from keras_dla.cli.command import new_command
+import argparse
+
+from keras_dla.cli.command import Commands, new_command
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.files import add_json_option
 from keras_dla.cli.options.imports import add_import_option
+from keras_dla.cli.terminal import print_json
 from keras_dla.utils.names import IMAGENET_DEPTHS, network_names
 
 TEXT = """\
@@ -13,38 +17,43 @@ are CIFAR networks, also those that are not listed; 50, 101 and 152 are ImageNet
   keras-dla list dla                     those with "dla" in their name
   keras-dla list dla_ _50                those with both in their name
   keras-dla list --images imagenet
+  keras-dla list --import mine.py mine   those that mine.py registers
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(commands, "list", run, "list the networks by name", TEXT)
     parser.add_argument("parts", nargs="*", metavar="PART", help="what the names have in them")
+    parser.add_argument("--images", choices=("cifar", "imagenet"), help="the networks' images")
     add_import_option(parser)
-    parser.add_argument("--images", choices=("cifar", "imagenet"), help="the networks' pictures")
+    add_json_option(parser)
 
 
-def run(arguments) -> None:
-    """Prints the names, one a line."""
-    names = [name for name in _names(arguments) if _is_wanted(name, arguments)]
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the names, one per line."""
+    names = [name for name in _all_names(arguments.imports) if _is_wanted(name, arguments)]
     if not names:
         raise CommandError(
             f"no network has {' and '.join(map(repr, arguments.parts))} in its name"
             f"{f' and is for {arguments.images}' if arguments.images else ''}; "
             f"`keras-dla list` prints them all."
         )
-    print("\n".join(names))
+    if arguments.json:
+        print_json(names)
+    else:
+        print("\n".join(names))
 
 
-def _names(arguments):
-    if not arguments.imports:
-        return network_names()  # which need no backend
+def _all_names(imports: list[str]) -> list[str]:
+    if not imports:
+        return network_names()
     from keras_dla.models import list_models
 
     return list_models()
 
 
-def _is_wanted(name, arguments):
+def _is_wanted(name: str, arguments: argparse.Namespace) -> bool:
     depth = int(name.rpartition("_")[2])
     images = "imagenet" if depth in IMAGENET_DEPTHS else "cifar"
     return arguments.images in (None, images) and all(part in name for part in arguments.parts)

@@ -1,74 +1,97 @@
-"""`keras-dla predict`: the classes of pictures."""
+"""`keras-dla predict`: the classes of images."""
 
-from typing import TYPE_CHECKING
+import argparse
+from typing import TYPE_CHECKING, Any
 
-from keras_dla.cli.command import new_command
+from keras_dla.cli.command import Commands, new_command
 from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.batches import add_picture_options, batches
 from keras_dla.cli.options.class_names import class_names
+from keras_dla.cli.options.files import add_json_option
+from keras_dla.cli.options.image_files import check_image_files, import_pillow
 from keras_dla.cli.options.image_size import image_input
-from keras_dla.cli.options.images import check_pictures, import_pillow
+from keras_dla.cli.options.images import add_image_options, batches
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import statistics
+from keras_dla.cli.terminal import print_json, progress
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
 TEXT = """\
-Prints the five likeliest classes of each picture. A classifier without softmax gives scores
-instead of percentages. Each picture is a batch of its own, so none depends on the others.
+Prints the five likeliest classes of each image. A classifier without softmax gives scores
+instead of percentages. Each image is a batch of its own, so none depends on the others.
 
 A network knows its classes by number; --classes names them, and says, for a data set, how its
-pictures were normalised. Without it, --normalize must say that.
+images were normalised. Without it, --normalize must say that.
 
   keras-dla predict dla.keras cat.png dog.png --classes cifar100
   keras-dla predict dla.keras *.jpg --normalize imagenet --classes names.txt --crop --top 1
   keras-dla predict own.keras a.png --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25 --size 64
+  keras-dla predict dla.keras *.png --classes cifar10 --json > predictions.json
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    parser = new_command(commands, "predict", run, "say what is in pictures", TEXT)
-    add_picture_options(parser)
+    parser = new_command(commands, "predict", run, "say what is in images", TEXT)
+    add_image_options(parser)
     add_import_option(parser)
     parser.add_argument(
         "--classes",
         metavar="NAMES",
-        help="cifar10, cifar100, blood_cells, or a text file with a name a line; default: numbers",
+        help="cifar10, cifar100, blood_cells, or a text file with a name per line; "
+        "default: numbers",
     )
     parser.add_argument("--top", type=int, default=5, help="how many classes (default: 5)")
+    add_json_option(parser)
 
 
-def run(arguments) -> None:
-    """Prints the likeliest classes of each picture as soon as they are known."""
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the likeliest classes of each image as soon as they are known."""
     if arguments.top < 1:
         raise CommandError(f"`--top` must be at least 1, but is {arguments.top}.")
     import_pillow()
-    check_pictures(arguments.images)
+    check_image_files(arguments.images)
     model = load_network(arguments.file)
     wanted = image_input(model, arguments.size)
     names = class_names(arguments.classes, _number_of_classes(model))
     chosen = statistics(arguments, wanted.channels, arguments.classes)
     read = batches(arguments.images, wanted, chosen, arguments.crop)
-    for path, batch in zip(arguments.images, read, strict=True):
-        scores = model.predict_on_batch(batch)[0]
-        print("\n".join([path, *_lines(scores, names, arguments.top)]), flush=True)
+    scores = (model.predict_on_batch(batch)[0] for batch in read)
+    if arguments.json:
+        total = len(arguments.images)
+        told = zip(arguments.images, progress(scores, total, "Predicting"), strict=True)
+        print_json([_record(path, row, names, arguments.top) for path, row in told])
+        return
+    for path, row in zip(arguments.images, scores, strict=True):
+        print("\n".join([path, *_lines(row, names, arguments.top)]), flush=True)
 
 
-def _number_of_classes(model):
+def _number_of_classes(model: "keras.Model") -> int:
     shapes = [tensor.shape for tensor in model.outputs]
     if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None:
         raise CommandError(f"{model.name} must have one output [batch, classes], but has {shapes}.")
     return shapes[0][1]
 
 
-def _lines(scores: "np.ndarray", names, top):
-    likeliest = (-scores).argsort(kind="stable")[:top]
+def _likeliest(scores: "np.ndarray", top: int) -> list[int]:
+    return (-scores).argsort(kind="stable")[:top].tolist()
+
+
+def _lines(scores: "np.ndarray", names: list[str], top: int) -> list[str]:
     form = "{:7.2%}" if _are_probabilities(scores) else "{:8.3f}"
-    return [f"  {form.format(float(scores[index]))}  {names[index]}" for index in likeliest]
+    return [f"  {form.format(scores[index])}  {names[index]}" for index in _likeliest(scores, top)]
 
 
-def _are_probabilities(scores):
-    return scores.min() >= 0 and abs(float(scores.astype("float64").sum()) - 1) < 1e-2
+def _record(path: str, scores: "np.ndarray", names: list[str], top: int) -> dict[str, Any]:
+    classes = [
+        {"index": index, "name": names[index], "score": float(scores[index])}
+        for index in _likeliest(scores, top)
+    ]
+    return {"image": path, "probabilities": _are_probabilities(scores), "classes": classes}
+
+
+def _are_probabilities(scores: "np.ndarray") -> bool:
+    return bool(scores.min() >= 0 and abs(float(scores.astype("float64").sum()) - 1) < 1e-2)

@@ -1,14 +1,20 @@
 """`keras-dla report`: finished runs as a table, and as the paper's Figure 4."""
 
+import argparse
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from keras_dla.cli.accuracy_table import accuracy_table
-from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.accuracy_table import print_accuracies
+from keras_dla.cli.command import Commands, new_command
 from keras_dla.cli.errors import CommandError, as_sentence
-from keras_dla.cli.options.outputs import add_force_option, check_output
+from keras_dla.cli.options.files import add_force_option, check_plot, file_argument
+from keras_dla.cli.terminal import tell
 
-ENDINGS = (".png", ".pdf", ".svg")
+if TYPE_CHECKING:
+    from keras_dla.training import Experiment, Result
+
 # What runs of one figure may differ in: it shows the first three, and takes means over the seeds.
 MAY_DIFFER = ("dataset", "model", "unit", "seed")
 TEXT = """\
@@ -23,36 +29,46 @@ takes runs that differ in network, data set and seed alone.
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(
         commands, "report", run, "set finished runs beside the published figures", TEXT
     )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="runs, or parents")
+    file_argument(
+        parser,
+        "folders",
+        folder=True,
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="runs, or parents",
+    )
     parser.add_argument("--markdown", action="store_true", help="write the table in Markdown")
-    parser.add_argument(
-        "--figure", type=Path, metavar="FILE", help="draw accuracy over depth: .png, .pdf or .svg"
+    file_argument(
+        parser,
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="draw accuracy over depth: .png, .pdf or .svg",
     )
     add_force_option(parser)
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Prints the table, and writes the figure if asked for."""
     figure = arguments.figure
     if figure is not None:
-        if figure.suffix not in ENDINGS:
-            raise CommandError(f"`--figure` must end in {', '.join(ENDINGS)}, but is {figure}.")
-        check_output(figure, arguments.force)
+        check_plot("--figure", figure, arguments.force)
     results = _finished(arguments.folders)
     if figure is not None:
         from keras_dla.analysis.plots.plot_depths import plot_depths
 
         plot_depths(_curves(results), figure)
         tell(f"wrote {figure}")
-    print(accuracy_table(results, arguments.markdown))
+    print_accuracies(results, arguments.markdown)
 
 
-def _finished(folders):
+def _finished(folders: Iterable[Path]) -> list["Result"]:
     results = _readable([path.resolve() for folder in folders for path in _runs_in(folder)])
     for folder, result in results.items():
         if not result.is_finished:
@@ -64,11 +80,11 @@ def _finished(folders):
     return finished
 
 
-def _readable(folders):
+def _readable(folders: Iterable[Path]) -> dict[Path, "Result"]:
     """Leaves out what this program did not write, or what is damaged."""
     from keras_dla.training import read_result
 
-    results = {}
+    results: dict[Path, Result] = {}
     for folder in dict.fromkeys(folders):
         try:
             results[folder] = read_result(folder)
@@ -77,9 +93,9 @@ def _readable(folders):
     return results
 
 
-def _without_repeats(results):
+def _without_repeats(results: dict[Path, "Result"]) -> list["Result"]:
     """Leaves out runs of an experiment that another folder has already, seed and all."""
-    first = {}
+    first: dict[Experiment, Path] = {}
     for folder, result in results.items():
         earlier = first.setdefault(result.experiment, folder)
         if earlier != folder:
@@ -87,7 +103,7 @@ def _without_repeats(results):
     return [results[folder] for folder in first.values()]
 
 
-def _runs_in(folder):
+def _runs_in(folder: Path) -> list[Path]:
     """Returns the folder if it is a run, or the runs right in it."""
     if (folder / "settings.json").is_file():
         return [folder]
@@ -97,10 +113,10 @@ def _runs_in(folder):
     return inside
 
 
-def _curves(results):
+def _curves(results: list["Result"]) -> dict[str, dict[str, dict[int, list[float]]]]:
     """Returns the accuracies in percent by data set, interaction (and unit) and depth."""
     _check_comparable(results)
-    curves = {}
+    curves: dict[str, dict[str, dict[int, list[float]]]] = {}
     for result in results:
         experiment = result.experiment
         interaction, _, depth = experiment.model.rpartition("_")
@@ -110,7 +126,7 @@ def _curves(results):
     return curves
 
 
-def _check_comparable(results):
+def _check_comparable(results: list["Result"]) -> None:
     """Raises `CommandError` where the figure would set unlike runs side by side."""
     for field in dataclasses.fields(results[0].experiment):
         values = {getattr(result.experiment, field.name) for result in results}

@@ -1,17 +1,28 @@
 """`keras-dla summary`: what the parts of a network hold and cost."""
 
-from keras_dla.cli.command import new_command, tell
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.image_size import image_input, parse_size
+from keras_dla.cli.options.files import add_json_option
+from keras_dla.cli.options.image_size import SIZE_HELP, image_input, parse_size
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import (
     add_network_options,
+    check_name,
     is_file_name,
     load_network,
     network_arguments,
 )
 from keras_dla.cli.stage_table import HEADER, LEFT, has_stages, stage_rows, totals
-from keras_dla.utils.text_table import as_markdown, as_text
+from keras_dla.cli.terminal import print_json, print_table, tell
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_dla.analysis import Complexity
 
 TEXT = """\
 FLOPs are multiply-adds for one image, as in Table 2 of the paper. "of which" is the share of the
@@ -24,41 +35,44 @@ blocks' interaction, which the line above includes.
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(
-        commands, "summary", run, "count parameters and FLOPs, stage by stage", TEXT
+        commands,
+        "summary",
+        run,
+        "count parameters and FLOPs, stage by stage",
+        TEXT,
+        typed=options("classes", "formulation", "unit", "reduction"),
     )
     parser.add_argument("name", metavar="NAME", help="a network's name, or a .keras file")
-    parser.add_argument(
-        "--size",
-        type=parse_size,
-        metavar="SIZE",
-        help="of the images: 224, or 224x320 (height x width); "
-        "default: the network's, else 32 (CIFAR) or 224 (ImageNet)",
-    )
+    parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
     parser.add_argument("--layers", action="store_true", help="a line for every layer")
     parser.add_argument("--markdown", action="store_true", help="write the table in Markdown")
+    add_json_option(parser)
     parser.add_argument("--classes", type=int, help="number of classes (default: 100 or 1000)")
     add_network_options(parser)
     add_import_option(parser)
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Prints the table."""
     model = _network(arguments)
     from keras_dla.analysis import complexity
 
     counts = complexity(model, _shape(model, arguments.size))
-    if arguments.layers or not has_stages(counts):
+    if arguments.json:
+        print_json(_record(counts))
+    elif arguments.layers or not has_stages(counts):
         print(counts.to_markdown() if arguments.markdown else counts)
     else:
-        print(_markdown(counts) if arguments.markdown else _text(counts))
+        _print_stages(counts, arguments.markdown)
 
 
-def _network(arguments):
+def _network(arguments: argparse.Namespace) -> "keras.Model":
     given = network_arguments(arguments)
     if not is_file_name(arguments.name):
+        check_name("NAME", arguments.name, arguments.imports)
         tell(f"Building {arguments.name} ...")
         from keras_dla.models import get_model
 
@@ -70,20 +84,22 @@ def _network(arguments):
     return load_network(arguments.name)
 
 
-def _shape(model, size):
-    """Returns the shape of the pictures, or `None` where the network leaves nothing open."""
+def _shape(model: "keras.Model", size: tuple[int, int] | None) -> tuple[int | None, ...] | None:
+    """Returns the shape of the images, or `None` where the network leaves nothing open."""
     shapes = [tensor.shape[1:] for tensor in getattr(model, "inputs", None) or ()]
     if size is None and not any(None in shape for shape in shapes):
         return None
     return image_input(model, size).shape
 
 
-def _text(counts):
-    table = as_text(HEADER, stage_rows(counts), LEFT)
-    return "\n".join([counts.title, table, *totals(counts)])
+def _print_stages(counts: "Complexity", markdown: bool) -> None:
+    print(f"**{counts.title}**\n" if markdown else counts.title)
+    print_table(HEADER, stage_rows(counts), LEFT, markdown)
+    # Two spaces at the end of a line break it in Markdown.
+    print("", ("  \n" if markdown else "\n").join(totals(counts)), sep="\n")
 
 
-def _markdown(counts):
-    table = as_markdown(HEADER, stage_rows(counts), LEFT)
-    # Two spaces at the end of a line break it.
-    return "\n".join([f"**{counts.title}**", "", table, "", "  \n".join(totals(counts))])
+def _record(counts: "Complexity") -> dict[str, Any]:
+    """Returns everything that was counted, for `--json`."""
+    sums = {name: getattr(counts, name) for name in ("non_trainable", "flops", "uncounted")}
+    return dataclasses.asdict(counts) | sums

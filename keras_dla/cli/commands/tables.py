@@ -1,6 +1,10 @@
 """`keras-dla tables`: the paper's tables of parameters and FLOPs beside our counts."""
 
-from keras_dla.cli.command import new_command, tell
+import argparse
+
+from keras_dla.cli.command import Commands, new_command
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.terminal import tell
 from keras_dla.utils.names import COUNTED_TABLES
 
 TEXT = """\
@@ -12,9 +16,15 @@ count, rounded as the paper rounds it, is the printed figure; below a table stan
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    parser = new_command(commands, "tables", run, "print the paper's tables with our counts", TEXT)
+    parser = new_command(
+        commands,
+        "tables",
+        run,
+        "print the paper's tables with our counts",
+        TEXT,
+    )
     parser.add_argument(
         "tables",
         nargs="*",
@@ -25,13 +35,17 @@ def add_parser(commands) -> None:
     parser.add_argument("--markdown", action="store_true", help="write the tables in Markdown")
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Prints each table as soon as its networks are counted."""
+    for table in arguments.tables:
+        if table not in COUNTED_TABLES:
+            raise CommandError(
+                f"TABLE must be one of {', '.join(map(str, COUNTED_TABLES))}, but is {table}."
+            )
     from keras_dla.analysis.paper import paper_tables
     from keras_dla.analysis.paper import published_costs as published
 
     form = paper_tables.table_markdown if arguments.markdown else paper_tables.table_text
     for number in arguments.tables or COUNTED_TABLES:
-        if number in COUNTED_TABLES:
-            tell(f"Table {number}: counting {len(published.rows(number))} networks ...")
+        tell(f"Table {number}: counting {len(published.rows(number))} networks ...")
         print(form(number, paper_tables.paper_table(number)), end="\n\n", flush=True)

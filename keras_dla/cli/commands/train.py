@@ -1,21 +1,32 @@
 """`keras-dla train`: an experiment, or the runs of a table of the paper."""
 
+import argparse
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from keras_dla.cli.accuracy_table import accuracy_table
-from keras_dla.cli.command import new_command, tell
+from keras_dla.cli.accuracy_table import print_accuracies
+from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.files import file_argument
 from keras_dla.cli.options.imports import add_import_option, import_files
+from keras_dla.cli.options.networks import check_name
 from keras_dla.cli.seeds_at_once import check_at_once, train_at_once
 from keras_dla.cli.table_experiments import table_experiments
+from keras_dla.cli.terminal import tell
 from keras_dla.utils.names import FORMULATIONS, PRECISIONS, SOURCES, TRAINED_TABLES, UNITS
 
+if TYPE_CHECKING:
+    from keras_dla.training import Experiment
+
+Runs: TypeAlias = "Sequence[tuple[Experiment, Path]]"
 PARENT = Path("runs")
+EPOCHS = 180
 # Options that are arguments of `Experiment`: what is left out keeps the file's value, or the
 # paper's.
-FIELDS = {
+FIELDS: dict[str, dict[str, Any]] = {
     "model": {"metavar": "NAME", "help": "one of `keras-dla list`, such as dla_l_20"},
     "formulation": {"choices": FORMULATIONS, "help": "default: official"},
     "unit": {"choices": UNITS, "help": "of dianet, dla_b and dla_l"},
@@ -71,18 +82,38 @@ With --hosts, every machine runs the same command with its own --host, and all s
 """
 
 
-def add_parser(commands) -> None:
+def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    parser = new_command(commands, "train", run, "train on CIFAR by the paper's recipe", TEXT)
+    parser = new_command(
+        commands,
+        "train",
+        run,
+        "train on CIFAR by the paper's recipe",
+        TEXT,
+        typed=options(*FIELDS, "dataset", "devices", "hosts", "host", "checkpoint_steps"),
+    )
+    file_argument(parser, "file", nargs="?", metavar="FILE", help="an experiment in JSON")
     add = parser.add_argument
-    add("file", nargs="?", metavar="FILE", help="an experiment in JSON")
     add("--dataset", nargs="+", choices=("cifar10", "cifar100"), help="default: cifar100")
-    for name, options in FIELDS.items():
-        add(f"--{name.replace('_', '-')}", **options)
-    add("--output", type=Path, metavar="DIR", help="the run's folder; of a table, the runs' parent")
-    add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
-    add("--checkpoint-steps", type=int, help="save inside epochs so often, not just by time")
+    for name, settings in FIELDS.items():
+        add(f"--{name.replace('_', '-')}", **settings)
     add_import_option(parser)
+    file_argument(
+        parser,
+        "--output",
+        folder=True,
+        type=Path,
+        metavar="DIR",
+        help="the run's folder; of a table, the runs' parent",
+    )
+    file_argument(
+        parser,
+        "--data-dir",
+        folder=True,
+        metavar="DIR",
+        help="folder of tensorflow-datasets; without it, the data is downloaded",
+    )
+    add("--checkpoint-steps", type=int, help="save inside epochs so often, not just by time")
     devices = parser.add_argument_group("many devices")
     add = devices.add_argument
     add("--devices", type=int, default=1, help="how many on each machine (default: 1)")
@@ -91,7 +122,7 @@ def add_parser(commands) -> None:
     table = parser.add_argument_group("a table of the paper")
     table.add_argument("--table", type=int, choices=TRAINED_TABLES, help="train its networks")
     table.add_argument("--rows", nargs="+", metavar="ROW", help="only these (default: all)")
-    table.add_argument("--seeds", type=int, help="how many runs a row (default: 5)")
+    table.add_argument("--seeds", type=int, help="how many runs per row (default: 5)")
     table.add_argument(
         "--at-once",
         action="store_true",
@@ -100,9 +131,10 @@ def add_parser(commands) -> None:
     )
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     """Trains what is not done yet, and prints the table."""
     _check_options(arguments)
+    _check_recipe(arguments)
     tell("Looking for what is done ...")
     runs = _table_runs(arguments) if arguments.table else [_single_run(arguments)]
     _train_left(runs, arguments)
@@ -110,10 +142,10 @@ def run(arguments) -> None:
         _report(runs)
 
 
-def _check_options(arguments):
+def _check_options(arguments: argparse.Namespace) -> None:
     for name in NOT_WITH_TABLE if arguments.table else NOT_WITHOUT_TABLE:
         if getattr(arguments, name) is not None:
-            option = "FILE" if name == "file" else f"`--{name.replace('_', '-')}`"
+            option = "FILE" if name == "file" else f"`{options(name)[name]}`"
             how = "with" if arguments.table else "without"
             raise CommandError(f"{option} must not be given {how} `--table`.")
     if arguments.seeds is not None and arguments.seeds < 1:
@@ -128,11 +160,23 @@ def _check_options(arguments):
         raise CommandError("`--dataset` must be one data set without `--table`.")
 
 
-def _given(arguments) -> dict:
+def _check_recipe(arguments: argparse.Namespace) -> None:
+    """Refuses what cannot be trained, before a framework is imported or data downloaded."""
+    if arguments.model is not None:
+        check_name("`--model`", arguments.model, arguments.imports, cifar=True)
+    epochs = arguments.epochs or (EPOCHS if arguments.file is None else None)
+    late = [epoch for epoch in arguments.milestones or () if epochs and epoch >= epochs]
+    if late:
+        raise CommandError(
+            f"`--milestones` must be less than the number of epochs ({epochs}), but has {late[0]}."
+        )
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
     return {n: getattr(arguments, n) for n in FIELDS if getattr(arguments, n) is not None}
 
 
-def _single_run(arguments):
+def _single_run(arguments: argparse.Namespace) -> tuple["Experiment", Path]:
     from keras_dla.training import Experiment, read_experiment
 
     given = _given(arguments)
@@ -144,7 +188,7 @@ def _single_run(arguments):
     return experiment, arguments.output or PARENT / experiment.name
 
 
-def _table_runs(arguments):
+def _table_runs(arguments: argparse.Namespace) -> Runs:
     experiments = table_experiments(
         arguments.table,
         arguments.rows,
@@ -156,7 +200,7 @@ def _table_runs(arguments):
     return [(experiment, parent / experiment.name) for experiment in experiments]
 
 
-def _train_left(runs, arguments) -> None:
+def _train_left(runs: Runs, arguments: argparse.Namespace) -> None:
     from keras_dla.training import is_finished, launch
     from keras_dla.training.experiment.run import check_devices
 
@@ -173,22 +217,29 @@ def _train_left(runs, arguments) -> None:
         launch(_train_all, arguments.devices, (left, *places), arguments.hosts, arguments.host)
 
 
-def _train_all(runs, data_dir, checkpoint_steps, imports) -> None:
+def _train_all(
+    runs: Runs, data_dir: str | None, checkpoint_steps: int | None, imports: Sequence[str]
+) -> None:
     """Trains run after run, also behind one that diverges; in every process of `launch()`."""
+    import_files(imports)  # once more in a process of its own
     from keras_dla.training import DivergenceError, is_main_process, keep_freed_memory
 
-    import_files(imports)  # once more in a process of its own
     keep_freed_memory()
     say = tell if is_main_process() else lambda text: None
     for number, (experiment, folder) in enumerate(runs, start=1):
         say(f"Run {number} of {len(runs)}: {folder} ...")
         try:
-            _train(experiment, folder, data_dir, checkpoint_steps, say)
+            _train(experiment, folder, data_dir, checkpoint_steps)
         except DivergenceError as error:
             say(f"{folder}: {error}")
 
 
-def _train(experiment, folder, data_dir, checkpoint_steps, say):
+def _train(
+    experiment: "Experiment",
+    folder: Path,
+    data_dir: str | None,
+    checkpoint_steps: int | None,
+) -> None:
     import keras
 
     from keras_dla.training import prepare_experiment
@@ -203,15 +254,14 @@ def _train(experiment, folder, data_dir, checkpoint_steps, say):
             run_.train(checkpoint_steps=checkpoint_steps)
     except KeyboardInterrupt:
         done = f"{run_.progress.epochs} of {experiment.epochs} epochs"
-        say(f"\nStopped after {done}; the same command goes on.")
-        raise
+        raise KeyboardInterrupt(f"stopped after {done}; the same command goes on.") from None
 
 
-def _report(runs) -> None:
+def _report(runs: Runs) -> None:
     from keras_dla.training import is_finished, read_result
 
     done = [read_result(folder) for experiment, folder in runs if is_finished(experiment, folder)]
     if done:
-        print(accuracy_table(done))
+        print_accuracies(done)
     if len(done) < len(runs):
         raise CommandError(f"{len(runs) - len(done)} of {len(runs)} runs diverged: see above.")

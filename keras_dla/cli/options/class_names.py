@@ -23,12 +23,12 @@ def class_names(source: str | None, classes: int) -> list[str]:
     """Returns the name of each class.
 
     Args:
-        source: one of `PRESETS`, the path of a text file with a name a line, or `None` for numbers
-            from 0.
+        source: string, one of `PRESETS`, the path of a text file with a name per line, or `None`
+            for numbers from 0.
         classes: integer, how many the network tells apart.
 
     Raises:
-        CommandError: if the file cannot be read, or holds more names or fewer.
+        CommandError: when the file cannot be read, or holds more names or fewer.
 
     Example:
     >>> class_names("cifar10", 10)[3]
@@ -47,7 +47,7 @@ def class_names(source: str | None, classes: int) -> list[str]:
     return names
 
 
-def _preset(source):
+def _preset(source: str) -> list[str]:
     if source == "blood_cells":
         from keras_dla.data import BLOOD_CELL_CLASSES
 
@@ -56,19 +56,25 @@ def _preset(source):
     return [name.replace("_", " ") for name in names.split()]
 
 
-def _read(path):
+def _read(path: Path) -> list[str]:
     if not path.is_file():
         raise CommandError(
             f"`--classes` must be {', '.join(PRESETS)} or a text file, but there is no file {path}."
         )
     if path.stat().st_size > LONGEST_FILE:
         raise CommandError(
-            f"`--classes` must be a text file with a name a line, but {path} is huge."
+            f"`--classes` must be a text file with a name per line, but {path} is huge."
         )
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig")  # without the mark that some editors set
     except UnicodeDecodeError as error:
         raise CommandError(
-            f"`--classes` must be a text file in UTF-8 with a name a line, but {path} is none."
+            f"`--classes` must be a text file in UTF-8 with a name per line, but {path} is none."
         ) from error
-    return [line.strip() for line in lines if line.strip()]
+    names = [line.strip() for line in text.splitlines() if line.strip()]
+    for name in names:
+        if not name.isprintable():  # it could steer the terminal
+            raise CommandError(
+                f"`--classes` must name classes in printable characters, but {path} has {name!r}."
+            )
+    return names

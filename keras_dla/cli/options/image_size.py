@@ -1,4 +1,4 @@
-"""Sizes of pictures on the command line, and those that a network reads."""
+"""Sizes of images on the command line, and those that a network reads."""
 
 import argparse
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,16 +10,21 @@ if TYPE_CHECKING:
 
 # By a layer that only networks with that stem have.
 DEFAULTS = {"stem_pool": 224, "stem_conv1": 32}
+SIZE_HELP = (
+    "of the images: 224, or 224x320 (height x width); "
+    "default: the network's, else 32 (CIFAR) or 224 (ImageNet)"
+)
+LARGEST_SIDE = 8192  # pixels; the first feature maps of a larger image fill many gigabytes
 
 
 class ImageInput(NamedTuple):
-    """What a network reads: open sizes are `None`.
+    """What a network reads.
 
     Args:
-        height: pixels.
-        width: pixels.
-        channels: 1 (grey) or 3 (colour).
-        data_format: `"channels_last"` or `"channels_first"`.
+        height: integer, pixels; `None` for any.
+        width: integer, pixels; `None` for any.
+        channels: integer, 1 (grey) or 3 (colour).
+        data_format: string, `"channels_last"` or `"channels_first"`.
     """
 
     height: int | None
@@ -28,7 +33,7 @@ class ImageInput(NamedTuple):
     data_format: str
 
     @property
-    def shape(self) -> tuple:
+    def shape(self) -> tuple[int | None, ...]:
         """The shape without the batch axis."""
         if self.data_format == "channels_last":
             return (self.height, self.width, self.channels)
@@ -47,34 +52,37 @@ def parse_size(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a size such as 224, or 224x320 (height x width)"
         )
-    return int(numbers[0]), int(numbers[-1])
+    height, width = int(numbers[0]), int(numbers[-1])
+    if max(height, width) > LARGEST_SIDE:
+        raise argparse.ArgumentTypeError(
+            f"a side must have at most {LARGEST_SIDE} pixels, but {text} has {max(height, width)}"
+        )
+    return height, width
 
 
 def image_input(model: "keras.Model", size: tuple[int, int] | None) -> ImageInput:
     """Returns what `model` reads, with every size known.
 
     Args:
-        model: a network with one input of pictures.
-        size: height and width; `None` for the network's own, or where it leaves them open, 32 for
-            a CIFAR stem and 224 for an ImageNet stem.
+        model: `keras.Model` with one input, of images.
+        size: tuple of integers, height and width; `None` for the network's own, or where it leaves
+            them open, 32 for a CIFAR stem and 224 for an ImageNet stem.
 
     Raises:
-        CommandError: if the network does not read pictures, or not of that size.
+        CommandError: when the network does not read images, or not of that size.
     """
     read = _declared_input(model)
     own = (read.height, read.width)
     wanted = own if size is None else size
     if any(a is not None and a != b for a, b in zip(own, wanted, strict=True)):
         raise CommandError(
-            f"`--size` must be {_text(own)}, which {model.name} reads, but is {_text(size)}."
+            f"`--size` must be {_text(own)}, which {model.name} reads, but is {_text(wanted)}."
         )
-    if None in wanted:
-        default = _default_size(model)
-        wanted = tuple(default if n is None else n for n in wanted)
-    return read._replace(height=wanted[0], width=wanted[1])
+    height, width = (_default_size(model) if side is None else side for side in wanted)
+    return read._replace(height=height, width=width)
 
 
-def _declared_input(model):
+def _declared_input(model: "keras.Model") -> ImageInput:
     shapes = [tensor.shape[1:] for tensor in getattr(model, "inputs", None) or ()]
     if len(shapes) == 1 and len(shapes[0]) == 3:
         first, second, third = shapes[0]
@@ -83,20 +91,20 @@ def _declared_input(model):
         if first in (1, 3):
             return ImageInput(second, third, first, "channels_first")
     raise CommandError(
-        f"{model.name} must have one input of grey or colour pictures, "
+        f"{model.name} must have one input of grey or colour images, "
         f"but its inputs have the shapes {shapes}."
     )
 
 
-def _default_size(model):
+def _default_size(model: "keras.Model") -> int:
     from keras_dla.keras_internals.private_names import all_layers
 
     names = {layer.name for layer in all_layers(model)}
     for name, size in DEFAULTS.items():
         if name in names:
             return size
-    raise CommandError(f"`--size` must be given, since {model.name} reads pictures of any size.")
+    raise CommandError(f"`--size` must be given, since {model.name} reads images of any size.")
 
 
-def _text(size):
+def _text(size: tuple[int | None, ...]) -> str:
     return "x".join("any" if n is None else str(n) for n in size)

@@ -1,73 +1,49 @@
-"""Pictures from files, as a network reads them."""
+"""The images of a command: their options, and the batches that a network reads."""
 
-from pathlib import Path
+import argparse
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.files import file_argument
+from keras_dla.cli.options.image_files import read_image
+from keras_dla.cli.options.image_size import SIZE_HELP, ImageInput, parse_size
+from keras_dla.cli.options.normalization import Statistics, add_normalization_options
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from keras_dla.cli.options.image_size import ImageInput
 
-# Pillow knows more, but some of those run other programs (EPS) or have seen little use.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-MODES = {1: "L", 3: "RGB"}
-
-
-def import_pillow():
-    """Returns Pillow's modules `Image` and `ImageOps`; a sentence where it is missing."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise CommandError(
-            "reading pictures needs Pillow: pip install 'keras-dla[plot]'"
-        ) from error
-    return Image, ImageOps
-
-
-def check_pictures(paths: list[str]) -> None:
-    """Raises `CommandError` for the first path where no file is."""
-    for path in paths:
-        if not Path(path).is_file():
-            raise CommandError(f"there is no picture {path}.")
+def add_image_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the network, the images, their size and their normalisation."""
+    file_argument(parser, "file", metavar="FILE", help="the network, a .keras file")
+    file_argument(
+        parser,
+        "images",
+        nargs="+",
+        metavar="IMAGE",
+        help="images: PNG, JPEG, BMP, GIF, WebP, TIFF, PPM",
+    )
+    parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
+    parser.add_argument(
+        "--crop", action="store_true", help="cut the middle out of an image, not squeeze it"
+    )
+    add_normalization_options(parser)
 
 
-def read_image(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarray":
-    """Reads a picture in the size and colours that a network wants.
-
-    It is turned upright if the camera noted how, and reduced or enlarged between pixels.
+def batches(
+    paths: Sequence[str], wanted: ImageInput, chosen: Statistics, crop: bool
+) -> Iterator["np.ndarray"]:
+    """Yields a normalised batch of one image for each path, in the network's data format.
 
     Args:
-        path: a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file; of several frames the first is read.
-        wanted: height, width and channels.
-        crop: whether to cut what is too wide or too high, the same on both sides, instead of
-            squeezing the picture.
-
-    Returns:
-        A uint8 array `[height, width, channels]`.
-
-    Raises:
-        CommandError: if the file cannot be read as such a picture.
+        paths: sequence of strings, the images' files.
+        wanted: `ImageInput` of known height and width.
+        chosen: `Statistics` to normalise by.
+        crop: boolean, whether to cut instead of squeezing.
     """
-    image_module, ops = import_pillow()
-    import numpy as np
+    from keras_dla.data.normalization import normalize, scale_and_shift
 
-    # Damaged and hostile files fail in many ways inside Pillow; each means the same here.
-    try:
-        with image_module.open(path, formats=FORMATS) as image:
-            _check_depth(image, path)
-            image = ops.exif_transpose(image).convert(MODES[wanted.channels])
-    except CommandError:
-        raise
-    except Exception as error:
-        raise CommandError(f"{path} cannot be read as a picture ({', '.join(FORMATS)}).") from error
-    size, method = (wanted.width, wanted.height), image_module.Resampling.BILINEAR
-    image = ops.fit(image, size, method) if crop else image.resize(size, method)
-    return np.asarray(image, "uint8").reshape(wanted.height, wanted.width, wanted.channels)
-
-
-def _check_depth(image, path):
-    # Pillow would cut their values off at 255.
-    if image.mode.startswith(("I", "F")):
-        raise CommandError(f"{path} must have 8 bits a channel, but has more.")
+    scale, shift = scale_and_shift(*chosen)
+    for path in paths:
+        image = read_image(path, wanted, crop)[None]
+        yield normalize(image, scale, shift, wanted.data_format)

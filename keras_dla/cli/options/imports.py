@@ -1,16 +1,19 @@
 """Files of the person's own, whose layers get names by `keras_dla.layers.register_interaction`."""
 
+import argparse
 import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.files import file_argument
 
 
-def add_import_option(parser) -> None:
+def add_import_option(parser: argparse.ArgumentParser) -> None:
     """Adds `--import FILE`, which may be given several times."""
-    parser.add_argument(
+    file_argument(
+        parser,
         "--import",
         dest="imports",
         action="append",
@@ -23,6 +26,9 @@ def add_import_option(parser) -> None:
 
 def import_files(paths: Sequence[str]) -> None:
     """Runs the files, each once in a process.
+
+    Args:
+        paths: sequence of strings, the files.
 
     Raises:
         CommandError: when there is no such Python file, or it raises an error.

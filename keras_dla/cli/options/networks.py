@@ -1,18 +1,20 @@
 """Networks by name, and from `.keras` files."""
 
+import argparse
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.errors import CommandError, first_sentence
-from keras_dla.utils.backends import check_keras
-from keras_dla.utils.names import FORMULATIONS, UNITS
+from keras_dla.cli.terminal import tell
+from keras_dla.utils.names import FORMULATIONS, IMAGENET_DEPTHS, INTERACTIONS, PLAIN, UNITS
 
 if TYPE_CHECKING:
     import keras
 
 
-def add_network_options(parser) -> None:
+def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Adds what says which network a name means."""
     group = parser.add_argument_group("which network the name means")
     group.add_argument(
@@ -23,17 +25,50 @@ def add_network_options(parser) -> None:
     group.add_argument(
         "--unit",
         choices=UNITS,
-        help="the recurrent unit of dianet, dla_b and dla_l (Tables 4 and 6)",
+        help="the recurrent unit of dianet, dla_b and dla_l (Tables 4 to 6)",
     )
     group.add_argument(
         "--reduction", type=int, help="r of the recurrent unit (default: the authors')"
     )
 
 
-def network_arguments(arguments) -> dict:
+def network_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """Returns the arguments of `get_model` that the person gave."""
     names = ("classes", "formulation", "unit", "reduction")
     return {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
+
+
+def check_name(option: str, name: str, imports: Sequence[str] = (), cifar: bool = False) -> None:
+    """Checks a network's name before anything is imported or built.
+
+    Args:
+        option: string, how the name was given.
+        name: string, an interaction and a depth.
+        imports: sequence of strings, files that may name further interactions; defaults to none.
+        cifar: boolean, whether the network must be one for CIFAR; defaults to `False`.
+
+    Raises:
+        CommandError: when there is no such network.
+    """
+    interaction, _, depth = name.rpartition("_")
+    known = interaction in (PLAIN, *INTERACTIONS) or (imports and interaction)
+    if not known or not (depth.isascii() and depth.isdigit()):
+        raise CommandError(
+            f"{option} must be one of {', '.join((PLAIN, *INTERACTIONS))} with a depth behind it, "
+            f"such as dla_l_56, but is {name}."
+        )
+    number = int(depth)
+    is_cifar = number > 2 and number % 9 == 2 and number not in IMAGENET_DEPTHS
+    if cifar and not is_cifar:
+        raise CommandError(
+            f"{option} must be a network for CIFAR, of depth 9n + 2 (20, 56, 110, 164, ...) but "
+            f"not 101, but is {name}."
+        )
+    if not is_cifar and number not in IMAGENET_DEPTHS:
+        raise CommandError(
+            f"{option} must have a depth of {', '.join(map(str, IMAGENET_DEPTHS))} (ImageNet) or "
+            f"9n + 2 (CIFAR: 20, 56, 110, 164, ...), but is {name}."
+        )
 
 
 def is_file_name(name: str) -> bool:
@@ -44,8 +79,11 @@ def is_file_name(name: str) -> bool:
 def load_network(path: str) -> "keras.Model":
     """Loads a `.keras` file, without running code that it may hold.
 
+    Args:
+        path: string, the file.
+
     Raises:
-        CommandError: if there is no such file, or it cannot be loaded.
+        CommandError: when there is no such file, or it cannot be loaded.
     """
     if Path(path).suffix != ".keras":
         raise CommandError(f"a network's file must end in .keras, but is {path}.")
@@ -53,13 +91,22 @@ def load_network(path: str) -> "keras.Model":
         raise CommandError(f"there is no file {path}.")
     if not zipfile.is_zipfile(path):
         raise CommandError(f"{path} is damaged or no .keras file, which is a zip archive.")
-    check_keras()
+    tell(f"Loading {path} ...")
     import keras
+
+    import keras_dla.models  # noqa: F401  registers the classes
 
     # A damaged or foreign file fails in many ways inside Keras; each means the same here.
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except MemoryError:
+        raise
     except Exception as error:
-        raise CommandError(
-            f"{path} cannot be loaded as a .keras file: {first_sentence(error)}"
-        ) from error
+        raise CommandError(f"{path} cannot be loaded as a .keras file: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Returns Keras's own reason: it wraps errors in others, the innermost of which says most."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_sentence(error)

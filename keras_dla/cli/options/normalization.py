@@ -1,16 +1,18 @@
-"""The means and deviations by which pictures are normalised."""
+"""The means and deviations by which images are normalised."""
 
 import argparse
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from keras_dla.cli.errors import CommandError
 
-# Of ImageNet's training pictures, as networks for it are commonly trained.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 PRESETS = ("cifar", "imagenet", "blood_cells", "none")
-# What the pictures of a data set are normalised by.
+# What the images of a data set are normalised by.
 OF_CLASSES = {"cifar10": "cifar", "cifar100": "cifar", "blood_cells": "blood_cells"}
+# Beyond these, numbers are not on the scale where white is 1, but on that where it is 255.
+LARGEST_MEAN = 1.0
+LARGEST_STD = 10.0
 
 
 class Statistics(NamedTuple):
@@ -28,16 +30,19 @@ def parse_numbers(text: str) -> tuple[float, ...]:
     (0.5, 0.25)
     """
     try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError as error:
+        numbers = tuple(float(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(map(math.isfinite, numbers)):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a list of numbers such as 0.49,0.48,0.45"
-        ) from error
+        )
+    return numbers
 
 
-def add_normalization_options(parser) -> None:
-    """Adds what says how the network's pictures were normalised in training."""
-    group = parser.add_argument_group("how the pictures were normalised in training")
+def add_normalization_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what says how the network's images were normalised in training."""
+    group = parser.add_argument_group("how the images were normalised in training")
     group.add_argument(
         "--normalize",
         choices=PRESETS,
@@ -47,23 +52,26 @@ def add_normalization_options(parser) -> None:
         "--mean",
         type=parse_numbers,
         metavar="NUMBERS",
-        help="by a mean of your own, a number a channel: 0.5,0.5,0.5",
+        help="by a mean of your own, one number per channel, where white is 1: 0.5,0.5,0.5",
     )
     group.add_argument(
         "--std", type=parse_numbers, metavar="NUMBERS", help="and a deviation, where white is 1"
     )
 
 
-def statistics(arguments, channels: int, classes: str | None = None) -> Statistics:
+def statistics(
+    arguments: argparse.Namespace, channels: int, classes: str | None = None
+) -> Statistics:
     """Returns the mean and deviation that the person chose.
 
     Args:
-        arguments: with `normalize`, `mean` and `std`.
+        arguments: namespace with `normalize`, `mean` and `std`.
         channels: integer, how many the network reads.
-        classes: the names of classes that the person chose, which tell the data set.
+        classes: string, the names of classes that the person chose, which tell the data set;
+            defaults to `None`.
 
     Raises:
-        CommandError: if the choice is none, or two, or has another number of channels.
+        CommandError: when the choice is none, or two, or has another number of channels.
     """
     preset = arguments.normalize
     if (arguments.mean is None) != (arguments.std is None):
@@ -71,35 +79,50 @@ def statistics(arguments, channels: int, classes: str | None = None) -> Statisti
     if preset and arguments.mean:
         raise CommandError("`--normalize` must not be given together with `--mean` and `--std`.")
     if arguments.mean:
-        chosen = Statistics(arguments.mean, arguments.std)
-    else:
-        preset = preset or OF_CLASSES.get(classes)
-        if preset is None:
-            raise CommandError(
-                f"`--normalize` must say how the pictures were normalised in training: "
-                f"{', '.join(PRESETS)}, or `--mean` and `--std`."
-            )
-        chosen = _preset(preset, channels)
-    return _checked(chosen, channels)
+        return _own(arguments.mean, arguments.std, channels)
+    preset = preset or OF_CLASSES.get(classes or "")
+    if preset is None:
+        raise CommandError(
+            f"`--normalize` must say how the images were normalised in training: "
+            f"{', '.join(PRESETS)}, or `--mean` and `--std`."
+        )
+    chosen = _preset(preset, channels)
+    _check_channels(chosen, channels)
+    return chosen
 
 
-def _preset(name, channels):
-    from keras_dla.data import BLOOD_CELL_MEAN, BLOOD_CELL_STD, CIFAR_MEAN, CIFAR_STD
+def _preset(name: str, channels: int) -> Statistics:
+    from keras_dla import data
 
     return {
-        "cifar": Statistics(CIFAR_MEAN, CIFAR_STD),
-        "imagenet": Statistics(IMAGENET_MEAN, IMAGENET_STD),
-        "blood_cells": Statistics(BLOOD_CELL_MEAN, BLOOD_CELL_STD),
+        "cifar": Statistics(data.CIFAR_MEAN, data.CIFAR_STD),
+        "imagenet": Statistics(data.IMAGENET_MEAN, data.IMAGENET_STD),
+        "blood_cells": Statistics(data.BLOOD_CELL_MEAN, data.BLOOD_CELL_STD),
         "none": Statistics((0.0,) * channels, (1 / 255,) * channels),
     }[name]
 
 
-def _checked(chosen, channels):
+def _own(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> Statistics:
+    chosen = Statistics(mean, std)
+    _check_channels(chosen, channels)
+    if not all(abs(number) <= LARGEST_MEAN for number in mean):
+        raise CommandError(
+            f"`--mean` must be on the scale where white is 1, but is {_listed(mean)}."
+        )
+    if not all(0 < number <= LARGEST_STD for number in std):
+        raise CommandError(
+            f"`--std` must be positive and on the scale where white is 1, but is {_listed(std)}."
+        )
+    return chosen
+
+
+def _check_channels(chosen: Statistics, channels: int) -> None:
     if not len(chosen.mean) == len(chosen.std) == channels:
         raise CommandError(
             f"the mean and the deviation must have a number for each of the network's {channels} "
             f"channels, but have {len(chosen.mean)} and {len(chosen.std)}."
         )
-    if not all(deviation > 0 for deviation in chosen.std):
-        raise CommandError(f"`--std` must be positive, but is {chosen.std}.")
-    return chosen
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ",".join(f"{number:g}" for number in numbers)

@@ -1,5 +1,6 @@
 """How a detector's images are resized and normalised."""
 
+import argparse
 from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.errors import CommandError
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from keras_dla.data import ImagePreparation
 
 
-def add_side_options(parser) -> None:
+def add_side_options(parser: argparse.ArgumentParser) -> None:
     """Adds what says to which size images were resized in training."""
     parser.add_argument(
         "--shorter-side",
@@ -25,15 +26,15 @@ def add_side_options(parser) -> None:
     )
 
 
-def image_preparation(arguments: Any, model: Any) -> "ImagePreparation":
+def image_preparation(arguments: argparse.Namespace, model: Any) -> "ImagePreparation":
     """Returns how images are prepared: as the person says, or as the detector has noted.
 
     Args:
-        arguments: with `file`, `shorter_side`, `longer_side`, `normalize`, `mean` and `std`.
+        arguments: namespace with `file`, `shorter_side`, `longer_side`, `normalize`, `mean` and `std`.
         model: a detector.
 
     Raises:
-        CommandError: if `model` is no detector, or nobody says it.
+        CommandError: when `model` is no detector, or nobody says it.
     """
     from keras_dla.data import ImagePreparation
 
@@ -50,7 +51,12 @@ def image_preparation(arguments: Any, model: Any) -> "ImagePreparation":
     return ImagePreparation(**sides)
 
 
-def _sides(arguments, model, image_shape, known):
+def _sides(
+    arguments: argparse.Namespace,
+    model: Any,
+    image_shape: tuple[int, int] | None,
+    known: "ImagePreparation | None",
+) -> dict[str, Any]:
     shorter, longer = arguments.shorter_side, arguments.longer_side
     padded = image_shape
     if shorter is not None:

@@ -15,11 +15,9 @@ def coco_table(figures: dict[str, float]) -> str:
     >>> from keras_dla.detection import coco_table
     >>> names = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
     >>> print(coco_table(dict.fromkeys(names, 0.5) | {"AP_L": -1}))
-    ----------------------------------------------
               AP   AP50   AP75   AP_S   AP_M  AP_L
     ----------------------------------------------
     boxes  0.500  0.500  0.500  0.500  0.500     -
-    ----------------------------------------------
     """
     rows = [
         (kind, *(figure_text(figures[prefix + name]) for name in FIGURES))
@@ -38,11 +36,9 @@ def coco_table_by_class(figures: dict[str, float], class_names: list[str]) -> st
     Example:
     >>> from keras_dla.detection import coco_table_by_class
     >>> print(coco_table_by_class({"AP of cell": 0.5, "AP50 of cell": 0.75}, ["cell"]))
-    -------------------
     class     AP   AP50
     -------------------
     cell   0.500  0.750
-    -------------------
     """
     columns = [prefix + name for prefix in measured(figures).values() for name in FIGURES[:2]]
     rows = [

@@ -10,7 +10,7 @@ pytest.importorskip("matplotlib", reason="needs matplotlib, which draws")
 CELLS = ("--normalize", "blood_cells")
 
 
-def test_draws_the_scores_over_all_pictures(files, tmp_path, monkeypatch, capsys):
+def test_draws_the_scores_over_all_images(files, tmp_path, monkeypatch, capsys):
     import keras_dla.analysis
 
     drawn = []
@@ -21,7 +21,7 @@ def test_draws_the_scores_over_all_pictures(files, tmp_path, monkeypatch, capsys
         lambda scores, *args, **kwargs: (drawn.append(scores), draw(scores, *args, **kwargs)),
     )
     output = tmp_path / "a.png"
-    assert main(["attention", files.dla, *files.pictures, "-o", str(output), *CELLS]) == 0
+    assert main(["attention", files.dla, *files.images, "-o", str(output), *CELLS]) == 0
     assert output.read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert capsys.readouterr().out == f"wrote {output}\n"
@@ -34,7 +34,7 @@ def test_draws_the_scores_over_all_pictures(files, tmp_path, monkeypatch, capsys
 def test_an_existing_file_is_kept(files, tmp_path, fails):
     output = tmp_path / "a.svg"
     output.write_bytes(b"old")
-    command = ["attention", files.dla, files.pictures[0], "-o", str(output), *CELLS]
+    command = ["attention", files.dla, files.images[0], "-o", str(output), *CELLS]
     assert fails(*command) == f"{output} exists; `--force` replaces it."
     assert output.read_bytes() == b"old"
     assert main([*command, "--force", "--title", "the title"]) == 0
@@ -43,8 +43,8 @@ def test_an_existing_file_is_kept(files, tmp_path, fails):
 
 def test_a_network_without_layer_attention(tmp_path, files, fails):
     output = tmp_path / "a.png"
-    sentence = fails("attention", files.mean_first, *files.pictures, "-o", output, *CELLS)
-    assert sentence.startswith("`model` must hold layer attention")
+    sentence = fails("attention", files.mean_first, *files.images, "-o", output, *CELLS)
+    assert sentence.startswith("FILE must hold layer attention")
     assert not output.exists()
 
 
@@ -58,4 +58,4 @@ def test_a_network_without_layer_attention(tmp_path, files, fails):
 def test_outputs_that_cannot_be(files, fails, monkeypatch, output, sentence):
     # Nothing is loaded first.
     monkeypatch.setattr(attention, "load_network", None)
-    assert fails("attention", files.dla, files.pictures[0], "-o", output, *CELLS) == sentence
+    assert fails("attention", files.dla, files.images[0], "-o", output, *CELLS) == sentence

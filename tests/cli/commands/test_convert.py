@@ -112,7 +112,7 @@ def test_a_folder_is_not_replaced(files, tmp_path, fails):
 
 def test_a_network_that_the_authors_have_not(files, tmp_path, fails):
     sentence = fails("convert", files.dense, tmp_path / "a.pth")
-    assert sentence.startswith("`model` must be one of the networks the authors published")
+    assert sentence.startswith("INPUT must be one of the networks the authors published")
     assert not (tmp_path / "a.pth").exists()
 
 
@@ -127,7 +127,7 @@ def test_a_network_that_the_authors_have_not(files, tmp_path, fails):
         (["fly.keras", "a.pth", "--model", "se_20"], "`--model` and its options must not be given"),
         (["{bad}", "a.keras"], "`--model` must say which network the checkpoint is of"),
         (["{bad}", "a.onnx", "--model", "se_20"], "OUTPUT must be a .keras file for a checkpoint"),
-        (["{bad}", "a.keras", "--model", "se_11"], "`path_or_mapping` must be a file of tensors"),
+        (["{bad}", "a.keras", "--model", "se_11"], "INPUT must be a file of tensors"),
     ],
 )
 def test_errors(fails, nonsense, arguments, sentence):

@@ -9,9 +9,9 @@ from keras_dla.detection import FasterRCNN
 from keras_dla.models import ResNet
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed.")
-image_module = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads pictures")
+image_module = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads images")
 
-# (left, top, right, bottom) of a white rectangle in each picture of 64 x 96.
+# (left, top, right, bottom) of a white rectangle in each image of 64 x 96.
 RECTANGLES = [(8, 16, 40, 40), (32, 0, 96, 48), (4, 4, 20, 60)]
 HEIGHT, WIDTH = 64, 96
 
@@ -54,7 +54,7 @@ class BrightFixed(Bright):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Pictures, their annotations, and the two detectors."""
+    """Images, their annotations, and the two detectors."""
     folder = tmp_path_factory.mktemp("detection")
     (folder / "images").mkdir()
     content = {"images": [], "annotations": [], "categories": []}
@@ -131,11 +131,11 @@ def test_errors(fails, folder, tmp_path, nonsense):
     )
     assert fails(*command(folder, "fly.keras")).startswith("there is no file ")
     sentence = fails(*command(folder, "fixed.keras", "--batch-size", "0"))
-    assert sentence.startswith("`batch_size` must be an integer of at least 1")
+    assert sentence.startswith("`--batch-size` must be an integer of at least 1")
     wrong = command(folder, "bright.keras", "--annotations", folder / "nothing.json")
     assert "nothing.json" in fails(*wrong)
     wrong = command(folder, "bright.keras", "--images", folder / "fly")
-    assert fails(*wrong).startswith("`images` must be the path of a folder")
+    assert fails(*wrong).startswith("`--images` must be the path of a folder")
     assert "damaged or no .keras file" in fails(*command(folder, nonsense("bad.keras")))
 
 
@@ -145,13 +145,13 @@ def test_sides_that_must_be_told(fails, folder):
         "bright does not know."
     )
     sentence = fails(*command(folder, "bright.keras", "--shorter-side", "0"))
-    assert sentence.startswith("`shorter_side` must be an integer of at least 1")
+    assert sentence.startswith("`--shorter-side` must be an integer of at least 1")
     assert fails(*command(folder, "fixed.keras", "--shorter-side", "129")) == (
         "`--shorter-side` must be at most 128, because fixed reads images of 64 x 128, but is 129."
     )
 
 
-def test_pictures_of_two_shapes(capsys, tmp_path):
+def test_images_of_two_shapes(capsys, tmp_path):
     """TensorFlow forgets the size of images that change it, and JAX compiles anew."""
     content = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "thing"}]}
     for index, (height, width) in enumerate([(32, 60), (60, 32)]):

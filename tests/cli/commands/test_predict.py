@@ -21,20 +21,20 @@ def normalized(pixels, mean, std):
     return ((pixels / 255 - np.array(mean)) / np.array(std)).astype("float32")
 
 
-def test_the_classes_of_pictures(capsys, files):
+def test_the_classes_of_images(capsys, files):
     batch = normalized(files.pixels, BLOOD_CELL_MEAN, BLOOD_CELL_STD)
     probabilities = files.networks["dla"].predict(batch, verbose=0)
     expected = []
-    for path, row in zip(files.pictures, probabilities, strict=True):
+    for path, row in zip(files.images, probabilities, strict=True):
         expected.append(path)
         expected += [f"  {row[i]:7.2%}  {BLOOD_CELL_CLASSES[i]}" for i in np.argsort(-row)]
-    assert predict(capsys, files.dla, *files.pictures, "--classes", "blood_cells") == expected
+    assert predict(capsys, files.dla, *files.images, "--classes", "blood_cells") == expected
 
 
-def resized(picture, width, height):
+def resized(image, width, height):
     from PIL import Image
 
-    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def opened(path):
@@ -44,42 +44,42 @@ def opened(path):
 
 
 def scores_of(lines):
-    """The three scores by class of the one picture that `lines` are about."""
+    """The three scores by class of the one image that `lines` are about."""
     pairs = [line.split() for line in lines[1:]]
     return [float(score) for score, _, _ in sorted(pairs, key=lambda pair: pair[-1])]
 
 
-def test_scores_are_no_percentages_and_the_picture_gets_the_networks_own_size(capsys, files):
-    pixels = resized(opened(files.pictures[1]), width=8, height=12)
-    lines = predict(capsys, files.mean_first, files.pictures[1], "--normalize", "cifar")
+def test_scores_are_no_percentages_and_the_image_gets_the_networks_own_size(capsys, files):
+    pixels = resized(opened(files.images[1]), width=8, height=12)
+    lines = predict(capsys, files.mean_first, files.images[1], "--normalize", "cifar")
     expected = normalized(pixels, CIFAR_MEAN, CIFAR_STD).mean((0, 1))
     assert "%" not in lines[1]
-    assert lines[0] == files.pictures[1]
+    assert lines[0] == files.images[1]
     np.testing.assert_allclose(scores_of(lines), expected, atol=1e-3)
 
 
 def test_a_size_and_statistics_of_ones_own(capsys, files):
-    pixels = resized(opened(files.pictures[0]), width=5, height=7)
+    pixels = resized(opened(files.images[0]), width=5, height=7)
     own = ("--size", "7x5", "--mean=-0.7,0,0.1", "--std", "0.1,0.2,3")
-    lines = predict(capsys, files.mean, files.pictures[0], *own)
+    lines = predict(capsys, files.mean, files.images[0], *own)
     expected = normalized(pixels, (-0.7, 0, 0.1), (0.1, 0.2, 3)).mean((0, 1))
     np.testing.assert_allclose(scores_of(lines), expected, atol=1e-3)
 
 
 def test_values_as_they_are(capsys, files):
-    lines = predict(capsys, files.mean, files.pictures[0], "--normalize", "none", "--size", 32)
+    lines = predict(capsys, files.mean, files.images[0], "--normalize", "none", "--size", 32)
     np.testing.assert_allclose(scores_of(lines), files.pixels[0].mean((0, 1)), atol=1e-2)
 
 
 def test_the_best_only(capsys, files):
-    lines = predict(capsys, files.mean_first, *files.pictures, "--normalize", "none", "--top", 1)
+    lines = predict(capsys, files.mean_first, *files.images, "--normalize", "none", "--top", 1)
     assert [len(line.split()) for line in lines] == [1, 3, 1, 3]
 
 
 def test_names_from_a_file(capsys, files, tmp_path):
     (tmp_path / "names.txt").write_text("eins\nzwei\n\n drei \n", encoding="utf-8")
     options = ("--normalize", "none", "--classes", tmp_path / "names.txt")
-    lines = predict(capsys, files.mean_first, files.pictures[0], *options)
+    lines = predict(capsys, files.mean_first, files.images[0], *options)
     expected = files.pixels[0].mean((0, 1))
     names = [("eins", "zwei", "drei")[index] for index in np.argsort(-expected)]
     assert [line.split()[-1] for line in lines[1:]] == names
@@ -88,7 +88,7 @@ def test_names_from_a_file(capsys, files, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "`--normalize` must say how the pictures were normalised in training"),
+        ([], "`--normalize` must say how the images were normalised in training"),
         (["--classes", "cifar10"], "`--classes` must name the network's 3 classes, but cifar10 "),
         (["--classes", "fly.txt"], "`--classes` must be cifar10, cifar100, blood_cells or a text"),
         (["--mean", "1,1,1"], "`--mean` and `--std` must be given together."),
@@ -102,35 +102,35 @@ def test_names_from_a_file(capsys, files, tmp_path):
     ],
 )
 def test_errors_of_options(fails, files, options, sentence):
-    assert fails("predict", files.dla, files.pictures[0], *options).startswith(sentence)
+    assert fails("predict", files.dla, files.images[0], *options).startswith(sentence)
 
 
 def test_errors_of_files(fails, files, nonsense):
     cifar = ("--normalize", "cifar")
-    assert fails("predict", files.dla, "fly.png", *cifar) == "there is no picture fly.png."
-    assert fails("predict", "fly.keras", *files.pictures, *cifar) == "there is no file fly.keras."
+    assert fails("predict", files.dla, "fly.png", *cifar) == "there is no image fly.png."
+    assert fails("predict", "fly.keras", *files.images, *cifar) == "there is no file fly.keras."
     bad = nonsense("bad.png")
-    sentence = f"{bad} cannot be read as a picture (PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM)."
+    sentence = f"{bad} cannot be read as an image (PNG, JPEG, BMP, GIF, WEBP, TIFF, PPM)."
     assert fails("predict", files.dla, bad, *cifar) == sentence
-    binary = files.pictures[0]
+    binary = files.images[0]
     assert "must be a text file in UTF-8" in fails(
         "predict", files.dla, binary, *cifar, "--classes", binary
     )
 
 
-def test_networks_that_are_no_classifiers_of_pictures(fails, files, tmp_path):
+def test_networks_that_are_no_classifiers_of_images(fails, files, tmp_path):
     cifar = ("--normalize", "cifar")
-    sentence = fails("predict", files.dense, files.pictures[0], *cifar)
-    assert sentence.startswith("dense must have one input of grey or colour pictures")
+    sentence = fails("predict", files.dense, files.images[0], *cifar)
+    assert sentence.startswith("dense must have one input of grey or colour images")
     images = keras.Input((8, 8, 3))
     keras.Model(images, keras.layers.ReLU()(images), name="maps").save(tmp_path / "maps.keras")
-    sentence = fails("predict", tmp_path / "maps.keras", files.pictures[0], *cifar)
+    sentence = fails("predict", tmp_path / "maps.keras", files.images[0], *cifar)
     assert sentence.startswith("maps must have one output [batch, classes]")
 
 
 def test_a_size_that_the_network_does_not_read(fails, files):
-    command = ("predict", files.mean, files.pictures[0], "--normalize", "none")
-    assert fails(*command) == "`--size` must be given, since mean reads pictures of any size."
-    command = ("predict", files.mean_first, files.pictures[0], "--normalize", "none")
+    command = ("predict", files.mean, files.images[0], "--normalize", "none")
+    assert fails(*command) == "`--size` must be given, since mean reads images of any size."
+    command = ("predict", files.mean_first, files.images[0], "--normalize", "none")
     sentence = "`--size` must be 12x8, which mean reads, but is 9x9."
     assert fails(*command, "--size", "9") == sentence

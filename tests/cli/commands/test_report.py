@@ -41,8 +41,8 @@ def test_runs_that_differ_in_their_seed_make_a_row(runs, capsys):
 
 def test_as_text(runs, capsys):
     lines = report(capsys, runs / "c").out.splitlines()
-    assert lines[1].split()[:3] == ["network", "data", "set"]
-    assert lines[3].split()[0] == "DLA-L-56"
+    assert lines[0].split()[:3] == ["network", "data", "set"]
+    assert lines[2].split()[0] == "DLA-L-56"
 
 
 def test_a_run_given_twice_counts_once(runs, capsys):
@@ -81,7 +81,7 @@ def test_whatever_differs_from_the_papers_recipe_is_said(tmp_path, capsys):
     a_run(tmp_path, "b", [0.5] * 180, model="se_20", dataset="cifar10", **trial)
     lines = report(capsys, tmp_path, "--markdown").out.splitlines()
     assert lines[2].split(" | ")[4] == "the paper's"
-    assert lines[3].split(" | ")[4] == "learning_rate 0.2, mixed_float16, 3 steps an epoch"
+    assert lines[3].split(" | ")[4] == "learning_rate 0.2, mixed_float16, 3 steps per epoch"
 
 
 def test_the_figure(runs, capsys, monkeypatch):

@@ -69,7 +69,7 @@ def test_the_cost_of_a_layer_that_is_not_known_is_not_left_out_silently():
 def test_as_text(capsys):
     lines = summary(capsys, "resnet_11", "--classes", 10).splitlines()
     assert lines[0] == "resnet_11 on 32 x 32 x 3"
-    assert lines[4].split() == ["stem", "32", "x", "32", "x", "16", "496", "464", "442,368"]
+    assert lines[3].split() == ["stem", "32", "x", "32", "x", "16", "496", "464", "442,368"]
     assert lines[-2].startswith("129,914 parameters: 127,642 trainable (0.13 M), 2,272 not")
     assert lines[-1].startswith("20,367,872 FLOPs")
 
@@ -97,7 +97,7 @@ def test_options_reach_the_network(capsys):
 def test_a_file(capsys, files):
     lines = summary(capsys, files.dla).splitlines()
     assert lines[0] == "mine on 32 x 32 x 3"
-    assert lines[5].startswith("stage1  2 blocks  15 x 15 x 32 ")
+    assert lines[4].startswith("stage1  2 blocks  15 x 15 x 32 ")
     assert lines[-2].startswith(f"{files.networks['dla'].count_params():,} parameters")
 
 
@@ -119,13 +119,13 @@ def test_the_default_size_is_the_stems(stem, size):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["fly"], "`name` must be one of resnet, a2, "),
-        (["dla_l_5"], "`depth` must be 9n + 2"),
+        (["fly"], "NAME must be one of resnet, a2, "),
+        (["dla_l_5"], "NAME must have a depth of 50, 101, 152 (ImageNet) or 9n + 2 (CIFAR"),
         (["fly.h5"], "a network's file must end in .keras, but is fly.h5."),
         (["fly.keras"], "there is no file fly.keras."),
         (["fly.keras", "--unit", "dsu"], "`--unit` must not be given with a file"),
-        (["resnet_11", "--unit", "dsu"], "`unit` must be None for the plain ResNet"),
-        (["resnet_11", "--classes", "0"], "`classes` must be"),
+        (["resnet_11", "--unit", "dsu"], "`--unit` must be None for the plain ResNet"),
+        (["resnet_11", "--classes", "0"], "`--classes` must be"),
     ],
 )
 def test_errors(fails, arguments, sentence):

@@ -22,7 +22,7 @@ def test_a_table(capsys):
     assert main(["tables", "6"]) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("Table 6: ")
-    assert printed.out.splitlines()[2].split()[:5] == ["tiny", "40", "0.00", "0.01", "no"]
+    assert printed.out.splitlines()[3].split()[:5] == ["tiny", "40", "0.00", "0.01", "no"]
     assert printed.err == "Table 6: counting 1 networks ...\n"
 
 
@@ -39,4 +39,4 @@ def test_the_tables_are_those_of_the_library():
 
 
 def test_a_table_without_such_columns(fails):
-    assert fails("tables", "3") == "`number` must be one of 1, 2, 4, 6, but is 3."
+    assert fails("tables", "3") == "TABLE must be one of 1, 2, 4, 6, but is 3."

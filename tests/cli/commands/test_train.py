@@ -1,4 +1,4 @@
-"""Training from the command line, on a few random pictures in place of CIFAR."""
+"""Training from the command line, on a few random images in place of CIFAR."""
 
 import json
 import os
@@ -43,9 +43,9 @@ def test_one_run(tmp_path, capsys):
     assert result.is_finished
     assert (result.experiment.model, result.experiment.dataset) == ("resnet_20", "cifar10")
     assert (result.experiment.seed, result.experiment.steps_per_epoch) == (3, 2)
-    row = printed.out.splitlines()[3]
+    row = printed.out.splitlines()[2]
     assert row.split()[:3] == ["ResNet-20", "cifar10", "official"]
-    assert " batch_size 4, 2 steps an epoch, 2 epochs     1  " in row
+    assert " batch_size 4, 2 steps per epoch, 2 epochs     1  " in row
     assert f" {100 * result.accuracy:.2f} " in row
     assert row.endswith(" 91.64 ± 0.18")
     assert "Epoch 2/2" in printed.err
@@ -85,7 +85,7 @@ def test_a_part_of_a_table(tmp_path, capsys):
         "cifar10-resnet_20-official-0",
         "cifar10-resnet_20-official-1",
     ]
-    lines = printed.out.splitlines()[3:5]
+    lines = printed.out.splitlines()[2:4]
     assert [line.split()[0] for line in lines] == ["ResNet-20", "DLA-L-20"]
     assert [line.count("±") for line in lines] == [3, 3]
     assert lines[1].endswith("92.96 ± 0.18")
@@ -142,7 +142,7 @@ def test_two_devices_with_synchronised_bn_train_as_one(tmp_path, capsys, monkeyp
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count(", synchronised BN, 2 steps an epoch") == 1
+    assert done.stdout.count(", synchronised BN, 2 steps per epoch") == 1
     assert done.stderr.count("Run 1 of 1") == done.stderr.count("Epoch 2/2") == 1
     one, two = (read_result(tmp_path / name) for name in ("one", "two"))
     assert one.experiment == two.experiment
@@ -176,7 +176,10 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(experiment_run, "EpochCheckpoint", Interrupted)
         assert main(["train", *TRIAL, "--output", str(tmp_path / "run")]) == 130
-    assert "Stopped after 1 of 2 epochs; the same command" in capsys.readouterr().err
+    assert (
+        "keras-dla train: stopped after 1 of 2 epochs; the same command goes on.\n"
+        in capsys.readouterr().err
+    )
     train(capsys, "--output", tmp_path / "run")
     assert read_result(tmp_path / "run").is_finished
 
@@ -198,8 +201,15 @@ def test_the_options_are_fields_of_an_experiment():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--epochs", "0"], "`epochs` must be an integer of at least 1, but is 0."),
+        (["--epochs", "0"], "`--epochs` must be an integer of at least 1, but is 0."),
         (["fly.json"], "There is no file fly.json."),
+        (["--model", "dla_l_50"], "`--model` must be a network for CIFAR, of depth 9n + 2 (20, 56"),
+        (["--model", "fly_20"], "`--model` must be one of resnet, a2, "),
+        (
+            ["--milestones", "1", "500", "--epochs", "3"],
+            "`--milestones` must be less than the number of epochs (3), but has 500.",
+        ),
+        (["--import", "fly.py"], "`--import` must be an existing .py file, but is fly.py."),
         (["--rows", "dla_l_20"], "`--rows` must not be given without `--table`."),
         (["--at-once"], "`--at-once` must not be given without `--table`."),
         (["--table", "1", "--seed", "1"], "`--seed` must not be given with `--table`."),
@@ -209,19 +219,19 @@ def test_the_options_are_fields_of_an_experiment():
         (["--table", "4", "--dataset", "cifar10"], "Table 4 has no such rows on cifar10."),
         (["--dataset", "cifar10", "cifar100"], "`--dataset` must be one data set without"),
         (["--checkpoint-steps", "0"], "`--checkpoint-steps` must be at least 1, but is 0."),
-        (["--devices", "0"], "`devices` must be an integer of at least 1, but is 0."),
-        (["--devices", "3"], "`batch_size` must be divisible by the 3 devices, but is 128."),
+        (["--devices", "0"], "`--devices` must be an integer of at least 1, but is 0."),
+        (["--devices", "3"], "`--batch-size` must be divisible by the 3 devices, but is 128."),
         (
             ["--devices", "3", "--hosts", "a:1", "b:1"],
-            "`batch_size` must be divisible by the 6 devices, but is 128.",
+            "`--batch-size` must be divisible by the 6 devices, but is 128.",
         ),
         (
             ["--devices", "3", "--batch-size", "129"],
-            "`devices` must divide the 50000 training images, whose last batch is divided like the "
-            "others, but there are 3.",
+            "`--devices` must divide the 50000 training images, whose last batch is divided like "
+            "the others, but there are 3.",
         ),
-        (["--hosts", "here"], "`hosts` must have an 'address:port' for every machine, but has"),
-        (["--host", "1"], "`host` must be an integer from 0 to 0, but is 1."),
+        (["--hosts", "here"], "`--hosts` must have an 'address:port' for every machine, but has"),
+        (["--host", "1"], "`--host` must be an integer from 0 to 0, but is 1."),
     ],
 )
 def test_errors(fails, arguments, sentence):

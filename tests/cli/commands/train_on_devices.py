@@ -1,4 +1,4 @@
-"""`keras-dla train` on a few random pictures; a script that the tests start.
+"""`keras-dla train` on a few random images; a script that the tests start.
 
 python -m tests.cli.commands.train_on_devices [OPTIONS OF keras-dla train]
 """

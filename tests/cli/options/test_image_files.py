@@ -5,11 +5,11 @@ import pytest
 
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.class_names import class_names
+from keras_dla.cli.options.image_files import read_image
 from keras_dla.cli.options.image_size import ImageInput
-from keras_dla.cli.options.images import read_image
 from tests.data.shared import shared_path
 
-Image = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads pictures")
+Image = pytest.importorskip("PIL.Image", reason="needs Pillow, which reads images")
 
 # Left half black, right half white.
 HALVES = np.zeros((8, 16, 3), "uint8")
@@ -25,12 +25,12 @@ def saved(folder, image, name="a.png", **options):
     return str(folder / name)
 
 
-def test_a_picture_is_squeezed(tmp_path):
+def test_an_image_is_squeezed(tmp_path):
     path = saved(tmp_path, Image.fromarray(HALVES))
-    picture = read_image(path, wanted(4, 4))
-    assert picture.shape == (4, 4, 3)
-    assert picture[:, 0].max() == 0
-    assert picture[:, 3].min() == 255
+    image = read_image(path, wanted(4, 4))
+    assert image.shape == (4, 4, 3)
+    assert image[:, 0].max() == 0
+    assert image[:, 3].min() == 255
 
 
 def test_or_its_middle_is_cut_out(tmp_path):
@@ -40,7 +40,7 @@ def test_or_its_middle_is_cut_out(tmp_path):
     np.testing.assert_array_equal(read_image(path, wanted(8, 8), crop=True), pixels[:, 4:12])
 
 
-def test_the_size_of_the_picture_leaves_its_pixels(tmp_path):
+def test_the_size_of_the_image_leaves_its_pixels(tmp_path):
     path = saved(tmp_path, Image.fromarray(HALVES))
     np.testing.assert_array_equal(read_image(path, wanted(8, 16)), HALVES)
 
@@ -57,20 +57,33 @@ def test_a_camera_that_lay_on_its_side(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
     path = saved(tmp_path, turned, "turned.png", exif=exif)
-    picture = read_image(path, wanted(16, 8))
-    assert picture[:8].max() == 0
-    assert picture[8:].min() == 255
+    image = read_image(path, wanted(16, 8))
+    assert image[:8].max() == 0
+    assert image[8:].min() == 255
 
 
-def test_more_than_8_bits(tmp_path):
-    path = saved(tmp_path, Image.fromarray(np.full((4, 4), 4000, "uint16")))
-    with pytest.raises(CommandError, match="must have 8 bits a channel"):
+def test_16_bits_are_read_as_their_higher_8_whatever_the_colours(tmp_path):
+    """Pillow itself does so with colours, and cuts grey off at 255."""
+    path = saved(tmp_path, Image.fromarray(np.full((4, 4), 0x5AFF, "uint16")))
+    assert set(read_image(path, wanted(4, 4)).flatten().tolist()) == {0x5A}
+
+
+def test_more_than_16_bits(tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.full((4, 4), 0.5, "float32")), "a.tif")
+    with pytest.raises(CommandError, match="must have 8 or 16 bits per channel, but has more"):
+        read_image(path, wanted(4, 4))
+
+
+def test_an_image_that_is_too_large(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.fromarray(HALVES))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50)
+    with pytest.raises(CommandError, match="is too large: an image must have at most 0 million"):
         read_image(path, wanted(4, 4))
 
 
 def test_formats_that_run_programs_are_not_read(tmp_path):
     path = saved(tmp_path, Image.fromarray(HALVES), "a.eps")
-    with pytest.raises(CommandError, match="cannot be read as a picture"):
+    with pytest.raises(CommandError, match="cannot be read as an image"):
         read_image(path, wanted(4, 4))
 
 

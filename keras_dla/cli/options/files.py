@@ -1,0 +1,61 @@
+"""Files and folders that a command reads or writes."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_dla.cli.errors import CommandError
+
+PLOT_ENDINGS = (".png", ".pdf", ".svg")
+# What a shell completes, in the words of shtab, which reads this attribute of an option.
+FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+FOLDER = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
+
+
+def file_argument(parser: Any, *names: str, folder: bool = False, **settings: Any) -> None:
+    """Adds an argument that is the path of a file, which a shell can complete.
+
+    Args:
+        parser: `argparse.ArgumentParser` or a group of one.
+        *names: strings, as for `add_argument`.
+        folder: boolean, whether it is a folder; defaults to `False`.
+        **settings: further arguments of `add_argument`.
+    """
+    action = parser.add_argument(*names, **settings)
+    action.complete = FOLDER if folder else FILE
+
+
+def add_force_option(parser: argparse.ArgumentParser) -> None:
+    """Adds the leave to replace what is there."""
+    parser.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Adds the choice of JSON instead of text."""
+    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
+
+
+def check_output(path: Path, force: bool) -> None:
+    """Raises `CommandError` unless `path` may be written."""
+    if not path.parent.is_dir():
+        raise CommandError(f"there is no folder {path.parent} to write {path.name} to.")
+    if path.is_dir():
+        raise CommandError(f"{path} is a folder that exists; the output must have another name.")
+    if path.exists() and not force:
+        raise CommandError(f"{path} exists; `--force` replaces it.")
+    if not os.access(path.parent, os.W_OK):
+        raise CommandError(f"the folder {path.parent} must be writable, but is not.")
+
+
+def check_plot(option: str, path: Path, force: bool) -> None:
+    """Raises `CommandError` unless `path` may be written, and is of a format that is drawn.
+
+    Args:
+        option: string, how the path was given.
+        path: path of the output.
+        force: boolean, whether an existing file may be replaced.
+    """
+    if path.suffix.lower() not in PLOT_ENDINGS:
+        raise CommandError(f"`{option}` must end in {', '.join(PLOT_ENDINGS)}, but is {path}.")
+    check_output(path, force)

@@ -1,0 +1,90 @@
+"""Images from files, as a network reads them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_dla.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_dla.cli.options.image_size import ImageInput
+
+# Pillow knows more, but some of those run other programs (EPS) or have seen little use.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+MODES = {1: "L", 3: "RGB"}
+
+
+def import_pillow() -> tuple[Any, Any]:
+    """Returns Pillow's modules `Image` and `ImageOps`.
+
+    Raises:
+        CommandError: when Pillow is not installed.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise CommandError("reading images needs Pillow: pip install 'keras-dla[plot]'") from error
+    return Image, ImageOps
+
+
+def check_image_files(paths: list[str]) -> None:
+    """Raises `CommandError` for the first path where no file is."""
+    for path in paths:
+        if not Path(path).is_file():
+            raise CommandError(f"there is no image {path}.")
+
+
+def read_image(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarray":
+    """Reads an image in the size and colours that a network wants.
+
+    It is turned upright if the camera noted how, and reduced or enlarged bilinearly.
+
+    Args:
+        path: string, a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file; of several frames the first is
+            read, and of 16 bits per channel the higher 8.
+        wanted: `ImageInput` of known height and width.
+        crop: boolean, whether to cut what is too wide or too high, the same on both sides, instead
+            of squeezing the image; defaults to `False`.
+
+    Returns:
+        A uint8 array `[height, width, channels]`.
+
+    Raises:
+        CommandError: when the file cannot be read as such an image.
+    """
+    image_module, ops = import_pillow()
+    import numpy as np
+
+    # Damaged and hostile files fail in many ways inside Pillow; each means the same here.
+    try:
+        with image_module.open(path, formats=FORMATS) as opened:
+            image = _with_8_bits(opened, path, image_module)
+            image = ops.exif_transpose(image).convert(MODES[wanted.channels])
+    except CommandError:
+        raise
+    except image_module.DecompressionBombError as error:
+        most = 2 * image_module.MAX_IMAGE_PIXELS // 10**6
+        raise CommandError(
+            f"{path} is too large: an image must have at most {most} million pixels."
+        ) from error
+    except Exception as error:
+        raise CommandError(f"{path} cannot be read as an image ({', '.join(FORMATS)}).") from error
+    size, method = (wanted.width, wanted.height), image_module.Resampling.BILINEAR
+    image = ops.fit(image, size, method) if crop else image.resize(size, method)
+    pixels = np.asarray(image, "uint8")
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _with_8_bits(image: Any, path: str, image_module: Any) -> Any:
+    """Returns an image whose values Pillow would otherwise cut off at 255."""
+    import numpy as np
+
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
+        raise CommandError(f"{path} must have 8 or 16 bits per channel, but has more.")
+    reduced = image_module.fromarray((values >> 8).astype("uint8"))
+    reduced.info = image.info  # which way is up
+    return reduced
