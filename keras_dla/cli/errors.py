@@ -63,8 +63,3 @@ def is_out_of_memory(error: BaseException) -> bool:
     (True, False)
     """
     return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))
-
-
-def first_sentence(error: BaseException) -> str:
-    """Returns the first sentence of a message, where the others are of no use here."""
-    return re.split(r"(?<=\.)\s|\n\n", str(error).strip(), maxsplit=1)[0].replace("\n", " ")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_dla.cli.errors import CommandError, first_sentence
+from keras_dla.cli.errors import CommandError, as_sentence
 from keras_dla.cli.terminal import tell
 from keras_dla.utils.names import FORMULATIONS, IMAGENET_DEPTHS, INTERACTIONS, PLAIN, UNITS
 
@@ -92,21 +92,10 @@ def load_network(path: str) -> "keras.Model":
     if not zipfile.is_zipfile(path):
         raise CommandError(f"{path} is damaged or no .keras file, which is a zip archive.")
     tell(f"Loading {path} ...")
-    import keras
+    from keras_dla.models.loading import load_model
 
-    import keras_dla.models  # noqa: F401  registers the classes
-
-    # A damaged or foreign file fails in many ways inside Keras; each means the same here.
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise CommandError(f"{path} cannot be loaded as a .keras file: {_reason(error)}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Returns Keras's own reason: it wraps errors in others, the innermost of which says most."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return first_sentence(error)
+        return load_model(path, compile=False)
+    except ValueError as error:
+        typed = {"path": "the file", "custom_objects": "--import"}
+        raise CommandError(as_sentence(error, typed)) from error
