@@ -30,7 +30,8 @@ def image_preparation(arguments: argparse.Namespace, model: Any) -> "ImagePrepar
     """Returns how images are prepared: as the person says, or as the detector has noted.
 
     Args:
-        arguments: namespace with `file`, `shorter_side`, `longer_side`, `normalize`, `mean` and `std`.
+        arguments: namespace with `file`, `shorter_side`, `longer_side`, `normalize`, `mean` and
+            `std`.
         model: a detector.
 
     Raises:
