@@ -86,7 +86,7 @@ def test_an_image_that_cannot_be_read_is_left_out_aloud(folder, capsys):
     assert main(command(folder)) == 2
     told = capsys.readouterr().err.splitlines()
     assert "left out: the image file" in told[4] and "c.jpg" in told[4]
-    assert "1 of 4 images were left out" in told[4]
+    assert "1 of 4 images were left out" in told[5]
     assert (folder / "out" / "b.png").is_file()
 
 
