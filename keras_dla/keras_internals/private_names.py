@@ -32,6 +32,18 @@ def own_non_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variabl
     return list(_private(layer, "_non_trainable_variables", purpose))
 
 
+def in_stateless_scope() -> bool:
+    """Returns whether variables stand for what a caller gave, as in `stateless_call`.
+
+    A Keras that does not say is taken to be in one: what then is not changed in place is copied.
+    """
+    try:
+        from keras.src.backend.common.stateless_scope import in_stateless_scope as is_stateless
+    except ImportError:
+        return True
+    return is_stateless()
+
+
 def operation_of(tensor: keras.KerasTensor) -> keras.Operation:
     """Returns the layer or operation of a functional model that made `tensor`."""
     return _private(tensor, "_keras_history", "finds the layer that made a tensor").operation

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from keras_dla.ops.devices import torch_compiles
+
 _observations: ContextVar[list | None] = ContextVar("keras_dla_observations", default=None)
 
 
@@ -20,6 +22,8 @@ def observe() -> Iterator[list]:
 
 def report(layer, index: int, **tensors) -> None:
     """Adds an observation where somebody observes; otherwise does nothing."""
+    if torch_compiles():
+        return
     observations = _observations.get()
     if observations is not None:
         observations.append((layer, index, tensors))

@@ -1,24 +1,104 @@
-"""Batch normalisation by each backend's fused kernel."""
+"""Batch normalisation in the fastest form for the backend, with the moving statistics it leaves."""
 
 import functools
 
 import keras
+from keras import ops
+
+from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.utils.types import Tensor
+
+
+def batch_norm(
+    x: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    moving: tuple[Tensor, Tensor],
+    momentum: float,
+    epsilon: float,
+    training: bool,
+    data_format: str,
+    over_replicas: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns the normalised maps, and the moving mean and variance after them.
+
+    Training moves the unbiased variance, as PyTorch does.
+
+    Args:
+        x: tensor `[batch, height, width, channels]` or channels first, float32 or float64.
+        gamma: tensor `[channels]`, or `None` for ones.
+        beta: tensor `[channels]`, or `None` for zeros.
+        moving: the moving mean and variance, tensors `[channels]`, in the dtype of `x`. On
+            PyTorch training changes them in place.
+        momentum: float, the share of the moving statistics that stays.
+        epsilon: float, added to the variance.
+        training: boolean, whether to normalise with the batch's statistics and to move the others.
+        data_format: `"channels_last"` or `"channels_first"`.
+        over_replicas: boolean, whether the statistics are those of the batches of all devices;
+            defaults to `False`.
+    """
+    form = batch_norm_plain
+    if keras.backend.backend() == "torch":
+        form = _torch_form(over_replicas)
+    elif keras.backend.backend() == "tensorflow" and not over_replicas:
+        form = _tensorflow_form(keras.backend.standardize_dtype(x.dtype))
+    settings = (momentum, epsilon, training, data_format, over_replicas)
+    return form(x, gamma, beta, moving, *settings)
+
+
+def batch_norm_plain(
+    x, gamma, beta, moving, momentum, epsilon, training, data_format, over_replicas=False
+):
+    """The same in `keras.ops`; on JAX the statistics are over all devices in any case."""
+    axis = channel_axis(data_format) % 4
+    mean, variance = moving
+    if training:
+        axes = (0, *spatial_axes(data_format))
+        together = over_replicas and keras.backend.backend() == "tensorflow"
+        mean, variance = ops.moments(x, axes=axes, synchronized=together)
+        moving = _moved(moving, mean, variance, _count(x, axes, together), momentum)
+    outputs = ops.batch_normalization(
+        x, mean, variance, axis, offset=beta, scale=gamma, epsilon=epsilon
+    )
+    return outputs, *moving
+
+
+def _moved(moving, mean, variance, count, momentum):
+    unbiased = variance * (count / ops.maximum(count - 1.0, 1.0))
+    return tuple(
+        old * momentum + new * (1.0 - momentum)
+        for old, new in zip(moving, (mean, unbiased), strict=True)
+    )
+
+
+def _count(x, axes, over_replicas):
+    """The number of entries that a channel's statistics are over."""
+    shape = ops.shape(x)
+    count = 1
+    for axis in axes:
+        count = count * shape[axis]
+    if over_replicas:
+        import tensorflow as tf
+
+        count = count * tf.distribute.get_strategy().num_replicas_in_sync
+    return ops.cast(count, x.dtype)
 
 
 @functools.cache
-def fused_kernel(data_format: str, over_replicas: bool = False):
-    """Returns the fused BN of the backend, or `None` where Keras's own is as fast or has to do.
+def _torch_form(over_replicas):
+    if over_replicas:
+        from keras_dla.ops.torch.sync_batch_norm import batch_norm_of_replicas
 
-    It is a function of `(x, gamma, beta, epsilon, statistics)`; `statistics` are the mean and the
-    variance to normalise with, or `None` for the batch's own. It returns the normalised x, the mean
-    and the biased variance.
-    """
-    if keras.backend.backend() == "torch" and over_replicas:
-        from keras_dla.ops.torch.sync_batch_norm import batch_norm_of_replicas as batch_norm
-    elif keras.backend.backend() == "torch":
-        from keras_dla.ops.torch.batch_norm import batch_norm
-    elif keras.backend.backend() == "tensorflow" and not over_replicas:
-        from keras_dla.ops.tensorflow.batch_norm import batch_norm
-    else:
-        return None
-    return functools.partial(batch_norm, data_format=data_format)
+        return batch_norm_of_replicas
+    from keras_dla.ops.torch.batch_norm import batch_norm
+
+    return batch_norm
+
+
+@functools.cache
+def _tensorflow_form(dtype):
+    if dtype != "float32":
+        return batch_norm_plain
+    from keras_dla.ops.tensorflow.batch_norm import batch_norm
+
+    return batch_norm

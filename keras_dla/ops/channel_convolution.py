@@ -2,7 +2,10 @@
 
 import math
 
+import keras
 from keras import ops
+
+from keras_dla.utils.types import Tensor
 
 
 def adaptive_kernel_size(channels: int) -> int:
@@ -17,15 +20,26 @@ def adaptive_kernel_size(channels: int) -> int:
     return t if t % 2 else t + 1
 
 
-def convolve_channels(vectors, kernels):
-    """Convolves `[..., channels]` with `[..., size]` along the last axis, zero-padded.
+def convolve_channels(vectors: Tensor, kernels: Tensor) -> Tensor:
+    """Convolves along the channels, zero-padded, with the kernels of one layer or of several.
 
-    The leading axes of the two broadcast, so many layers' kernels are applied in one call.
+    Args:
+        vectors: tensor `[batch, channels]` with one kernel, else `[batch, layers, channels]`.
+        kernels: tensor `[size]`, or `[layers, size]`, a kernel for each layer; where `vectors` has
+            one layer, it meets all of them.
     """
+    if keras.backend.backend() == "torch":
+        from keras_dla.ops.torch.convolution import convolve_channels_torch
+
+        return convolve_channels_torch(vectors, ops.convert_to_tensor(kernels))
+    return convolve_channels_plain(vectors, kernels)
+
+
+def convolve_channels_plain(vectors: Tensor, kernels: Tensor) -> Tensor:
+    """The same as shifted multiply-adds."""
     size = kernels.shape[-1]
     channels = vectors.shape[-1]
     half = (size - 1) // 2
-    # Not `ops.pad`, which takes longer than all the rest where PyTorch runs it call by call.
     zeros = ops.zeros_like(vectors[..., :half])
     padded = ops.concatenate([zeros, vectors, zeros], axis=-1)
     first, *others = (

@@ -22,9 +22,18 @@ def in_float32(x):
 
 @functools.cache
 def _float32_at_least(dtype) -> str:
-    return keras.backend.result_type(dtype, "float32")
+    # Not `result_type`, which on JAX and PyTorch makes float32 of float64 and float32.
+    dtype = keras.backend.standardize_dtype(dtype)
+    return dtype if dtype == "float64" else "float32"
 
 
 def reshape(x, shape: tuple):
     """`ops.reshape`."""
     return x.reshape(shape) if keras.backend.backend() == "torch" else ops.reshape(x, shape)
+
+
+def split_at(x, size: int, axis: int) -> list:
+    """Returns the first `size` entries along `axis`, and the rest."""
+    if keras.backend.backend() == "torch":
+        return x.split([size, x.shape[axis] - size], axis)
+    return ops.split(x, [size], axis=axis)

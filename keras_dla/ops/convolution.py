@@ -41,3 +41,17 @@ def _padded(x, kernel, strides, data_format):
         last = data_format == "channels_last"
         x = ops.pad(x, (none, *spatial, none) if last else (none, none, *spatial))
     return ops.conv(x, kernel, strides, "valid", data_format=data_format)
+
+
+def keep_as_read(kernel: keras.Variable, data_format: str) -> None:
+    """Has the numbers of a kernel lie in memory as the backend's convolutions read them.
+
+    Args:
+        kernel: variable `[height, width, channels, filters]`, or of a depthwise convolution
+            `[height, width, channels]`.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+    if keras.backend.backend() == "torch":
+        from keras_dla.ops.torch import layout
+
+        layout.keep_as_read(kernel, data_format)

@@ -23,3 +23,17 @@ def is_jax_on_cpu() -> bool:
     import jax
 
     return jax.default_backend() == "cpu"
+
+
+def torch_compiles() -> bool:
+    """Returns whether PyTorch's compiler reads this call, and will fuse the plain forms itself."""
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return torch.compiler.is_compiling()
+
+
+def torch_runs_eagerly() -> bool:
+    """Returns whether PyTorch runs operation by operation, where its own forms are faster."""
+    return keras.backend.backend() == "torch" and not torch_compiles()

@@ -1,9 +1,8 @@
 """The recurrence of Eq. 3, with the depthwise convolutions that it sums."""
 
-import keras
-
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.depthwise import depthwise_conv3x3
+from keras_dla.ops.devices import torch_runs_eagerly
 
 
 def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format: str):
@@ -19,7 +18,7 @@ def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format: st
         data_format: `"channels_last"` or `"channels_first"`.
     """
     arguments = x, kernel, gate, memory, decay, excitation, data_format
-    if keras.backend.backend() == "torch":
+    if torch_runs_eagerly():
         from keras_dla.ops.torch import light_recurrence as light_recurrence_torch
 
         return light_recurrence_torch.light_recurrence(*arguments)

@@ -1,7 +1,8 @@
 """ReLUs of feature maps that spare memory where PyTorch runs operation by operation."""
 
-import keras
 from keras import ops
+
+from keras_dla.ops.devices import torch_runs_eagerly
 
 
 def relu_of_sum(x, y):
@@ -9,13 +10,13 @@ def relu_of_sum(x, y):
     total = x + y
     # In place only because the sum is a map of its own: the derivative of a view that was
     # overwritten, such as a transposed map, copies whole maps.
-    return total.relu_() if keras.backend.backend() == "torch" else ops.relu(total)
+    return total.relu_() if torch_runs_eagerly() else ops.relu(total)
 
 
 def rectify(x):
     """Returns ReLU(x), for a map that nothing reads again: the backward pass needs its signs."""
-    if keras.backend.backend() == "torch":
-        from keras_dla.ops.torch import relu as elementwise_torch
+    if torch_runs_eagerly():
+        from keras_dla.ops.torch import relu as relu_torch
 
-        return elementwise_torch.rectify(x)
+        return relu_torch.rectify(x)
     return ops.relu(x)

@@ -1,5 +1,6 @@
 """Softmax over axes of unknown length."""
 
+import keras
 from keras import ops
 
 
@@ -8,8 +9,12 @@ def softmax(logits, axis: int | tuple[int, int]):
 
     Keras's own warns where the axis has one entry, and needs to know its length on TensorFlow.
     """
+    if keras.backend.backend() == "torch" and isinstance(axis, int):
+        import torch
+
+        return torch.softmax(logits, axis)
     # The largest logit cancels, so it has no gradient. Left to automatic differentiation it has
     # one, 0 / 0 where XLA computes the logits a second time with another rounding.
-    largest = ops.stop_gradient(ops.max(logits, axis=axis, keepdims=True))
+    largest = ops.stop_gradient(ops.amax(logits, axis=axis, keepdims=True))
     exponentials = ops.exp(logits - largest)
     return exponentials / ops.sum(exponentials, axis=axis, keepdims=True)

@@ -1,8 +1,7 @@
 """The sum of Eq. 2: feature maps, each channel weighted."""
 
-import keras
-
 from keras_dla.ops.channels import per_channel
+from keras_dla.ops.devices import torch_runs_eagerly
 
 
 def weighted_sum(maps: list, weights, data_format: str):
@@ -20,7 +19,7 @@ def weighted_sum(maps: list, weights, data_format: str):
         The sum, and the maps as the next sum should read them, for which PyTorch adds up the
         gradients of a map with less traffic.
     """
-    if keras.backend.backend() == "torch":
+    if torch_runs_eagerly():
         from keras_dla.ops.torch import weighted_sum as weighted_sum_torch
 
         return weighted_sum_torch.weighted_sum(maps, weights, data_format)

@@ -2,9 +2,11 @@
 
 import keras
 
-from keras_dla.ops.batch_norm import fused_kernel
+from keras_dla.keras_internals.private_names import in_stateless_scope
+from keras_dla.ops.batch_norm import batch_norm
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.cheap import cast, in_float32
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import standardize_data_format
 
 
@@ -13,12 +15,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` with epsilon 1e-5 and momentum 0.9, and faster.
 
     Keras composes BN of elementary operations, which XLA fuses again but PyTorch and TensorFlow
-    outside XLA do not; there this layer calls the framework's own kernel. The numbers are the same.
+    outside XLA do not; there this layer calls the framework's own kernel. The outputs are the same.
+    The moving variance is the unbiased one on all backends, as in PyTorch, where Keras moves the
+    biased one.
 
     Args:
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        data_format: `"channels_last"` or `"channels_first"`; defaults to Keras's own.
         synchronized: boolean, whether the statistics are those of the batches of all devices that
-            train together, as on JAX they always are.
+            train together, as on JAX they always are; defaults to `False`.
         **kwargs: further arguments of `keras.layers.BatchNormalization`.
 
     Call arguments:
@@ -53,26 +57,38 @@ class BatchNormalization(keras.layers.BatchNormalization):
         # Keras's own BN can do it on TensorFlow, and refuses elsewhere.
         self.synchronized = keras.backend.backend() == "tensorflow"
 
-    def has_kernel_weights(self) -> bool:
-        """Returns whether the kernels can be called: they want both weights, in float32."""
-        return self.scale and self.center and self.variable_dtype == "float32"
-
-    def call(self, inputs, training=None, mask=None):
-        fused = fused_kernel(self.data_format, self.over_replicas)
-        if fused is None or not self.has_kernel_weights() or mask is not None:
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        if mask is not None:
             return super().call(inputs, training=training, mask=mask)
-        inputs = in_float32(inputs)
-        if not (training and self.trainable):
-            statistics = self.moving_mean, self.moving_variance
-            outputs, _, _ = fused(inputs, self.gamma, self.beta, self.epsilon, statistics)
-        else:
-            outputs, mean, variance = fused(inputs, self.gamma, self.beta, self.epsilon, None)
-            self._move(self.moving_mean, mean)
-            self._move(self.moving_variance, variance)
+        training = bool(training and self.trainable)
+        outputs, *moved = batch_norm(
+            in_float32(inputs),
+            None if self.gamma is None else self.gamma.value,
+            None if self.beta is None else self.beta.value,
+            self._moving(training),
+            self.momentum,
+            self.epsilon,
+            training,
+            self.data_format,
+            self.over_replicas,
+        )
+        if training:
+            self._move(moved)
         return cast(outputs, self.compute_dtype)
 
-    def _move(self, moving, value):
-        moving.assign(moving.value * self.momentum + value * (1.0 - self.momentum))
+    def _moving(self, training):
+        """The moving statistics, to be changed in place on PyTorch: not those of a caller."""
+        values = self.moving_mean.value, self.moving_variance.value
+        if training and keras.backend.backend() == "torch" and in_stateless_scope():
+            return tuple(value.clone() for value in values)
+        return values
+
+    def _move(self, moved):
+        for variable, value in zip((self.moving_mean, self.moving_variance), moved, strict=True):
+            if value is not variable.value:
+                variable.assign(value)
 
     def get_config(self):
         config = {

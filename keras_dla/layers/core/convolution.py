@@ -5,7 +5,8 @@ from keras import ops
 
 from keras_dla.layers.initializers import he_normal_fan_out
 from keras_dla.ops.channels import per_channel
-from keras_dla.ops.convolution import conv2d
+from keras_dla.ops.convolution import conv2d, keep_as_read
+from keras_dla.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -44,7 +45,11 @@ class Conv2D(keras.layers.Conv2D):
         kwargs["padding"] = "same"
         super().__init__(filters, kernel_size, strides, data_format=data_format, **kwargs)
 
-    def call(self, inputs):
+    def build(self, input_shape) -> None:
+        super().build(input_shape)
+        keep_as_read(self.kernel, self.data_format)
+
+    def call(self, inputs: Tensor) -> Tensor:
         outputs = self.convolution_op(inputs, self.kernel)
         if self.use_bias:
             # By the tensors' own sum: on TensorFlow, Keras 3.15 adds a bias along the last axis

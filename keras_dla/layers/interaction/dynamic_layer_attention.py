@@ -1,7 +1,5 @@
 """Dynamic Layer Attention (Section 3.3 of the paper): DLA-B and DLA-L. The context is Eq. 4-5."""
 
-from functools import partial
-
 import keras
 from keras import ops
 
@@ -10,7 +8,9 @@ from keras_dla.layers.interaction.refresh import RefreshedMRLABase, RefreshedMRL
 from keras_dla.layers.interaction.unit_interaction import UnitInteraction
 from keras_dla.layers.registry import register_interaction
 from keras_dla.layers.units.by_name import UnitChoice, state_specs
+from keras_dla.layers.units.steps import steps_of
 from keras_dla.ops.channels import global_average_pool
+from keras_dla.ops.cheap import split_at
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_choice
 
@@ -59,7 +59,8 @@ class DynamicLayerAttention(UnitInteraction):
 
     Returns:
         The layer's new output, of the shape of `features`, and the state: the unit's states
-        (`"context"`) and what the attention remembers (`"memory"`).
+        (`"context"`), what it recalls of them (`"recalled"`), and what the attention remembers
+        (`"memory"`).
 
     Raises:
         ValueError: if an argument is not among those allowed, or shapes do not fit.
@@ -117,22 +118,46 @@ class DynamicLayerAttention(UnitInteraction):
     ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
         x = self.merge(features, shortcut)
-        y = global_average_pool(x, self.data_format)  # Eq. 4
-        context = state["context"] if index else self.unit.get_initial_state(ops.shape(y)[0])
-        _, context = self.unit(y, context)  # Eq. 5
         memory = self.attention.recall(state["memory"] if index else None, shortcut, x)
-        dyn = partial(scales_of, context=context, unit=self.unit, formulation=self.formulation)
-        memory = self.attention.refresh(memory, dyn, index)
+        y = global_average_pool(x, self.data_format)  # Eq. 4
+        context, memory = self._refreshed(y, state, memory, index)
         output, memory = self.attention.attend(x, y, memory, index)
         x = self.attention.add(x, output, index, training)
-        return x, {"context": context, "memory": memory}
+        return x, {**context, "memory": memory}
+
+    def _refreshed(self, y, state, memory, index):
+        """Returns the context of this layer and the memory refreshed by it."""
+        unit = steps_of(self.unit)
+        if index == 0:
+            context = self.unit.get_initial_state(ops.shape(y)[0])
+            recalled = unit.recall(context)
+        else:
+            context, recalled = state["context"], state["recalled"]
+        pooled = self.attention.pooled(memory, index)
+        read, of_memory = self._read(unit, y, pooled)
+        _, context = unit.step(read, recalled, context)  # Eq. 5
+        recalled = unit.recall(context)
+        if pooled is not None:
+            d = scales_of(of_memory, context, recalled, unit, self.formulation)
+            memory = self.attention.refresh(memory, d, index)  # Eq. 6
+        return {"context": context, "recalled": recalled}, memory
+
+    def _read(self, unit, y, pooled):
+        """Returns what the unit reads of y^l and of all y^m, in one go."""
+        if pooled is None:
+            return unit.read(y), None
+        read = unit.read(ops.concatenate([ops.expand_dims(y, 1), pooled], axis=1))
+        own, others = split_at(read, 1, axis=1)
+        return ops.squeeze(own, 1), others
 
     def state_spec(
         self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
     ) -> dict:
         context = state_specs(self.unit, features.shape[0])
         memory = self.attention.state_spec(features, state, shortcut, index)
-        return {"context": context, "memory": memory}
+        size = steps_of(self.unit).recalled_size
+        recalled = keras.KerasTensor((features.shape[0], size), self.unit.compute_dtype)
+        return {"context": context, "recalled": recalled, "memory": memory}
 
     def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
         # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6).

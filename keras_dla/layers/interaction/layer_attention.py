@@ -11,6 +11,7 @@ from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.ops.channels import channel_axis, global_average_pool, repeat_each
 from keras_dla.ops.cheap import reshape
+from keras_dla.ops.convolution import keep_as_read
 from keras_dla.ops.depthwise import depthwise_conv3x3
 from keras_dla.ops.relu import rectify
 from keras_dla.utils.types import Nest, Tensor
@@ -51,6 +52,7 @@ class DepthwiseConv3x3(keras.layers.Layer):
         self.kernel = self.add_weight(
             name="kernel", shape=(3, 3, channels), initializer=he_normal_depthwise(channels)
         )
+        keep_as_read(self.kernel, self.data_format)
 
     def call(self, inputs):
         return depthwise_conv3x3(inputs, self.kernel, self.data_format)
@@ -165,10 +167,10 @@ class LayerAttention(LayerInteraction):
         return x + output
 
     def project(self, y: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """Returns the layer's query `[batch, channels]` and key `[batch, 1, channels]`."""
+        """Returns the layer's query and key, each `[batch, channels]`."""
         kernels = ops.stack([self.queries[index].kernel.value, self.keys[index].kernel.value])
-        both = convolve_channels(ops.expand_dims(y, 1), kernels)
-        return both[:, 0], both[:, 1:]
+        query, key = ops.unstack(convolve_channels(ops.expand_dims(y, 1), kernels), 2, axis=1)
+        return query, key
 
     def logits(self, query: Tensor, keys: Tensor) -> Tensor:
         """Returns Q K^T / sqrt(D_k) by head: `[batch, layers, heads]`.

@@ -63,6 +63,7 @@ class MRLABase(LayerAttention):
     def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
         """Returns the layer's query, and the keys and values of all layers up to it."""
         query, key = self.project(y, index)
+        key = ops.expand_dims(key, 1)
         value = self.values[index](x)
         if index == 0:
             return query, key, [value]

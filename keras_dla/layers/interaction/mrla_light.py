@@ -84,7 +84,7 @@ class MRLALight(LayerAttention):
     def gate(self, y: Tensor, index: int) -> Tensor:
         """Returns the gate of the layer's own value by head: `[batch, heads]`."""
         query, key = self.project(y, index)
-        return ops.sigmoid(self.logits(query, key)[:, 0])
+        return ops.squeeze(ops.sigmoid(self.logits(query, ops.expand_dims(key, 1))), 1)
 
     def recurrence(
         self,

@@ -3,9 +3,8 @@
 d^m = Dyn(y^m, c^l),  x^m <- x^m * d^m  for the layers m < l
 """
 
-from collections.abc import Callable
+from typing import Any
 
-import keras
 from keras import ops
 
 from keras_dla.layers.flops import kernel_flops, positions
@@ -15,35 +14,29 @@ from keras_dla.layers.interaction.mrla_light import MRLALight
 from keras_dla.layers.observation import report
 from keras_dla.ops.channel_convolution import convolve_channels
 from keras_dla.ops.channels import global_average_pool
-from keras_dla.ops.cheap import cast, reshape
+from keras_dla.ops.cheap import cast
 from keras_dla.utils.types import Nest, Tensor
 
 STATE = ("keys", "pooled", "scales", "values")
 
 
-def scales_of(y: Tensor, context: list, unit: keras.layers.Layer, formulation: str) -> Tensor:
-    """Returns d^m = Dyn(y^m, c^l), in the shape of `y` and the variable dtype of the unit.
+def scales_of(read: Tensor, context: list, recalled: Tensor, unit: Any, formulation: str) -> Tensor:
+    """Returns d^m = Dyn(y^m, c^l) of all layers m: `[batch, layers, channels]`.
 
     Args:
-        y: tensor `[batch, channels]`, pooled features of one layer, or `[batch, layers, channels]`,
-            those of several, which all meet the same context.
+        read: tensor `[batch, layers, ...]`, what the unit reads of the y^m.
         context: list of tensors `[batch, ...]`, the unit's states at layer l.
-        unit: the recurrent unit Dyn, an RNN cell.
+        recalled: tensor `[batch, ...]`, what the unit recalls of them.
+        unit: `UnitSteps`, the recurrent unit Dyn.
         formulation: `"official"`, `"paper"` or `"verbatim"`: the authors' code gives every image
             the context of the batch's first.
     """
-    layers, channels = (1 if len(y.shape) == 2 else y.shape[1]), y.shape[-1]
-    rows = reshape(y, (-1, channels)) if len(y.shape) == 3 else y
     if formulation == "verbatim":
-        count = ops.shape(rows)[0]
-        context = keras.tree.map_structure(
-            lambda c: ops.broadcast_to(c[:1], (count, c.shape[-1])), context
-        )
-    elif layers > 1:
-        context = keras.tree.map_structure(lambda c: ops.repeat(c, layers, axis=0), context)
-    scales, _ = unit(rows, context)
-    scales = cast(scales, unit.variable_dtype)
-    return reshape(scales, (-1, layers, channels)) if len(y.shape) == 3 else scales
+        context, recalled = [tensor[:1] for tensor in context], recalled[:1]
+    # Every layer meets the same context.
+    context = [ops.expand_dims(tensor, 1) for tensor in context]
+    scales, _ = unit.step(read, ops.expand_dims(recalled, 1), context)
+    return scales
 
 
 class RefreshedMRLABase(MRLABase):
@@ -55,25 +48,29 @@ class RefreshedMRLABase(MRLABase):
     rewriting them at every layer would keep n**2.
     """
 
-    def refresh(self, memory: dict, dyn: Callable, index: int) -> dict:
+    def pooled(self, memory: dict, index: int) -> Tensor | None:
+        """Returns the y^m of what is to be refreshed, `[batch, layers, channels]`, or `None`."""
+        if index == 0:
+            return None
+        if self.formulation == "paper":
+            return memory["pooled"]
+        return ops.concatenate([memory["keys"], memory["pooled"]], axis=1)
+
+    def refresh(self, memory: dict, d: Tensor, index: int) -> dict:
         """Returns the memory with every old layer refreshed.
 
         Args:
             memory: dictionary of the layers m < `index`: `values`, and `keys`, `pooled`, `scales`,
                 each `[batch, index, channels]`.
-            dyn: function that maps pooled features `[batch, layers, channels]` to their scales
-                d, given the context of this layer.
+            d: tensor, the scales of what `pooled` returned.
             index: integer, the layer's place in the stage.
         """
-        if index == 0:
-            return memory
         if self.formulation == "paper":
-            return self._refresh_features(memory, dyn, index)
-        return self._refresh_keys_and_values(memory, dyn, index)
+            return self._refresh_features(memory, d, index)
+        return self._refresh_keys_and_values(memory, d, index)
 
-    def _refresh_features(self, memory, dyn, index):
+    def _refresh_features(self, memory, d, index):
         """x^m <- x^m * d^m; K^m is made anew from it, V^m scales with it."""
-        d = dyn(memory["pooled"])
         report(self, index, scales=d)
         pooled = memory["pooled"] * d
         # TensorFlow stacks tensors, not variables.
@@ -81,10 +78,9 @@ class RefreshedMRLABase(MRLABase):
         keys = convolve_channels(pooled, kernels)
         return {**memory, "keys": keys, "pooled": pooled, "scales": memory["scales"] * d}
 
-    def _refresh_keys_and_values(self, memory, dyn, index):
+    def _refresh_keys_and_values(self, memory, d, index):
         """K^m <- K^m * Dyn(K^m) and V^m <- V^m * Dyn(pooled V^m)."""
-        d = dyn(ops.concatenate([memory["keys"], memory["pooled"]], axis=1))
-        of_keys, of_values = d[:, :index], d[:, index:]
+        of_keys, of_values = ops.split(d, 2, axis=1)
         report(self, index, scales=of_values)
         return {
             **memory,
@@ -148,18 +144,21 @@ class RefreshedMRLALight(MRLALight):
         if self.formulation != "paper":
             self.excite.build(features_shape)
 
-    def refresh(self, memory: dict, dyn: Callable, index: int) -> dict:
+    def pooled(self, memory: dict, index: int) -> Tensor | None:
+        """Returns the y of the memory's map, `[batch, 1, channels]`."""
+        return ops.expand_dims(global_average_pool(memory["output"], self.data_format), 1)
+
+    def refresh(self, memory: dict, d: Tensor, index: int) -> dict:
         """Returns the memory with the scales d of its map.
 
         The map itself is scaled where `attend` reads it, together with lambda.
 
         Args:
             memory: dictionary, with the map o^(l-1) as `output`.
-            dyn: function that maps pooled features `[batch, channels]` to their scales d, given the
-                context of this layer.
+            d: tensor `[batch, 1, channels]`, the scales.
             index: integer, the layer's place in the stage.
         """
-        d = dyn(global_average_pool(memory["output"], self.data_format))
+        d = ops.squeeze(d, 1)
         report(self, index, scales=d)
         return {**memory, "scales": d}
 

@@ -4,7 +4,9 @@ import keras
 from keras import ops
 
 from keras_dla.layers.units.gate_bottleneck import GateBottleneck
-from keras_dla.layers.units.recurrent_unit import RecurrentUnit
+from keras_dla.layers.units.recurrent_unit import RecurrentUnit, gated_context
+from keras_dla.ops.cheap import split_at
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
 
 
@@ -36,6 +38,7 @@ class DIAUnit(RecurrentUnit):
     """
 
     state_names = ("hidden", "cell")
+    gates = 4
 
     def __init__(self, units: int, reduction: int = 4, **kwargs):
         check_positive_integer("units", units)
@@ -53,11 +56,15 @@ class DIAUnit(RecurrentUnit):
         self.input_gates.build((None, self.units))
         self.hidden_gates.build((None, self.units))
 
-    def call(self, inputs, states):
-        h, c = states
-        gates = self.input_gates.gates(inputs) + self.hidden_gates.gates(h)
-        i, f, g, o = ops.split(gates, 4, axis=-1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+    def read(self, inputs: Tensor) -> Tensor:
+        return self.input_gates.gates(inputs)
+
+    def recall(self, states: list) -> Tensor:
+        return self.hidden_gates.gates(states[0])
+
+    def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
+        gates, o = split_at(read + recalled, 3 * self.units, axis=-1)
+        c = gated_context(gates, states[1])
         h = ops.sigmoid(o) * ops.sigmoid(c)
         return h, [h, c]
 

@@ -5,7 +5,9 @@ from keras import ops
 
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.units.gate_bottleneck import GateBottleneck
-from keras_dla.layers.units.recurrent_unit import RecurrentUnit
+from keras_dla.layers.units.recurrent_unit import RecurrentUnit, gated_context
+from keras_dla.ops.linear import linear
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import (
     FORMULATIONS,
     check_choice,
@@ -67,6 +69,12 @@ class DynamicSharingUnit(RecurrentUnit):
     ((2, 64), 8608)
     """
 
+    gates = 3
+
+    @property
+    def recalled_size(self) -> int:
+        return self._hidden if self.formulation == "paper" else super().recalled_size
+
     def __init__(
         self,
         units: int,
@@ -87,7 +95,6 @@ class DynamicSharingUnit(RecurrentUnit):
         self.formulation = formulation
         self._normalize = NORMALIZERS[normalizer]
         self._hidden = self.units // self.reduction
-        self._step = self._paper_step if formulation == "paper" else self._official_step
         if formulation != "paper":
             sizes = {
                 "hidden": self._hidden,
@@ -110,16 +117,19 @@ class DynamicSharingUnit(RecurrentUnit):
             name="reduce_kernel",
             shape=(2 * self.units, self._hidden),
             initializer=torch_uniform(2 * self.units),
+            autocast=False,
         )
         self.expand_kernel = self.add_weight(
             name="expand_kernel",
             shape=(self._hidden, 3 * self.units),
             initializer=torch_uniform(self._hidden),
+            autocast=False,
         )
         self.expand_bias = self.add_weight(
             name="expand_bias",
             shape=(3 * self.units,),
             initializer=torch_uniform(self._hidden),
+            autocast=False,
         )
         self.initial_context = self.add_weight(
             name="initial_context",
@@ -135,23 +145,25 @@ class DynamicSharingUnit(RecurrentUnit):
         context = ops.cast(self.initial_context, self.compute_dtype)
         return [ops.broadcast_to(context, (batch_size, self.units))]
 
-    def call(self, inputs, states):
-        return self._step(inputs, states)
+    def read(self, inputs: Tensor) -> Tensor:
+        if self.formulation == "paper":
+            return inputs @ self.cast(self.reduce_kernel)[self.units :]
+        return self.input_gates.gates(inputs)
 
-    def _official_step(self, y, states):
-        h, c = states
-        i, f, g = ops.split(self.input_gates.gates(y) + self.hidden_gates.gates(h), 3, axis=-1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+    def recall(self, states: list) -> Tensor:
+        if self.formulation == "paper":
+            return self._normalize(states[0]) @ self.cast(self.reduce_kernel)[: self.units]
+        return self.hidden_gates.gates(states[0])
+
+    def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
+        if self.formulation == "paper":
+            s = ops.relu(read + recalled)  # Eq. 7: W1 [sigmoid(c), y] is the sum of its halves.
+            gates = linear(s, self.cast(self.expand_kernel), self.cast(self.expand_bias))
+            c = gated_context(gates, states[0])  # Eq. 8 and 9
+            return c, [c]
+        c = gated_context(read + recalled, states[1])
         h = self._normalize(c)
         return h, [h, c]
-
-    def _paper_step(self, y, states):
-        (c,) = states
-        s = ops.concatenate([self._normalize(c), y], axis=-1)
-        s = ops.relu(s @ self.reduce_kernel.value)
-        i, f, g = ops.split(s @ self.expand_kernel.value + self.expand_bias.value, 3, axis=-1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-        return c, [c]
 
     def get_config(self):
         return {

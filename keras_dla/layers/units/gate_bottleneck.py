@@ -4,6 +4,8 @@ import keras
 from keras import ops
 
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.ops.cheap import cast
+from keras_dla.ops.linear import linear
 
 
 class GateBottleneck(keras.layers.Layer):
@@ -22,15 +24,20 @@ class GateBottleneck(keras.layers.Layer):
         self.expand_bias = self._weight("expand_bias", (self.outputs,), self.hidden)
 
     def _weight(self, name, shape, fan_in):
-        return self.add_weight(name=name, shape=shape, initializer=torch_uniform(fan_in))
+        # Cast where they are read: a unit inside another layer has a dtype of its own.
+        initializer = torch_uniform(fan_in)
+        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
     def call(self, inputs):
         return self.gates(inputs)
 
     def gates(self, inputs):
         """The map itself; a unit calls it directly, which spares the cost of a layer call."""
-        hidden = ops.relu(inputs @ self.reduce_kernel.value + self.reduce_bias.value)
-        return hidden @ self.expand_kernel.value + self.expand_bias.value
+        dtype = self.compute_dtype
+        kernel, bias = cast(self.reduce_kernel.value, dtype), cast(self.reduce_bias.value, dtype)
+        hidden = ops.relu(linear(inputs, kernel, bias))
+        kernel, bias = cast(self.expand_kernel.value, dtype), cast(self.expand_bias.value, dtype)
+        return linear(hidden, kernel, bias)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.outputs)

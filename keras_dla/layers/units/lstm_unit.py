@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
-from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit
+from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit, gated_context
+from keras_dla.ops.cheap import split_at
+from keras_dla.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -38,9 +40,8 @@ class LSTMUnit(LinearRecurrentUnit):
     state_names = ("hidden", "cell")
     gates = 4
 
-    def call(self, inputs, states):
-        h, c = states
-        i, f, g, o = ops.split(self.preactivation(inputs, h), 4, axis=-1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
+    def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
+        gates, o = split_at(read + recalled, 3 * self.units, axis=-1)
+        c = gated_context(gates, states[1])
         h = ops.sigmoid(o) * ops.tanh(c)
         return h, [h, c]

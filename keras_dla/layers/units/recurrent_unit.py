@@ -1,30 +1,73 @@
 """What the recurrent units have in common: a Keras RNN cell over pooled features of layers."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
+from keras_dla.ops.cheap import cast, split_at
+from keras_dla.ops.linear import linear, sum_of_products
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 
 class RecurrentUnit(keras.layers.Layer):
     """An RNN cell whose input, states and output all have `units` entries.
 
-    A subclass names its states in `state_names` and defines
-    `call(inputs, states) -> (output, new_states)`.
+    A subclass names its states in `state_names` and says in three parts what a step is: what comes
+    of the input alone (`read`), what comes of the states alone (`recall`), and both together
+    (`step`). So the same states meet many inputs, and many inputs are read at once, in one go.
+
+    Args:
+        units: integer, the number of channels of inputs, states and output.
+
+    Raises:
+        ValueError: when `units` is not positive.
     """
 
-    state_names = ("hidden",)
+    state_names: tuple[str, ...] = ("hidden",)
+    gates = 1
 
-    def __init__(self, units: int, **kwargs):
+    @property
+    def recalled_size(self) -> int:
+        """How many numbers `recall` returns for one image."""
+        return self.gates * self.units
+
+    def __init__(self, units: int, **kwargs) -> None:
         check_positive_integer("units", units)
         super().__init__(**kwargs)
         self.units = int(units)
         self.state_size = [self.units] * len(self.state_names)
         self.output_size = self.units
 
-    def get_initial_state(self, batch_size=None):
+    def call(self, inputs: Tensor, states: list) -> tuple[Tensor, list]:
+        return self.step(self.read(inputs), self.recall(states), states)
+
+    def read(self, inputs: Tensor) -> Tensor:
+        """Returns what a step takes of its input `[..., units]`."""
+        raise NotImplementedError
+
+    def recall(self, states: list) -> Tensor:
+        """Returns what a step takes of its states, each `[..., units]`, but for their gating."""
+        raise NotImplementedError
+
+    def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
+        """Returns the output and the new states.
+
+        Args:
+            read: tensor, what `read` returned.
+            recalled: tensor, what `recall` returned for `states`.
+            states: list of tensors `[..., units]`.
+        """
+        raise NotImplementedError
+
+    def cast(self, weight: keras.Variable) -> Tensor:
+        """Returns a weight in the dtype that the unit computes in, wherever it is called."""
+        return cast(weight.value, self.compute_dtype)
+
+    def get_initial_state(self, batch_size: Any = None) -> list:
         """Returns the states before the first layer, all zero: a list of `[batch, units]`."""
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
 
@@ -32,10 +75,10 @@ class RecurrentUnit(keras.layers.Layer):
         shape = (*inputs_shape[:-1], self.units)
         return shape, [shape] * len(self.state_size)
 
-    def flops(self, inputs, states):
+    def flops(self, inputs, states) -> dict[str, int]:
         return {"unit": matrix_flops(self)}
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "units": self.units}
 
     def _check_input(self, input_shape):
@@ -49,8 +92,6 @@ class RecurrentUnit(keras.layers.Layer):
 class LinearRecurrentUnit(RecurrentUnit):
     """A unit whose gates are linear maps of input and hidden state, each with a bias of its own."""
 
-    gates = 1
-
     def build(self, input_shape):
         self._check_input(input_shape)
         outputs = self.gates * self.units
@@ -60,9 +101,23 @@ class LinearRecurrentUnit(RecurrentUnit):
         self.hidden_bias = self._weight("hidden_bias", (outputs,))
 
     def _weight(self, name, shape):
-        return self.add_weight(name=name, shape=shape, initializer=torch_uniform(self.units))
+        initializer = torch_uniform(self.units)
+        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
-    def preactivation(self, y, h):
-        """Returns W_y y + b_y + W_h h + b_h."""
-        from_input = y @ self.input_kernel.value + self.input_bias.value
-        return from_input + h @ self.hidden_kernel.value + self.hidden_bias.value
+    def read(self, inputs: Tensor) -> Tensor:
+        return linear(inputs, self.cast(self.input_kernel), self.cast(self.input_bias))
+
+    def recall(self, states: list) -> Tensor:
+        return linear(states[0], self.cast(self.hidden_kernel), self.cast(self.hidden_bias))
+
+
+def gated_context(gates: Tensor, context: Tensor) -> Tensor:
+    """Returns sigmoid(f) * c + sigmoid(i) * tanh(g), the new context of an LSTM and its kin.
+
+    Args:
+        gates: tensor `[..., 3 * units]`, i, f and g side by side.
+        context: tensor `[..., units]`, c.
+    """
+    sigmoids, g = split_at(gates, gates.shape[-1] // 3 * 2, axis=-1)
+    i, f = ops.split(ops.sigmoid(sigmoids), 2, axis=-1)
+    return sum_of_products(f, context, i, ops.tanh(g))

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit
+from keras_dla.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -35,6 +36,6 @@ class RNNUnit(LinearRecurrentUnit):
     state_names = ("hidden",)
     gates = 1
 
-    def call(self, inputs, states):
-        h = ops.tanh(self.preactivation(inputs, states[0]))
+    def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
+        h = ops.tanh(read + recalled)
         return h, [h]

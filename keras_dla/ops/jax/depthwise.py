@@ -28,15 +28,16 @@ def _kernel_gradient(x, cotangent):
     """Sums image by image into maps that stay in the cache; XLA's reductions do not vectorise."""
     batch, height, width, channels = x.shape
     padded = jnp.pad(x, HALO)
+    wide = jnp.promote_types(x.dtype, "float32")
 
     def add_image(n, sums):
-        image, gradient = padded[n], cotangent[n].astype("float32")
+        image, gradient = padded[n], cotangent[n].astype(wide)
         return [
             total + image[i : i + height, j : j + width] * gradient
             for total, (i, j) in zip(sums, TAPS, strict=True)
         ]
 
-    zeros = [jnp.zeros((height, width, channels), "float32") for _ in TAPS]
+    zeros = [jnp.zeros((height, width, channels), wide) for _ in TAPS]
     sums = jax.lax.fori_loop(0, batch, add_image, zeros)
     gradient = jnp.stack([total.sum((0, 1)) for total in sums])
     return gradient.reshape(3, 3, channels).astype(x.dtype)

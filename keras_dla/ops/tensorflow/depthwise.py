@@ -47,15 +47,14 @@ def kernel_gradient(x, cotangent):
     """Sums image by image into maps that stay in the cache; XLA's reductions do not vectorise."""
     batch, height, width = ops.shape(x)[:3]
     padded = pad(x)
+    wide = tf.float64 if x.dtype == tf.float64 else tf.float32
 
     def add_image(n, *sums):
-        image, gradient = padded[n], tf.cast(cotangent[n], "float32")
-        parts = [
-            tf.cast(image[i : i + height, j : j + width], "float32") * gradient for i, j in TAPS
-        ]
+        image, gradient = padded[n], tf.cast(cotangent[n], wide)
+        parts = [tf.cast(image[i : i + height, j : j + width], wide) * gradient for i, j in TAPS]
         return n + 1, *(total + part for total, part in zip(sums, parts, strict=True))
 
-    zeros = [tf.zeros(tf.shape(x)[1:]) for _ in TAPS]
+    zeros = [tf.zeros(tf.shape(x)[1:], wide) for _ in TAPS]
     _, *sums = tf.while_loop(lambda n, *_: n < batch, add_image, [0, *zeros])
     gradient = tf.stack([tf.reduce_sum(total, axis=(0, 1)) for total in sums])
     return tf.cast(tf.reshape(gradient, (3, 3, x.shape[-1])), x.dtype)

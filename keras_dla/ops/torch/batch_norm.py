@@ -1,24 +1,30 @@
-"""PyTorch's fused batch normalisation."""
+"""PyTorch's fused batch normalisation, which moves the statistics itself."""
 
 import torch
 
 from keras_dla.ops.torch.layout import as_it_was, channels_first
 
 
-def batch_norm(x, gamma, beta, epsilon, statistics, data_format):
-    """See `keras_dla.ops.batch_norm.fused_kernel`."""
-    mean, variance = (None, None) if statistics is None else (s.value for s in statistics)
-    outputs, mean, inverse_deviation = torch.native_batch_norm(
-        channels_first(x, data_format),
-        gamma.value,
-        beta.value,
-        mean,
-        variance,
-        statistics is None,
-        0.0,
-        epsilon,
+def batch_norm(
+    x, gamma, beta, moving, momentum, epsilon, training, data_format, over_replicas=False
+):
+    """See `keras_dla.ops.batch_norm.batch_norm`; `moving` changes in place."""
+    x = channels_first(x, data_format)
+    if training and x.numel() == x.shape[1]:
+        return as_it_was(_one_entry(x, gamma, beta, moving, momentum), data_format), *moving
+    outputs = torch.batch_norm(
+        x, gamma, beta, *moving, training, 1.0 - momentum, epsilon, torch.backends.cudnn.enabled
     )
-    outputs = as_it_was(outputs, data_format)
-    if statistics is not None:
-        return outputs, *statistics
-    return outputs, mean.detach(), inverse_deviation.detach().pow(-2) - epsilon
+    return as_it_was(outputs, data_format), *moving
+
+
+def _one_entry(x, gamma, beta, moving, momentum):
+    """A channel of one entry is its own mean, and has no variance."""
+    mean, variance = moving
+    with torch.no_grad():
+        mean.lerp_(x.detach().flatten().to(mean.dtype), 1.0 - momentum)
+        variance.mul_(momentum)
+    outputs = x - x
+    if gamma is not None:
+        outputs = outputs * gamma.view(-1, 1, 1)
+    return outputs if beta is None else outputs + beta.view(-1, 1, 1)

@@ -26,3 +26,12 @@ def depthwise_torch(x, kernel, data_format):
     """Depthwise convolution of the same kind; `kernel` is `[3, 3, channels]`."""
     kernel = torch.as_tensor(kernel.value if hasattr(kernel, "value") else kernel)
     return conv2d(x, kernel.unsqueeze(2), (1, 1), kernel.shape[-1], data_format)
+
+
+def convolve_channels_torch(vectors, kernels):
+    """See `keras_dla.ops.channel_convolution.convolve_channels`."""
+    if kernels.ndim == 1:
+        return convolve_channels_torch(vectors[:, None], kernels[None])[:, 0]
+    padding, layers = (kernels.shape[1] - 1) // 2, vectors.shape[1]
+    kernels = kernels[:, None]
+    return torch.nn.functional.conv1d(vectors, kernels, None, 1, padding, 1, layers)

@@ -1,5 +1,7 @@
 """Feature maps as PyTorch's functions read them; its channels-last layout is a view of them."""
 
+import torch
+
 
 def channels_first(x, data_format):
     """Returns a view of a batch of feature maps, `[batch, channels, height, width]`."""
@@ -9,3 +11,24 @@ def channels_first(x, data_format):
 def as_it_was(x, data_format):
     """Returns the view back in `data_format`."""
     return x if data_format == "channels_first" else x.permute(0, 2, 3, 1)
+
+
+def keep_as_read(variable, data_format):
+    """Lays the numbers of a kernel out in memory as PyTorch's convolutions read them.
+
+    The shape stays `[height, width, channels, filters]`, or `[height, width, channels]` of a
+    depthwise kernel. In any other order PyTorch copies kernels, and their gradients, at every call.
+
+    Args:
+        variable: `keras.Variable`, a convolution's kernel.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+    value = variable.value.data
+    if value.is_meta:
+        return
+    if value.ndim == 3:
+        value = value.permute(2, 0, 1).contiguous().permute(1, 2, 0)
+    else:
+        order = torch.channels_last if data_format == "channels_last" else torch.contiguous_format
+        value = value.permute(3, 2, 0, 1).contiguous(memory_format=order).permute(2, 3, 1, 0)
+    variable.value.data = value

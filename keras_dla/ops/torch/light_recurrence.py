@@ -44,9 +44,9 @@ class LightRecurrence(torch.autograd.Function):
             if excitation is None:
                 torch.mul(own, decay[part], out=of_memory[part])
             else:
-                through = _transposed(own, excitation)
+                through, of_part = _depthwise_backward(own, old, excitation)
                 torch.addcmul(through, own, decay[part], out=of_memory[part])
-                of_excitation.append(_of_kernel(own, old))
+                of_excitation.append(of_part)
         return of_x, _total(of_kernel), of_gate, of_memory, of_decay, _total(of_excitation)
 
 
@@ -73,6 +73,17 @@ def _of_kernel(gradient, x):
     return conv2d_weight(x, (channels, 1, 3, 3), gradient, padding=1, groups=channels)
 
 
+def _depthwise_backward(gradient, x, kernel):
+    """The gradients of a depthwise convolution by x and by its kernel, by one operation."""
+    kernel = kernel.permute(2, 0, 1).unsqueeze(1)
+    return torch.ops.aten.convolution_backward(
+        gradient, x, kernel, None, (1, 1), (1, 1), (1, 1), False, (0, 0), x.shape[1],
+        (True, True, False),
+    )[:2]  # fmt: skip
+
+
 def _total(parts):
     """The sum of such gradients, `[3, 3, channels]`."""
-    return torch.stack(parts).sum(0).squeeze(1).permute(1, 2, 0) if parts else None
+    if not parts:
+        return None
+    return sum(parts[1:], start=parts[0]).squeeze(1).permute(1, 2, 0)

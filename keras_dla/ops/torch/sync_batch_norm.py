@@ -6,22 +6,30 @@ from torch import distributed
 from keras_dla.ops.torch.batch_norm import batch_norm
 
 
-def batch_norm_of_replicas(x, gamma, beta, epsilon, statistics, data_format):
-    """See `keras_dla.ops.batch_norm.fused_kernel`.
+def batch_norm_of_replicas(
+    x, gamma, beta, moving, momentum, epsilon, training, data_format, over_replicas=True
+):
+    """See `keras_dla.ops.batch_norm.batch_norm`; `moving` changes in place.
 
     PyTorch's own `SyncBatchNorm` refuses tensors on a CPU. The processes' batches must be equally
     large. The variance is that of differences to the common mean, which cancels no digits.
     """
     # On the device "meta" Keras only asks for shapes.
-    if statistics is not None or not distributed.is_initialized() or x.is_meta:
-        return batch_norm(x, gamma, beta, epsilon, statistics, data_format)
+    if not training or not distributed.is_initialized() or x.is_meta:
+        return batch_norm(x, gamma, beta, moving, momentum, epsilon, training, data_format)
     spatial, shape = ((1, 2), (-1,)) if data_format == "channels_last" else ((2, 3), (-1, 1, 1))
     mean = _average(x.mean((0, *spatial)))
     centred = x - mean.view(shape)
     variance = _average(centred.square().mean((0, *spatial)))
-    scale = gamma.value * (variance + epsilon).rsqrt()
-    outputs = centred * scale.view(shape) + beta.value.view(shape)
-    return outputs, mean.detach(), variance.detach()
+    count = distributed.get_world_size() * x.numel() // mean.numel()
+    with torch.no_grad():
+        moving[0].lerp_(mean, 1.0 - momentum)
+        moving[1].lerp_(variance * (count / max(count - 1, 1)), 1.0 - momentum)
+    scale = (variance + epsilon).rsqrt()
+    scale = scale if gamma is None else scale * gamma
+    outputs = centred * scale.view(shape)
+    outputs = outputs if beta is None else outputs + beta.view(shape)
+    return outputs, *moving
 
 
 def _average(values):

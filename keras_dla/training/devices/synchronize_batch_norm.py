@@ -22,9 +22,8 @@ def synchronize(model: keras.layers.Layer) -> keras.layers.Layer:
 
 
 def _check(norm):
-    ours = isinstance(norm, BatchNormalization) and norm.has_kernel_weights()
-    if keras.backend.backend() == "torch" and not ours:
+    if keras.backend.backend() == "torch" and not isinstance(norm, BatchNormalization):
         raise ValueError(
-            f"The layer {norm.path!r} must be a keras_dla.layers.BatchNormalization with scale, "
-            "center and float32 weights to be synchronised on torch, but is not."
+            f"The layer {norm.path!r} must be a keras_dla.layers.BatchNormalization to be "
+            f"synchronised on torch, but is a {type(norm).__name__}."
         )

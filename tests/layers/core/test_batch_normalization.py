@@ -1,4 +1,4 @@
-"""The fused BN is Keras's own, in numbers, statistics and gradients."""
+"""The fused BN is Keras's own in numbers and gradients, and moves the variance as PyTorch does."""
 
 import keras
 import numpy as np
@@ -52,29 +52,56 @@ def test_equals_kerass(data_format, training, trainable):
         assert_close(found[2][id(mine)], expected[2][id(theirs)], 2e-5)
 
 
+def moved(before, batches, momentum=0.9):
+    """The moving mean and unbiased variance in NumPy, after batches in channels last."""
+    mean, variance = before
+    for batch in batches:
+        entries = batch.reshape(-1, batch.shape[-1]).astype("float64")
+        mean = momentum * mean + (1 - momentum) * entries.mean(0)
+        variance = momentum * variance + (1 - momentum) * entries.var(0, ddof=1)
+    return mean, variance
+
+
 @pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("data_format", FORMATS)
-def test_moving_statistics_equal_kerass(data_format, trainable):
-    ours, keras_own = pair(data_format, trainable=trainable)
-    before = [w.copy() for w in ours.get_weights()]
+def test_the_unbiased_variance_moves(data_format, dtype, trainable):
+    layer = BatchNormalization(data_format, dtype=dtype)
+    x = maps(data_format)
+    layer.build(x.shape)
+    layer = randomize(layer)
+    layer.trainable = trainable
+    before = [ops.convert_to_numpy(w) for w in (layer.moving_mean, layer.moving_variance)]
     for seed in (0, 1):
-        for model in (ours, keras_own):
-            model(maps(data_format, seed=seed), training=True)
-    for mine, theirs in zip(ours.get_weights(), keras_own.get_weights(), strict=True):
-        assert_close(mine, theirs, 1e-5)
-    moved = [not np.array_equal(a, b) for a, b in zip(ours.get_weights(), before, strict=True)]
-    assert sum(moved) == (2 if trainable else 0)
+        layer(maps(data_format, seed=seed).astype(dtype), training=True)
+    batches = [maps("channels_last", seed=seed) for seed in (0, 1)] if trainable else []
+    expected = moved(before, batches)
+    found = layer.moving_mean, layer.moving_variance
+    for mine, theirs in zip(found, expected, strict=True):
+        assert_close(mine, theirs, 1e-6)
 
 
 def test_a_small_variance_moves_without_epsilon_in_it():
-    moved = []
-    for model in pair("channels_last"):
-        layer = model.layers[1]
-        layer.moving_variance.assign(np.zeros(6, "float32"))
-        model(0.01 * maps("channels_last"), training=True)
-        moved.append(ops.convert_to_numpy(layer.moving_variance))
+    layer = BatchNormalization("channels_last")
+    x = 0.01 * maps("channels_last")
+    layer.build(x.shape)
+    layer.moving_variance.assign(np.zeros(6, "float32"))
+    layer(x, training=True)
     # Epsilon is a tenth of this variance.
-    np.testing.assert_allclose(*moved, rtol=1e-3)
+    _, expected = moved((0.0, np.zeros(6)), [x])
+    np.testing.assert_allclose(ops.convert_to_numpy(layer.moving_variance), expected, rtol=1e-3)
+
+
+def test_a_stateless_call_leaves_what_it_was_given():
+    model, _ = pair("channels_last")
+    trained, others = (
+        [w.value for w in ws] for ws in (model.trainable_variables, model.non_trainable_variables)
+    )
+    before = [ops.convert_to_numpy(value).copy() for value in others]
+    _, after = model.stateless_call(trained, others, maps("channels_last"), training=True)
+    for value, kept, new in zip(others, before, after, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(value), kept)
+        assert not np.allclose(ops.convert_to_numpy(new), kept)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -105,15 +132,16 @@ def test_mixed_precision(training, dtype):
     assert layer.moving_mean.dtype == "float32"
 
 
-def test_fit_moves_the_statistics_as_kerass():
+def test_fit_moves_the_statistics():
     """Compiled, where the assignment must not be lost."""
-    weights = []
-    for model in pair("channels_last"):
-        model.compile("sgd", "mse", jit_compile=False)
-        x = maps("channels_last", batch=4)
-        model.fit(x, np.zeros_like(x), batch_size=2, epochs=2, shuffle=False, verbose=0)
-        weights.append(model.get_weights())
-    for mine, theirs in zip(*weights, strict=True):
+    model, _ = pair("channels_last")
+    layer = model.layers[1]
+    before = [ops.convert_to_numpy(w) for w in (layer.moving_mean, layer.moving_variance)]
+    model.compile("sgd", "mse", jit_compile=False)
+    x = maps("channels_last", batch=4)
+    model.fit(x, np.zeros_like(x), batch_size=2, epochs=2, shuffle=False, verbose=0)
+    expected = moved(before, [x[:2], x[2:], x[:2], x[2:]])
+    for mine, theirs in zip((layer.moving_mean, layer.moving_variance), expected, strict=True):
         assert_close(mine, theirs, 1e-5)
 
 

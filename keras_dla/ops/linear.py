@@ -1,0 +1,30 @@
+"""Linear maps of pooled features."""
+
+import keras
+
+from keras_dla.utils.types import Tensor
+
+
+def linear(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """Returns x W + b, on PyTorch by one operation.
+
+    Args:
+        x: tensor `[..., channels]`.
+        kernel: tensor `[channels, outputs]`.
+        bias: tensor `[outputs]`.
+    """
+    if keras.backend.backend() != "torch":
+        return x @ kernel + bias
+    import torch
+
+    rows = torch.addmm(bias, x.reshape(-1, x.shape[-1]), kernel)
+    return rows.reshape(*x.shape[:-1], kernel.shape[1])
+
+
+def sum_of_products(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """Returns a * b + c * d, on PyTorch by two operations."""
+    if keras.backend.backend() != "torch":
+        return a * b + c * d
+    import torch
+
+    return torch.addcmul(a * b, c, d)
