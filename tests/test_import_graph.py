@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 import keras_dla
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 PACKAGE = Path(keras_dla.__file__).parent
 # What each room may import besides itself; `utils` and `version` serve all.

@@ -14,6 +14,7 @@ from tests.analysis.models import (
     pictures,
     stage_model,
 )
+from tests.backends import on_pytorch
 from tests.layers.stages import interaction, randomize
 from tests.layers.test_paper_formulation import (
     HEAD,
@@ -143,6 +144,7 @@ def test_weights_are_scores_times_scales():
     )
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", ["mrla_b", "mrla_l", "dla_l"])
 def test_scores_are_weights_where_nothing_scales_besides(name):
     layer = interaction(name, DEPTH)
@@ -150,6 +152,7 @@ def test_scores_are_weights_where_nothing_scales_besides(name):
     assert scores.refreshed == frozenset()
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("name", "formulation", "shortcut", "approximate"),
     [
@@ -193,6 +196,7 @@ def test_equals_the_equations(name, data_format):
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", ["mrla_l", "dla_l"])
 def test_the_unrolled_scores_weigh_the_values(name):
     """With a head for every channel nothing is averaged: their sum is the recurrence's output."""
@@ -210,6 +214,7 @@ def test_the_unrolled_scores_weigh_the_values(name):
     np.testing.assert_allclose(output, expected, rtol=1e-3, atol=1e-5)
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", NAMES)
 def test_a_named_network(name):
     model = ResNet(20, name, classes=3, data_format="channels_last")
@@ -232,6 +237,7 @@ def equal(actual, expected, names=None):
         np.testing.assert_allclose(actual[name], array, rtol=1e-5, atol=1e-6)
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", ["dla_b", "dla_l"])
 def test_a_loaded_model_has_the_same(name, tmp_path):
     layer = interaction(name, DEPTH)
@@ -242,6 +248,7 @@ def test_a_loaded_model_has_the_same(name, tmp_path):
     equal(attention_scores(loaded, images), attention_scores(model, images))
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", ["mrla_b", "dla_l"])
 def test_batches_make_no_difference(name):
     layer = interaction(name, DEPTH)
@@ -302,6 +309,7 @@ def test_one_layer_for_two_stages_in_turns_is_refused():
         attention_scores(InTurns(layer), in_format(pictures(), layer))
 
 
+@on_pytorch
 def test_a_stage_of_one_layer():
     layer = randomize(MRLALight(1, data_format="channels_last", name="only"))
     images = keras.Input((4, 4, 32))
@@ -331,6 +339,7 @@ def plain_model(data_format="channels_last"):
     return keras.Model(images, layer(images, index=0)[0], name="plain")
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("model", "images", "batch_size", "sentence"),
     [

@@ -10,6 +10,7 @@ from keras_dla.analysis.class_scores import class_scores
 from keras_dla.analysis.feature_maps import data_format_of, feature_map
 from keras_dla.analysis.graph import cut
 from keras_dla.models import ResNet
+from tests.backends import on_pytorch
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(3, 8, 6, 3)).astype("float32")
@@ -214,6 +215,7 @@ def test_a_network_of_ours_which_stays_as_it_was():
     np.testing.assert_allclose(maps, expected, atol=1e-5)
 
 
+@on_pytorch
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("name", ["dla_l", "rla_g", "cbam", None])
 def test_the_last_map_of_our_networks_and_its_format(name, data_format):
@@ -223,6 +225,7 @@ def test_the_last_map_of_our_networks_and_its_format(name, data_format):
     assert data_format_of(model, maps) == data_format
 
 
+@on_pytorch
 def test_a_cut_in_the_middle_of_a_stage_changes_no_score():
     images = RNG.normal(size=(2, 16, 12, 3)).astype("float32")
     model = ResNet(20, "dla_b", classes=3, classifier_activation=None)
@@ -259,11 +262,13 @@ def check_refused(fragment, model=None, images=IMAGES, **kwargs):
     assert "\n" not in str(caught.value)
 
 
+@on_pytorch
 @pytest.mark.parametrize("images", [IMAGES[0], IMAGES[:0]])
 def test_images_that_are_no_batch(images):
     check_refused(f"but has shape {images.shape}", images=images)
 
 
+@on_pytorch
 @pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2], [-1, 0, 0], 2, 0.5, [[0, 1, 0]], "cat"])
 def test_classes_that_the_images_cannot_have(classes):
     check_refused("`classes` must be 3 integers from 0 to 1, or one, but is", classes=classes)
@@ -273,12 +278,14 @@ def test_a_batch_size_that_is_none():
     check_refused("`batch_size` must be an integer of at least 1", batch_size=0)
 
 
+@on_pytorch
 @pytest.mark.parametrize("layer", ["absent", "dense", layers.ReLU(name="elsewhere")])
 def test_layers_without_a_map_in_the_model(layer):
     model = classifier(lambda x: layers.Softmax(name="end")(scored(average(x))))
     check_refused("`layer` must be a layer of ", model, layer=layer)
 
 
+@on_pytorch
 def test_models_that_are_no_classifiers():
     inputs = keras.Input((4,))
     vectors = keras.Model(inputs, layers.Dense(2)(inputs))
@@ -288,6 +295,7 @@ def test_models_that_are_no_classifiers():
     check_refused("but 'int' has no graph of layers", 3)
 
 
+@on_pytorch
 def test_a_model_without_a_map():
     images = keras.Input((8, 6, 3))
     model = keras.Model(images, layers.Dense(2)(average(images)))
@@ -301,6 +309,7 @@ def test_a_map_inside_a_nested_model():
     check_refused("`model` must not hide its feature maps in a model within it", model)
 
 
+@on_pytorch
 def test_several_last_maps():
     images = keras.Input((8, 6, 3))
     both = [average(features(images, name)) for name in ("left", "right")]

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from keras_dla.data.images import read_header, read_image, resize_image
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 pillow = pytest.importorskip("PIL.Image")
 RED = np.full((5, 7, 3), (200, 10, 30), "uint8")

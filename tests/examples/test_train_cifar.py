@@ -16,6 +16,7 @@ import pytest
 from keras_dla.training import load_last
 from keras_dla.training.experiment import data as experiment_data
 from keras_dla.training.experiment import run as experiment_run
+from tests.backends import on_pytorch
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "train_cifar.py"
 ARGUMENTS = ("--data", "memory", "--model", "dla_l_11", "--batch-size", "8", "--epochs", "4")
@@ -82,6 +83,7 @@ def test_a_network_of_the_paper_trains(script, tmp_path, capsys):
     assert f"test accuracy {float(row['val_accuracy']):.2%}, best" in printed
 
 
+@on_pytorch
 def test_leaves_the_files_of_a_run(script, tmp_path):
     run(script, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
@@ -93,6 +95,7 @@ def test_leaves_the_files_of_a_run(script, tmp_path):
     assert settings["steps_per_epoch"] == 3
 
 
+@on_pytorch
 def test_same_seed_same_run(script, tmp_path):
     first = run(script, tmp_path / "first", "--seed", "3")
     assert run(script, tmp_path / "second", "--seed", "3") == first
@@ -118,6 +121,7 @@ def test_an_interrupted_run_resumes_to_the_same_end(script, tmp_path, monkeypatc
     assert run(script, tmp_path / "run", "--resume", steps=steps) == whole
 
 
+@on_pytorch
 def test_a_run_is_not_overwritten(script, tmp_path):
     run(script, tmp_path / "run")
     before = (tmp_path / "run" / "last.keras").read_bytes()
@@ -128,6 +132,7 @@ def test_a_run_is_not_overwritten(script, tmp_path):
     assert (tmp_path / "run" / "last.keras").read_bytes() == before
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -148,6 +153,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(script, tmp_path, argument
     assert not (tmp_path / "run").exists()
 
 
+@on_pytorch
 def test_mixed_precision_is_that_of_the_model(script, tmp_path):
     precision = "float16"
     before = keras.config.dtype_policy()
@@ -222,6 +228,7 @@ def kill(folder, *options):
     run(load_script(), Path(folder), *options)
 
 
+@on_pytorch
 def test_a_full_disk_is_one_sentence(script, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -231,6 +238,7 @@ def test_a_full_disk_is_one_sentence(script, tmp_path, monkeypatch):
         run(script, tmp_path / "run")
 
 
+@on_pytorch
 def test_the_defaults_are_the_papers(script):
     experiment = script.experiment_of(script.parse_arguments([])).resolved()
     assert (experiment.model, experiment.formulation) == ("dla_l_20", "official")

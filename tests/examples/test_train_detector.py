@@ -141,6 +141,7 @@ def datasets(*arguments):
     return script.datasets(script.parse_arguments([*TINY, *map(str, arguments)]))
 
 
+@on_pytorch
 def test_all_images_have_one_shape(tmp_path):
     """That of all sources, also where the first images are alike, or longer than 5 : 3."""
     arguments = coco_arguments(
@@ -176,6 +177,7 @@ def test_the_table_is_made_on_test_images_by_the_best_model(tmp_path):
     assert same(weights_of(tmp_path, "reported.keras"), best)
 
 
+@on_pytorch
 def test_classes_must_agree(tmp_path):
     arguments = coco_arguments(tmp_path, train=[(64, 64)], val=[(64, 64)])
     path = tmp_path / "val.json"
@@ -211,6 +213,7 @@ def test_images_are_in_the_models_order(detector, order, tmp_path):
     assert train.data_format == val.data_format == model.data_format == order
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -88,6 +88,7 @@ def test_a_network_of_the_paper_trains(script, data, tmp_path, capsys):
 TINY = ("--model", "dla_l_50", "--epochs", "3")
 
 
+@on_pytorch
 @pytest.mark.parametrize("steps", ["2", "4"])
 def test_an_interrupted_run_resumes_to_the_same_end(script, data, tmp_path, monkeypatch, steps):
     """Also where an epoch is shorter or longer than the 3 batches of the images."""
@@ -108,6 +109,7 @@ def test_an_interrupted_run_resumes_to_the_same_end(script, data, tmp_path, monk
     assert model.optimizer.weight_decays["attention"] == 0.1
 
 
+@on_pytorch
 def test_two_devices_with_synchronised_bn_train_as_one(script, data, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "get_model", with_batch_norm)
     options = ("--epochs", "2", "--steps-per-epoch", "2", "--sync-batch-norm")
@@ -140,6 +142,7 @@ def test_mixed_precision_is_that_of_the_model(script, data, tmp_path, precision)
     assert model.layers[-1].compute_dtype == precision
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -161,6 +164,7 @@ def test_bad_input_is_one_sentence_and_writes_nothing(script, data, tmp_path, ar
     assert not (tmp_path / "run").exists()
 
 
+@on_pytorch
 def test_a_run_starts_only_where_it_can_end(script, data, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("text")
     with pytest.raises(SystemExit, match=r"run cannot be written to \(Not a directory\)"):
@@ -172,6 +176,7 @@ def test_a_run_starts_only_where_it_can_end(script, data, tmp_path, monkeypatch)
     assert not (tmp_path / "run").exists()
 
 
+@on_pytorch
 def test_images_that_are_left_out_are_not_decoded(script, data):
     """The first batches are those that the rest of the epoch does not have."""
     images = script.Images(script.parse_arguments([*ARGUMENTS, "--data-dir", str(data)]))
@@ -180,6 +185,7 @@ def test_images_that_are_left_out_are_not_decoded(script, data):
         np.testing.assert_array_equal(batch[0], expected[0])
 
 
+@on_pytorch
 def test_the_defaults_are_the_papers(script):
     args = script.parse_arguments([])
     assert (args.model, args.formulation, args.image_size) == ("dla_l_50", "official", 224)

@@ -12,6 +12,7 @@ from keras_dla.interop import load_official_checkpoint, save_official_checkpoint
 from keras_dla.interop.official_names import official_entries
 from keras_dla.models import ResNet
 from tests import golden
+from tests.backends import on_pytorch
 from tests.interop.test_official_checkpoint import checkpoint, small
 
 SUFFIXES = [".pth", ".pth.tar", ".pt", ".safetensors"]
@@ -56,6 +57,7 @@ def test_the_round_trip_is_exact(tmp_path, suffix):
         np.testing.assert_array_equal(weight, tensors[entry.name])
 
 
+@on_pytorch
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_every_norm_has_the_counter_that_pytorch_asks_for(tmp_path, suffix):
     path = tmp_path / f"weights{suffix}"
@@ -94,6 +96,7 @@ def test_a_convolution_a_norm_and_a_classifier_run_in_pytorch(tmp_path):
         golden.assert_close(vectors @ kernel + bias, fc(torch.tensor(vectors)).numpy(), 1e-6)
 
 
+@on_pytorch
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_weights_in_bfloat16(tmp_path, suffix):
     policy = keras.config.dtype_policy()
@@ -110,6 +113,7 @@ def test_weights_in_bfloat16(tmp_path, suffix):
         np.testing.assert_array_equal(np.float32(mine), np.float32(theirs))
 
 
+@on_pytorch
 def test_a_file_that_is_there_is_replaced(tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_text("before")
@@ -117,6 +121,7 @@ def test_a_file_that_is_there_is_replaced(tmp_path):
     assert "fc.bias" in read(path)
 
 
+@on_pytorch
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     def fill_the_disk(tensors, path):
         path.write_text("half")
@@ -142,15 +147,18 @@ def check_refused(model, path, *fragments):
     assert not path.exists()
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", ["weights.h5", "weights", "weights.tar", "weights.pth.zip"])
 def test_another_ending(tmp_path, name):
     check_refused(small(None), tmp_path / name, "`path` must end in .pth, .pth.tar, ", name)
 
 
+@on_pytorch
 def test_a_folder_that_does_not_exist(tmp_path):
     check_refused(small(None), tmp_path / "absent" / "weights.pth", "`path` must lie in a folder")
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", ["cbam", "a2", "aa", "gc", "nl", "ba", "rla_g"])
 def test_only_networks_of_the_authors_have_names(tmp_path, name):
     model = small(name)
@@ -173,6 +181,7 @@ def test_a_model_in_the_formulation_of_the_paper(tmp_path):
     check_refused(model, tmp_path / "weights.pth", "formulation", "'paper'")
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("module", "suffix", "hint"),
     [("torch", ".pth", r"keras-dla\[torch\]"), ("safetensors", ".safetensors", "safetensors")],

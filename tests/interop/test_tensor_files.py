@@ -7,6 +7,9 @@ import torch
 from safetensors.numpy import save_file
 
 from keras_dla.interop.tensor_files import read_tensors
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 ARRAYS = {
     "conv1.weight": np.arange(24, dtype="float32").reshape(2, 3, 2, 2),

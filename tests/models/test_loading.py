@@ -46,7 +46,7 @@ def test_a_class_of_ones_own(tmp_path):
 
     images = keras.Input((4,))
     keras.Model(images, Twice()(images)).save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match="model.keras has a 'Twice' that is not"):
+    with pytest.raises(ValueError, match=r"model.keras has a 'Twice' that is not"):
         keras_dla.load_model(tmp_path / "model.keras")
     assert keras_dla.load_model(tmp_path / "model.keras", custom_objects={"Twice": Twice})
 

@@ -8,7 +8,7 @@ from keras import layers, ops
 from keras_dla.analysis import complexity
 from keras_dla.layers import DropPath, DynamicSharingUnit
 from keras_dla.models import DLAResNet20, LeanModel, ResNet, get_model
-from tests.backends import all_on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 
 FORMATS = ["channels_last", "channels_first"]
 
@@ -184,6 +184,7 @@ def residual_block(height, width, inputs, planes, strides, hidden=0):
     return read + after * (9 * planes**2 + 4 * planes**2 + inputs * 4 * planes)
 
 
+@on_pytorch
 def test_a_network_by_hand():
     """ResNet-11 on an odd map: 9 x 7, then 5 x 4, then 3 x 2."""
     model = ResNet(11, classes=5, data_format="channels_last")
@@ -194,6 +195,7 @@ def test_a_network_by_hand():
     assert complexity(model, (9, 7, 3)).flops == expected + 256 * 5
 
 
+@on_pytorch
 def test_rla_by_hand():
     model = ResNet(11, "rla_g", classes=5, data_format="channels_last")
     expected = 9 * 3 * 16 * 63
@@ -290,6 +292,7 @@ def test_against_the_counter_of_pytorch(name, data_format):
     assert 2 * (counts.flops - elsewhere) == counter.get_total_flops()
 
 
+@on_pytorch
 def test_augmented_convolution_by_hand():
     """Its look-ups of relative positions and its resampling are no products to count."""
     model = ResNet(20, "aa", classes=5, data_format="channels_last")
@@ -305,6 +308,7 @@ def test_augmented_convolution_by_hand():
     }
 
 
+@on_pytorch
 def test_channel_attention_by_hand():
     model = ResNet(11, "eca", classes=5, data_format="channels_last")
     rows = {row.name: row for row in complexity(model, (8, 8, 3)).layers}
@@ -328,6 +332,7 @@ TABLE_2 = [
 ]
 
 
+@on_pytorch
 @pytest.mark.parametrize(("name", "millions", "billions"), all_on_pytorch(TABLE_2, 1))
 def test_table_2(name, millions, billions):
     """DLA-L-50 is printed with 27.2M; see tests/models/test_parameter_counts.py."""
@@ -338,6 +343,7 @@ def test_table_2(name, millions, billions):
     assert counts.uncounted == ()
 
 
+@on_pytorch
 @pytest.mark.parametrize("name", [None, "dla_l", "dla_b", "rla_g"])
 def test_size_given_late_or_early_and_formats(name):
     expected = None
@@ -352,6 +358,7 @@ def test_size_given_late_or_early_and_formats(name):
             assert counts.input_shape == shape
 
 
+@on_pytorch
 def test_the_model_is_neither_run_nor_changed(tmp_path, monkeypatch):
     model = DLAResNet20(classes=5, data_format="channels_last")
     before = {layer.name: len(layer._inbound_nodes) for layer in model.layers}
@@ -365,6 +372,7 @@ def test_the_model_is_neither_run_nor_changed(tmp_path, monkeypatch):
     model(np.ones((1, 9, 8, 3), "float32"))
 
 
+@on_pytorch
 def test_table():
     images = keras.Input((None, None, 3), name="images")
     x = layers.Conv2D(8, 3, name="conv", **LAST)(images)
@@ -394,6 +402,7 @@ def test_table():
     ]
 
 
+@on_pytorch
 def test_calls_and_parts_in_the_table():
     text = str(complexity(DLAResNet20(classes=5, data_format="channels_last"), (8, 8, 3)))
     assert "DynamicLayerAttention, 2 calls" in text
@@ -405,6 +414,7 @@ def one_input():
     return keras.Sequential([keras.Input((None, None, 3)), layers.Dense(2)], name="mine")
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("model", "input_shape", "sentence"),
     [

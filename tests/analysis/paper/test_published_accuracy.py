@@ -11,6 +11,9 @@ from keras_dla.analysis.paper.published_accuracy import (
     label,
     published_accuracy,
 )
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 
 def gain(interaction, depth, dataset, over=None):

@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 
 from keras_dla.analysis import AttentionScores, plot_attention
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 pytest.importorskip("matplotlib")
 

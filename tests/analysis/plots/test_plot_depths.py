@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 
 from keras_dla.analysis.plots.plot_depths import plot_depths
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 pytest.importorskip("matplotlib", reason="needs matplotlib, which draws")
 

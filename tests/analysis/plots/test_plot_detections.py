@@ -7,6 +7,10 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.colors import to_hex
 
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 20, 30, 3)).astype("uint8")
 DETECTIONS = {
     "boxes": np.tile(np.float32([[2, 3, 12, 13], [10, 0, 30, 20], [0, 0, 5, 5]]), (4, 1, 1)),

@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 
 from keras_dla.analysis import plot_predictions
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 pytest.importorskip("matplotlib")
 

@@ -1,5 +1,8 @@
 from keras_dla.cli import main
 from keras_dla.models import list_models
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 
 def listed(capsys, *arguments):

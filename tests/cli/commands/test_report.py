@@ -3,6 +3,9 @@ import json
 import pytest
 
 from keras_dla.cli import main
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 
 def a_run(parent, name, accuracies, epochs=None, **fields):

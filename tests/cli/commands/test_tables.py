@@ -5,6 +5,9 @@ from keras_dla.analysis.paper import paper_tables
 from keras_dla.analysis.paper import published_costs as published
 from keras_dla.cli import main
 from keras_dla.utils.names import COUNTED_TABLES
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from keras_dla.training import read_result
 from keras_dla.training.experiment import data as experiment_data
 from keras_dla.training.experiment import experiment as experiments
 from keras_dla.training.experiment import run as experiment_run
+from tests.backends import on_pytorch
 from tests.cli.commands.train_on_devices import with_batch_norm
 from tests.training.experiments import arrays, smallest
 
@@ -76,6 +77,7 @@ def test_a_file_with_changes(tmp_path, capsys):
     assert (made.model, made.dataset, made.momentum, made.seed) == ("se_20", "cifar10", 0.5, 7)
 
 
+@on_pytorch
 def test_a_part_of_a_table(tmp_path, capsys):
     options = ("--table", 1, "--rows", "dla_l_20", "resnet_20", "--dataset", "cifar10")
     printed = train(capsys, *options, "--seeds", 2, "--output", tmp_path)
@@ -116,12 +118,14 @@ def test_at_once_needs_jax(fails):
     assert fails("train", "--table", "1", "--at-once").startswith("`--at-once` needs the JAX back")
 
 
+@on_pytorch
 def test_units_are_rows_of_their_own(tmp_path, capsys):
     options = ("--table", 4, "--rows", "dla_l_110-lstm", "--seeds", 1, "--output", tmp_path)
     assert "DLA-L-110 (LSTM)" in train(capsys, *options).out
     assert [path.name for path in tmp_path.iterdir()] == ["cifar100-dla_l_110-lstm-official-0"]
 
 
+@on_pytorch
 def test_two_devices_with_synchronised_bn_train_as_one(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(experiment_run, "get_model", with_batch_norm)
     options = ("--dataset", "cifar10", "--sync-batch-norm", "--output")
@@ -157,6 +161,7 @@ def test_the_usual_bn_is_no_setting(tmp_path, capsys):
     assert "sync_batch_norm" not in json.loads((tmp_path / "settings.json").read_text())
 
 
+@on_pytorch
 def test_a_divergence_does_not_stop_the_others(tmp_path, capsys):
     options = ("--table", "1", "--rows", "resnet_20", "--dataset", "cifar10", "--seeds", "2")
     options = (*options, "--learning-rate", "1e38", "--output", str(tmp_path))
@@ -166,6 +171,7 @@ def test_a_divergence_does_not_stop_the_others(tmp_path, capsys):
     assert errors.endswith("error: 2 of 2 runs diverged: see above.\n")
 
 
+@on_pytorch
 def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     class Interrupted(experiment_run.EpochCheckpoint):
         def on_epoch_begin(self, epoch, logs=None):
@@ -184,6 +190,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     assert read_result(tmp_path / "run").is_finished
 
 
+@on_pytorch
 def test_every_folder_is_looked_at_before_the_first_run(tmp_path, fails):
     folder = tmp_path / "cifar10-dla_l_20-official-0"
     folder.mkdir()
@@ -193,11 +200,13 @@ def test_every_folder_is_looked_at_before_the_first_run(tmp_path, fails):
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
+@on_pytorch
 def test_the_options_are_fields_of_an_experiment():
     fields = experiments.Experiment.__dataclass_fields__
     assert set(FIELDS) == set(fields) - {"dataset", "backend"}
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -12,6 +12,7 @@ from keras_dla.data import (
     imagenet_steps_per_epoch,
 )
 from keras_dla.data.classification.random_resized_crop import random_window
+from tests.backends import on_pytorch
 from tests.data.image_folder import CLASSES, SIZES, encoded, made_image, prepare_images
 
 SIZE = 32
@@ -40,6 +41,7 @@ def pixels(images):
     return images * (255 * np.array(IMAGENET_STD)) + 255 * np.array(IMAGENET_MEAN)
 
 
+@on_pytorch
 def test_the_test_split_is_torchvisions_resize_and_centre_crop(folder):
     """Within one grey level, as Pillow rounds between rows and columns as well."""
     expected = []
@@ -72,6 +74,7 @@ def as_decoded(file):
     return image.fromarray(tf.io.decode_jpeg(file, channels=3).numpy())
 
 
+@on_pytorch
 def test_the_training_crop_is_pillows_of_the_same_window():
     tf = pytest.importorskip("tensorflow")
     from keras_dla.data.classification.imagenet import _random_crop
@@ -104,11 +107,13 @@ def test_same_seed_same_batches_and_any_epoch_can_begin(folder):
     assert np.any(whole[0][1] != whole[3][1])
 
 
+@on_pytorch
 def test_seeds_differ(folder):
     one, other = (batches(3, data_dir=folder, seed=seed) for seed in (0, 1))
     assert np.any(np.concatenate([y for _, y in one]) != np.concatenate([y for _, y in other]))
 
 
+@on_pytorch
 @pytest.mark.parametrize("global_seed", [0, 1])
 def test_tensorflows_global_seed_has_no_say(folder, global_seed):
     tf = pytest.importorskip("tensorflow")
@@ -120,6 +125,7 @@ def test_tensorflows_global_seed_has_no_say(folder, global_seed):
         tf.random.set_seed(None)
 
 
+@on_pytorch
 def test_every_image_and_epoch_has_crops_and_flips_of_its_own(tmp_path):
     """All images of this set are one and the same, so that what differs is the augmentation."""
     pytest.importorskip("keras_cv")
@@ -147,6 +153,7 @@ def test_every_image_and_epoch_has_crops_and_flips_of_its_own(tmp_path):
     assert np.any(first != second)
 
 
+@on_pytorch
 def test_png_images_and_other_names(tmp_path):
     pytest.importorskip("keras_cv")
     prepare_images(tmp_path, name="Drawings", sizes={"train": 5, "test": 3}, form="PNG")
@@ -170,6 +177,7 @@ def test_channels_first_is_the_transpose(folder, split):
     np.testing.assert_array_equal(labels, same)
 
 
+@on_pytorch
 def test_parts_and_remainders(folder):
     assert imagenet_steps_per_epoch("train", 8, folder) == 3
     assert imagenet_steps_per_epoch("train", 8, folder, drop_remainder=True) == 2
@@ -180,6 +188,7 @@ def test_parts_and_remainders(folder):
     assert [len(labels) for _, labels in part] == [8, 2]
 
 
+@on_pytorch
 def test_the_test_split_is_one_pass_and_can_be_read_again(folder):
     dataset = imagenet_dataset("validation", 3, folder, image_size=SIZE)
     assert int(dataset.cardinality()) == 3
@@ -227,6 +236,7 @@ def test_a_data_set_without_labels_is_named(tmp_path):
         imagenet_dataset(data_dir=tmp_path, name="bare")
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

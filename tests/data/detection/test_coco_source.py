@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from keras_dla.data import CocoSource
+from tests.backends import on_pytorch
 from tests.data.coco_folder import content, write
 from tests.data.shared import shared_path
+
+pytestmark = on_pytorch
 
 
 def test_examples_are_what_the_file_says(tmp_path):

@@ -3,6 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_dla.data.detection.object_masks import cut_masks
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 
 def cut_by_sampling(mask, box, size, samples=64):

@@ -9,6 +9,9 @@ from keras_dla.data.detection.segmentation import (
     decode_segmentations,
     encode_masks,
 )
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 MASKS = arrays(
     "uint8", array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(0, 1)

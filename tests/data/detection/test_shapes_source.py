@@ -7,6 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_dla.data import ShapesSource
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 
 def assert_same(one, other):

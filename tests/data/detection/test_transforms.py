@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 from keras_dla.data import ShapesSource
 from keras_dla.data.detection.object_targets import choose_objects, pad_objects
 from keras_dla.data.detection.transforms import flip, padded_shape_of, resize, resized_shape
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 SIDES = st.integers(1, 3000)
 

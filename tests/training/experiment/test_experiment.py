@@ -14,6 +14,9 @@ from keras_dla.training import (
     write_experiment,
 )
 from keras_dla.training.experiment.result import settings_of
+from tests.backends import on_pytorch
+
+pytestmark = on_pytorch
 
 OTHER_BACKEND = "jax" if keras.backend.backend() != "jax" else "torch"
 

@@ -4,7 +4,10 @@ import pytest
 
 from keras_dla.training import open_run
 from keras_dla.training.run_folder import folder as runs
+from tests.backends import on_pytorch
 from tests.utils.test_folder_lock import held_by_another_process
+
+pytestmark = on_pytorch
 
 SETTINGS = {"model": "dla_l_20", "milestones": (100, 150), "seed": 0}
 
