@@ -1,12 +1,14 @@
 """Trains tiny networks on the devices it is told; a script that the tests start.
 
-    python -m tests.training.parallel train|resume FOLDER DEVICES [HOST ADDRESS ADDRESS]
+    python -m tests.training.parallel train|resume|wait FOLDER DEVICES [HOST ADDRESS ADDRESS]
 
 Every process writes its weights, and the main one its losses.
 """
 
 import os
+import signal
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -115,6 +117,13 @@ def resume(folder):
     stop()
 
 
+def wait(_):
+    """Says which process this is and stays, deaf to Ctrl-C as under `nohup`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.write(1, f"process {os.getpid()}\n".encode())
+    time.sleep(300)
+
+
 def run_tiny(folder, *callbacks):
     """Has a BN that is not synchronised, and random numbers with a seed and without."""
     open_run(folder, {}, resume=True)
@@ -140,11 +149,20 @@ def divide_cpu():
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
 
 
+JOBS = {"train": train, "resume": resume, "wait": wait}
+
+
 def main(job, folder, devices, host=0, *hosts):
     if keras.backend.backend() == "tensorflow":
         divide_cpu()
     try:
-        launch({"train": train, "resume": resume}[job], int(devices), (folder,), hosts, int(host))
+        launch(
+            {"train": train, "resume": resume, "wait": wait}[job],
+            int(devices),
+            (folder,),
+            hosts,
+            int(host),
+        )
     except StopError:
         print("stopped")
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
 from keras_dla.data.classification.augmentation import EpochDraw, crop_and_flip, draw_epoch
+from keras_dla.data.epoch_dataset import EpochDataset
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, normalize, scale_and_shift
 from keras_dla.data.validation import check_count, check_images_and_labels
 from keras_dla.utils.validation import standardize_data_format
 
 
-class ArrayDataset(keras.utils.PyDataset):
+class ArrayDataset(EpochDataset):
     """Batches of normalised, randomly cropped and flipped images for `model.fit`.
 
     Each image is padded with 4 black pixels on every side, cropped back to its size at a
@@ -22,8 +22,9 @@ class ArrayDataset(keras.utils.PyDataset):
     Pass `shuffle=False` to `model.fit`: this data set has shuffled its images already, and
     Keras would otherwise permute the batches with Python's own random numbers.
 
-    The epoch advances in `on_epoch_end`, if every batch was asked for since `on_epoch_begin`:
-    Keras also ends an epoch before the first one, when it has looked at a batch or two.
+    The epoch advances in `on_epoch_end` when every batch of it was asked for. For epochs of another
+    length than a pass over the images, give `fit` a `keras_dla.training.EndlessBatches` of this
+    data set and `steps_per_epoch`: with a data set that ends, Keras cuts its epoch short there.
 
     Args:
         images: uint8 array `(size, height, width, channels)`.
@@ -73,7 +74,7 @@ class ArrayDataset(keras.utils.PyDataset):
         drop_remainder: bool = False,
         data_format: str | None = None,
     ):
-        super().__init__()
+        super().__init__(check_count("initial_epoch", initial_epoch, minimum=0))
         check_images_and_labels(images, labels)
         self.images = images
         # 32 bits are what every backend has; JAX truncates 64 by default.
@@ -83,7 +84,6 @@ class ArrayDataset(keras.utils.PyDataset):
         self.shuffle = bool(shuffle)
         self.seed = check_count("seed", seed, minimum=0)
         self.scale, self.shift = scale_and_shift(mean, std)
-        self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
         self.drop_remainder = bool(drop_remainder)
         self.data_format = standardize_data_format(data_format)
         if len(self.scale) != images.shape[-1]:
@@ -92,7 +92,6 @@ class ArrayDataset(keras.utils.PyDataset):
                 f"`images`, but have {len(self.scale)}."
             )
         self._length = count_batches(len(images), self.batch_size, self.drop_remainder)
-        self._asked_for: set[int] = set()
 
     def __len__(self) -> int:
         return self._length
@@ -118,21 +117,9 @@ class ArrayDataset(keras.utils.PyDataset):
 
     def _draw(self, index: int) -> EpochDraw:
         """The random choices for batch `index`, which counts as asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
-        self._asked_for.add(index)
+        self.note_batch(index)
         epoch = draw_epoch(len(self.images), self.seed, self.epoch, self.shuffle)
         return epoch.batch(index, self.batch_size)
-
-    def on_epoch_begin(self) -> None:
-        """Starts to watch which batches are asked for."""
-        self._asked_for = set()
-
-    def on_epoch_end(self) -> None:
-        """Goes on to the next epoch if every batch of this one has been asked for."""
-        if len(self._asked_for) == len(self):
-            self.epoch += 1
-        self._asked_for = set()
 
 
 def count_batches(size: int, batch_size: int, drop_remainder: bool) -> int:

@@ -6,19 +6,19 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import keras
 import numpy as np
 
 from keras_dla.data.classification.augmentation import draw_epoch
 from keras_dla.data.detection.object_targets import choose_objects, pad_objects
 from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.data.detection.transforms import flip, padded_shape_of, resize, resized_shape
+from keras_dla.data.epoch_dataset import EpochDataset
 from keras_dla.data.normalization import IMAGENET_MEAN, IMAGENET_STD, normalize, scale_and_shift
 from keras_dla.data.validation import check_count
 from keras_dla.utils.validation import standardize_data_format
 
 
-class DetectionDataset(keras.utils.PyDataset):
+class DetectionDataset(EpochDataset):
     """Batches of resized, flipped, normalised and padded images with their objects.
 
     Each image is resized so that its shorter side is `shorter_side`, or less where its longer
@@ -28,8 +28,8 @@ class DetectionDataset(keras.utils.PyDataset):
 
     Every batch is a pure function of `(seed, epoch, index)`, and every batch is full: the last
     one goes on with the first images of the epoch. Pass `shuffle=False` to `model.fit`:
-    this data set has shuffled its images already. The epoch advances in `on_epoch_end`, if
-    every batch was asked for since `on_epoch_begin`.
+    this data set has shuffled its images already. The epoch advances in `on_epoch_end` when
+    every batch of it was asked for.
 
     A batch is a pair `(x, y)` of dictionaries:
 
@@ -98,7 +98,7 @@ class DetectionDataset(keras.utils.PyDataset):
         initial_epoch: int = 0,
         workers: int = 0,
     ):
-        super().__init__()
+        super().__init__(check_count("initial_epoch", initial_epoch, minimum=0))
         _check_source(source)
         self.source = source
         self.batch_size = check_count("batch_size", batch_size, minimum=1)
@@ -113,9 +113,7 @@ class DetectionDataset(keras.utils.PyDataset):
         self.mask_size = _checked_mask_size(mask_size, source)
         self.scale, self.shift = scale_and_shift(mean, std)
         self.data_format = standardize_data_format(data_format)
-        self.epoch = check_count("initial_epoch", initial_epoch, minimum=0)
         self._ahead = _Ahead(self._batch, check_count("workers", workers, minimum=0))
-        self._asked_for: set[int] = set()
         self._numbers: np.ndarray | None = None
         self._class_names = _names_of(source)
 
@@ -159,8 +157,7 @@ class DetectionDataset(keras.utils.PyDataset):
         Raises:
             IndexError: If there is no batch `index`.
         """
-        self._check_index(index)
-        self._asked_for.add(index)
+        self.note_batch(index)
         following = range(index + 1, len(self))
         return self._ahead.get((self.epoch, index), ((self.epoch, other) for other in following))
 
@@ -185,16 +182,6 @@ class DetectionDataset(keras.utils.PyDataset):
         places = self._places(self.epoch, index)
         count = min(self.batch_size, len(self.source) - index * self.batch_size)
         return [self._record(number, flipped) for number, flipped in places[:count]]
-
-    def on_epoch_begin(self) -> None:
-        """Starts to watch which batches are asked for."""
-        self._asked_for = set()
-
-    def on_epoch_end(self) -> None:
-        """Goes on to the next epoch if every batch of this one has been asked for."""
-        if len(self._asked_for) == len(self):
-            self.epoch += 1
-        self._asked_for = set()
 
     def _check_index(self, index):
         if not 0 <= index < len(self):

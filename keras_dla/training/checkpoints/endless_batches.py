@@ -2,10 +2,11 @@
 
 import keras
 
+from keras_dla.data.epoch_dataset import SerialDataset
 from keras_dla.utils.types import Nest
 
 
-class EndlessBatches(keras.utils.PyDataset):
+class EndlessBatches(SerialDataset):
     """Strings the epochs of an `ArrayDataset` together into one endless sequence.
 
     Give `fit()` the length of an epoch as `steps_per_epoch`, which need not be that of a

@@ -8,6 +8,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from keras_dla.training.devices.devices import check_available
+from keras_dla.training.devices.sharded_batches import indivisible
 
 
 def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str], host: int) -> None:
@@ -21,12 +22,23 @@ def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str],
         jax.local_device_count(),
         hint=" (CPUs: set XLA_FLAGS=--xla_force_host_platform_device_count)",
     )
-    distribution = keras.distribution.DataParallel(
+    distribution = _DataParallel(
         devices=_first_of_every_process(devices),
         auto_shard_dataset=False,  # `LocalBatches` takes each process's part
     )
     with distribution.scope():
         function(*arguments)
+
+
+class _DataParallel(keras.distribution.DataParallel):
+    """Keras's, which says what is wrong with a batch that cannot be divided."""
+
+    def get_data_layout(self, data_shape):
+        """Returns how a batch lies on the devices; `ValueError` where it cannot be divided."""
+        devices = self.num_model_replicas // jax.process_count()
+        if data_shape[0] % devices:
+            raise ValueError(indivisible(devices, data_shape[0]))
+        return super().get_data_layout(data_shape)
 
 
 def parallel_model(model: keras.Model) -> keras.Model:

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_dla.data.epoch_dataset import SerialDataset
 from keras_dla.utils.types import Nest, Tensor
 
 
@@ -34,7 +35,7 @@ class Place:
             return self.part_of(tensor)
         entries = tf.shape(tensor)[0]
         check = tf.debugging.assert_equal(
-            entries % self.devices, 0, self._sentence("another number")
+            entries % self.devices, 0, indivisible(self.devices, "another number of")
         )
         with tf.control_dependencies([check]):
             size = entries // self.parts
@@ -42,17 +43,19 @@ class Place:
 
     def _size(self, entries):
         if entries % self.devices:
-            raise ValueError(self._sentence(entries))
+            raise ValueError(indivisible(self.devices, entries))
         return entries // self.parts
 
-    def _sentence(self, found):
-        return (
-            f"Every batch must be divisible by the {self.devices} devices, but one has {found} "
-            "entries: choose another `batch_size`, or `drop_remainder=True`."
-        )
+
+def indivisible(devices: int, entries: int | str) -> str:
+    """Returns what is said of a batch whose number of entries `devices` does not divide."""
+    return (
+        f"Every batch, of a test too, must be divisible by the {devices} devices, but one has "
+        f"{entries} entries: choose another `batch_size`, or `drop_remainder=True`."
+    )
 
 
-class LocalBatches(keras.utils.PyDataset):
+class LocalBatches(SerialDataset):
     """Cuts one process's part out of global batches.
 
     Args:

@@ -114,4 +114,10 @@ def _over_machines(devices, hosts, host):
         tf.config.set_visible_devices(gpus[:devices], "GPU")
     task = {"type": "worker", "index": host}
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": task})
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise RuntimeError(
+            "`launch` over several machines must come before anything else that TensorFlow does in "
+            f"a process, and once only, but did not ({error})."
+        ) from error

@@ -2,7 +2,10 @@
 
 import contextlib
 import functools
+import multiprocessing
+import os
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +40,12 @@ def _spawn(arguments, devices):
     except torch.multiprocessing.ProcessRaisedException as error:
         # Of several the first: that a process is gone is then an error in the others.
         raise (error if errors.empty() else errors.get()) from error
+    except torch.multiprocessing.ProcessExitedException as error:
+        how = f"the signal {error.signal_name}" if error.signal_name else f"code {error.exit_code}"
+        raise ChildProcessError(
+            f"Process {error.error_index} of {devices} was ended by {how}, so the others are "
+            "ended too; a run's folder keeps its last state."
+        ) from None
     finally:
         # Ctrl-C reaches them too, and each may have something to say about it.
         for process in context.processes:
@@ -46,6 +55,7 @@ def _spawn(arguments, devices):
 
 def _process(number, errors, first, world, meeting, function, arguments):
     """What each of the processes does; `number` counts those of this machine."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(number)
@@ -60,6 +70,14 @@ def _process(number, errors, first, world, meeting, function, arguments):
         raise
     finally:
         distributed.destroy_process_group()
+
+
+def _end_with_parent():
+    """A killed parent cannot end its processes, which would train on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def parallel_model(model: keras.Model) -> keras.Model:

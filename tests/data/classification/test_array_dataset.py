@@ -177,6 +177,8 @@ IMAGES, LABELS = numbered_images(4)
         ({"labels": LABELS[:3]}, "at least 1, but have 4 and 3"),
         ({"labels": LABELS[:, None]}, r"`labels`.*\(4, 1\)"),
         ({"labels": LABELS / 2}, "`labels`.*float64"),
+        ({"labels": LABELS - 1}, "`labels` must be integers from 0 to .*, but have -1"),
+        ({"labels": LABELS + 2**40}, f"but have {2**40} among them"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "at least 1, but have 0 and 0"),
         ({"batch_size": 0}, "`batch_size`.*at least 1.*0"),
         ({"batch_size": 2.5}, "`batch_size`.*integer.*2.5"),

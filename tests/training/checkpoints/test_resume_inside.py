@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dla.training import EpochCheckpoint, load_last
+from keras_dla.data import ArrayDataset
+from keras_dla.training import EndlessBatches, EpochCheckpoint, Progress, load_last, resume_fit
 from tests.training import tiny
 from tests.training.checkpoints.test_epoch_checkpoint import (
     assert_same_run,
@@ -196,3 +197,13 @@ def test_a_state_of_an_earlier_version_is_read(whole, monkeypatch):
 def test_bad_intervals_are_named(tmp_path, argument):
     with pytest.raises(ValueError, match=f"`{argument}` must be .*, but is 0"):
         EpochCheckpoint(tmp_path, **{argument: 0})
+
+
+def test_labels_without_a_class_are_refused_before_the_first_step():
+    dataset = ArrayDataset(np.zeros((4, 8, 8, 3), "uint8"), np.array([0, 1, 2, 3]), batch_size=2)
+    layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential(layers)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(ValueError, match="`labels` must be integers from 0 to 2, but have 3 among"):
+        resume_fit(model, lambda first: EndlessBatches(dataset, first), Progress(), 2, epochs=1)
+    assert int(model.optimizer.iterations) == 0

@@ -1,6 +1,7 @@
 """Training on two devices is training on one with the whole batch, on two machines too."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from tests.training.parallel import batches
 ROOT = Path(__file__).resolve().parents[3]
 NETWORKS = ("dla_network", "network_without_bn")
 BACKEND = keras.backend.backend()
-INDIVISIBLE = "divisible by the 3 devices, but one has"
+INDIVISIBLE = "of a test too, must be divisible by the 3 devices, but one has"
 
 
 def start(folder, devices, *others, job="train", **variables):
@@ -201,6 +202,30 @@ def test_synchronised_bn_is_saved_and_equals_the_other_on_one_device(tmp_path):
     models[0].save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.layers[0].get_config() == layers[0].get_config()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has a process for each device")
+@pytest.mark.parametrize("killed", ["main", "worker"])
+def test_no_process_outlives_the_others(tmp_path, killed):
+    main = start(tmp_path, 2, job="wait")
+    try:
+        workers = [int(main.stdout.readline().split()[-1]) for _ in range(2)]
+        os.kill(main.pid if killed == "main" else workers[1], signal.SIGKILL)
+        output, _ = main.communicate(timeout=120)  # its workers have the same pipe
+    finally:
+        main.kill()
+    if killed == "worker":
+        assert "Process 1 of 2 was ended by the signal SIGKILL, so the others are" in output
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="on JAX one program has all devices")
+def test_a_test_batch_that_cannot_be_divided_is_named(monkeypatch):
+    from keras_dla.training.devices.jax_engine import _DataParallel
+
+    layout = _DataParallel(devices=keras.distribution.list_devices())
+    monkeypatch.setattr(_DataParallel, "num_model_replicas", 3)
+    with pytest.raises(ValueError, match=f"{INDIVISIBLE} 7 entries"):
+        layout.get_data_layout((7, 8, 8, 3))
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="only on PyTorch does Keras's own BN lack it")
