@@ -29,10 +29,10 @@ def maps(shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-def model_of(layer, channels):
+def model_of(layer, channels, dtype=None):
     """A model of `layer` alone, for images of any size."""
     last = layer.data_format == "channels_last"
-    images = keras.Input((None, None, channels) if last else (channels, None, None))
+    images = keras.Input((None, None, channels) if last else (channels, None, None), dtype=dtype)
     return keras.Model(images, layer(images))
 
 
@@ -43,6 +43,42 @@ def short_name(variable):
 
 def is_one_of(variable, names):
     return any(f"/{variable.path}".endswith(f"/{name}") for name in names)
+
+
+def assert_equals_others(layer, arrays, names, dtype, output, tolerances, without_gradient=()):
+    """Compares a layer, in training, with arrays of an implementation that is not ours.
+
+    Args:
+        layer: the layer, of a dtype policy `dtype`, for channels first.
+        arrays: what a golden file holds, in the layout of PyTorch.
+        names: our short name of each weight by theirs.
+        dtype: `"float32"` or `"float64"`.
+        output: the key of the output in training.
+        tolerances: largest difference by dtype, in parts of the largest entry.
+        without_gradient: our names of weights that change nothing in training.
+    """
+    model = model_of(layer, arrays["input"].shape[1], dtype)
+    variables = {short_name(variable): variable for variable in model.variables}
+    for theirs, ours in names.items():
+        variables[ours].assign(_like(variables[ours], arrays[f"state/{theirs}"]))
+    images, cotangent = (arrays[name].astype(dtype) for name in ("input", "cotangent"))
+    found, input_grad, grads = gradients(model, images, cotangent)
+    assert ops.convert_to_numpy(found).dtype == dtype
+    golden.assert_close(found, arrays[output], tolerances[dtype])
+    golden.assert_close(input_grad, arrays["input_grad"], tolerances[dtype])
+    for theirs, ours in names.items():
+        grad = grads.get(id(variables[ours]))
+        if ours in without_gradient:
+            assert np.abs(grad).max() < 1e-4, ours
+        elif grad is not None:
+            golden.assert_close(grad, _like(grad, arrays[f"grad/{theirs}"]), tolerances[dtype])
+    return model, images
+
+
+def _like(ours, theirs):
+    """An array of PyTorch's in our shape: a convolution's kernel has its axes in another order."""
+    kernel = theirs.transpose(2, 3, 1, 0) if theirs.ndim == 4 else theirs
+    return kernel.reshape(ours.shape)
 
 
 def assert_training_is_golden(model, arrays, data_format, output="output_train"):

@@ -11,6 +11,7 @@ from tests.backends import all_on_pytorch, on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
 from tests.layers.stages import randomize
+from tests.layers.test_formats_and_dtypes import wide_floats
 
 # Two heads with two value and three key channels, and eight channels of the convolution.
 SMALL = {"filters": 12, "heads": 2, "kappa": 0.5, "upsilon": 0.34, "min_key_channels": 2}
@@ -109,6 +110,24 @@ def test_equations_of_the_paper(case, data_format):
 
     block_attentions.assert_equals_transcription(transcription, layer, maps(SHAPE))
     assert len(layer.trainable_variables) == 5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_equals_an_implementation_that_is_not_ours(dtype):
+    """Its tables have the size of the map, as ours where `max_size` is not given."""
+    names = {
+        "conv_layer.weight": "convolution/kernel",
+        "qkv_layer.weight": "queries_keys_values/kernel",
+        "attn_layer.weight": "projection/kernel",
+        "key_rel_h": "height_table",
+        "key_rel_w": "width_table",
+    }
+    arrays = golden.load("block_aa")
+    with wide_floats(dtype):
+        layer = small("channels_first", dtype=dtype)
+        layer.build(arrays["input"].shape)
+        tolerances = {"float32": 1e-5, "float64": 1e-12}
+        block_attentions.assert_equals_others(layer, arrays, names, dtype, "output", tolerances)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests.layers.block_attention.test_non_local import (
 )
 from tests.layers.block_attentions import FORMATS, POLICIES, maps
 from tests.layers.stages import randomize
+from tests.layers.test_formats_and_dtypes import wide_floats
 from tests.parameters import trainable
 
 # Theta's does not change the softmax; phi's adds a constant in front of the BN.
@@ -43,6 +44,32 @@ def paper(x, weights):
 def test_equations_of_the_paper(data_format):
     layer = DoubleAttention(reduction=2, data_format=data_format)
     block_attentions.assert_equals_transcription(paper, layer, maps(SHAPE), WITHOUT_GRADIENT)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_equals_an_implementation_that_is_not_ours(dtype):
+    names = {
+        f"attention.{theirs}.{kind}": f"{ours}/{name}"
+        for theirs, ours in (("convA", "phi"), ("convB", "theta"), ("convV", "rho"))
+        for kind, name in (("weight", "kernel"), ("bias", "bias"))
+    }
+    names |= {
+        "attention.conv_reconstruct.weight": "expand/kernel",
+        "norm.weight": "norm/gamma",
+        "norm.bias": "norm/beta",
+    }
+    statistics = {"running_mean": "moving_mean", "running_var": "moving_variance"}
+    arrays = golden.load("block_a2")
+    tolerances = {"float32": 1e-5, "float64": 1e-12}
+    with wide_floats(dtype):
+        layer = DoubleAttention(reduction=2, data_format="channels_first", dtype=dtype)
+        model, images = block_attentions.assert_equals_others(
+            layer, arrays, names, dtype, "output_train", tolerances, WITHOUT_GRADIENT
+        )
+        for theirs, ours in statistics.items():
+            getattr(layer.norm, ours).assign(arrays[f"state/norm.{theirs}"])
+        output = model(images, training=False)
+        golden.assert_close(output, arrays["output_eval"], tolerances[dtype])
 
 
 def test_statistics_of_the_bn_at_inference():
