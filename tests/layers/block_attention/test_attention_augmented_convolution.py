@@ -126,8 +126,7 @@ def test_equals_an_implementation_that_is_not_ours(dtype):
     with wide_floats(dtype):
         layer = small("channels_first", dtype=dtype)
         layer.build(arrays["input"].shape)
-        tolerances = {"float32": 1e-5, "float64": 1e-12}
-        block_attentions.assert_equals_others(layer, arrays, names, dtype, "output", tolerances)
+        block_attentions.assert_equals_others(layer, arrays, names, dtype, "output")
 
 
 @pytest.mark.parametrize(

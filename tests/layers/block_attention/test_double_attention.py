@@ -60,16 +60,15 @@ def test_equals_an_implementation_that_is_not_ours(dtype):
     }
     statistics = {"running_mean": "moving_mean", "running_var": "moving_variance"}
     arrays = golden.load("block_a2")
-    tolerances = {"float32": 1e-5, "float64": 1e-12}
     with wide_floats(dtype):
         layer = DoubleAttention(reduction=2, data_format="channels_first", dtype=dtype)
         model, images = block_attentions.assert_equals_others(
-            layer, arrays, names, dtype, "output_train", tolerances, WITHOUT_GRADIENT
+            layer, arrays, names, dtype, "output_train", WITHOUT_GRADIENT
         )
         for theirs, ours in statistics.items():
             getattr(layer.norm, ours).assign(arrays[f"state/norm.{theirs}"])
         output = model(images, training=False)
-        golden.assert_close(output, arrays["output_eval"], tolerances[dtype])
+        golden.assert_close(output, arrays["output_eval"], block_attentions.EXACT[dtype])
 
 
 def test_statistics_of_the_bn_at_inference():
