@@ -7,6 +7,7 @@ import pytest
 
 from keras_dla.interop import load_official_checkpoint
 from tests import golden
+from tests.backends import all_on_pytorch
 from tests.gradients import gradients
 from tests.layers.test_formats_and_dtypes import wide_floats
 from tests.models.test_golden_stage import build_stage
@@ -33,7 +34,7 @@ def float64():
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", all_on_pytorch(reversed(CASES), 2))
 def test_stage_equals_the_authors_in_float64(name, float64):
     full = f"{name}_verbatim" if CASES[name] == "verbatim" else name
     arrays = golden.load(f"stage_{full}")

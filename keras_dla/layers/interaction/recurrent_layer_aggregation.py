@@ -9,6 +9,7 @@ from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
     FORMULATIONS,
@@ -193,10 +194,10 @@ class RecurrentLayerAggregation(LayerInteraction):
 
 def _tanh(x):
     if keras.backend.backend() != "tensorflow":
-        return ops.tanh(x)
+        return tanh(x)
     # TensorFlow's graphs fuse convolution, BN and tanh into a kernel that its CPU does not have.
     # The signs keep the three apart; tanh is odd.
-    return -ops.tanh(-x)
+    return -tanh(-x)
 
 
 def _half(size):

@@ -7,6 +7,7 @@ from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.units.gate_bottleneck import GateBottleneck
 from keras_dla.layers.units.recurrent_unit import RecurrentUnit, gated_context
 from keras_dla.ops.linear import linear
+from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import (
     FORMULATIONS,
@@ -17,7 +18,7 @@ from keras_dla.utils.validation import (
 
 NORMALIZERS = {
     "sigmoid": ops.sigmoid,
-    "tanh": ops.tanh,
+    "tanh": tanh,
     "relu": ops.relu,
     "identity": lambda x: x,
 }

@@ -9,6 +9,7 @@ from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.cheap import cast, split_at
 from keras_dla.ops.linear import linear, sum_of_products
+from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
@@ -120,4 +121,4 @@ def gated_context(gates: Tensor, context: Tensor) -> Tensor:
     """
     sigmoids, g = split_at(gates, gates.shape[-1] // 3 * 2, axis=-1)
     i, f = ops.split(ops.sigmoid(sigmoids), 2, axis=-1)
-    return sum_of_products(f, context, i, ops.tanh(g))
+    return sum_of_products(f, context, i, tanh(g))

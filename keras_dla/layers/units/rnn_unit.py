@@ -1,9 +1,9 @@
 """The original recurrent network of Table 4."""
 
 import keras
-from keras import ops
 
 from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit
+from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Tensor
 
 
@@ -37,5 +37,5 @@ class RNNUnit(LinearRecurrentUnit):
     gates = 1
 
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
-        h = ops.tanh(read + recalled)
+        h = tanh(read + recalled)
         return h, [h]
