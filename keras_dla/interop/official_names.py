@@ -1,7 +1,7 @@
 """Which tensor of the authors' checkpoints is which weight of ours."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 
@@ -111,12 +111,13 @@ def official_entries(model: keras.Model) -> list[Entry]:
     """
     layout = _layout(model)
     layers = {layer.name: layer for layer in model.layers}
-    entries = [*_stem_and_classifier(layers)]
-    for s in _numbers(f"stage{n}_block1_conv1" in layers for n in count(1)):
+    entries = [*stem_and_classifier(layers)]
+    for s in numbers(f"stage{n}_block1_conv1" in layers for n in count(1)):
         stage = f"stage{s}"
-        for b in _numbers(f"{stage}_block{n}_conv1" in layers for n in count(1)):
+        for b in numbers(f"{stage}_block{n}_conv1" in layers for n in count(1)):
             places = {"s": s, "i": s - 1, "b": b - 1}
-            entries += _block(layers, f"{stage}_block{b}", layout, places)
+            entries += block_entries(layers, f"{stage}_block{b}", layout, places)
+            entries += _attention_of_block(layers, f"{stage}_block{b}", layout, places)
         interaction = layers.get(f"{stage}_interaction")
         if interaction is not None:
             entries += _interaction(interaction, layout, s)
@@ -135,7 +136,7 @@ def _check_complete(model, entries):
             )
 
 
-def _numbers(present) -> Iterator[int]:
+def numbers(present: Iterable[bool]) -> Iterator[int]:
     """Yields 1, 2, ... as long as `present` says so."""
     for number, there in enumerate(present, start=1):
         if not there:
@@ -157,25 +158,32 @@ def _layout(model):
     return LAYOUTS[kind]
 
 
-def _stem_and_classifier(layers):
+def stem_and_classifier(layers: Mapping[str, keras.layers.Layer]) -> Iterator[Entry]:
+    """Yields the entries of what lies before and behind the stages."""
     if "stem_conv1" in layers:
         yield Entry("conv1.weight", layers["stem_conv1"].kernel, CONVOLUTION)
-        yield from _batch_norm("bn1", layers["stem_bn1"])
+        yield from batch_norm_entries("bn1", layers["stem_bn1"])
     if "classifier" in layers:
         yield Entry("fc.weight", layers["classifier"].kernel, LINEAR)
         yield Entry("fc.bias", layers["classifier"].bias, VECTOR)
 
 
-def _block(layers, name, layout, places):
+def block_entries(
+    layers: Mapping[str, keras.layers.Layer], name: str, layout: Layout, places: dict[str, int]
+) -> Iterator[Entry]:
+    """Yields the entries of a block's convolutions and BNs."""
     prefix = layout.block.format(**places)
     for number in (1, 2, 3):
         kernel = layers[f"{name}_conv{number}"].kernel
         yield Entry(f"{prefix}.conv{number}.weight", kernel, CONVOLUTION)
-        yield from _batch_norm(f"{prefix}.bn{number}", layers[f"{name}_bn{number}"])
+        yield from batch_norm_entries(f"{prefix}.bn{number}", layers[f"{name}_bn{number}"])
     if f"{name}_downsample_conv" in layers:
         kernel = layers[f"{name}_downsample_conv"].kernel
         yield Entry(f"{prefix}.downsample.0.weight", kernel, CONVOLUTION)
-        yield from _batch_norm(f"{prefix}.downsample.1", layers[f"{name}_downsample_bn"])
+        yield from batch_norm_entries(f"{prefix}.downsample.1", layers[f"{name}_downsample_bn"])
+
+
+def _attention_of_block(layers, name, layout, places):
     attention = layers.get(f"{name}_attention")
     if isinstance(attention, SqueezeExcitation):
         prefix = layout.attention.format(**places)
@@ -186,7 +194,8 @@ def _block(layers, name, layout, places):
         yield Entry(f"{prefix}.weight", attention.kernel, ALONG_CHANNELS)
 
 
-def _batch_norm(prefix, layer):
+def batch_norm_entries(prefix: str, layer: keras.layers.Layer) -> Iterator[Entry]:
+    """Yields the entries of a BN."""
     yield Entry(f"{prefix}.weight", layer.gamma, VECTOR)
     yield Entry(f"{prefix}.bias", layer.beta, VECTOR)
     yield Entry(f"{prefix}.running_mean", layer.moving_mean, VECTOR)
@@ -209,7 +218,7 @@ def _attention(attention, layout, s):
         yield Entry(f"{prefix}.Wq.weight", attention.queries[b].kernel, ALONG_CHANNELS)
         yield Entry(f"{prefix}.Wk.weight", attention.keys[b].kernel, ALONG_CHANNELS)
         yield Entry(f"{prefix}.Wv.weight", attention.values[b].kernel, DEPTHWISE)
-        yield from _batch_norm(layout.norm.format(**places), attention.norms[b])
+        yield from batch_norm_entries(layout.norm.format(**places), attention.norms[b])
         if isinstance(attention, MRLALight):
             name = layout.decay.format(**places)
             yield Entry(name, attention.decays[b], CHANNEL_VECTOR)

@@ -1,96 +1,169 @@
-"""Reads files of tensors that come from outside, without running anything that is in them."""
+"""The tensors of a checkpoint by name: which part of it they are, and what stands before names."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from keras_dla.interop.checkpoint_file import read_file
+from keras_dla.utils.validation import check_choice
+
+# Under which names training frameworks keep the weights, and their running average.
+RAW = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
+AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
+CONTAINERS = (*RAW, *AVERAGED)
+# What wrappers put before every name.
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
+LEADING = re.compile(f"(?:{'|'.join(map(re.escape, PREFIXES))})+")
+# How deep containers lie in each other.
+DEEPEST = 4
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a checkpoint.
+
+    Attributes:
+        tensors: dictionary of NumPy arrays by name.
+        container: tuple of strings, the names under which they lay.
+        prefix: string, what was taken off before every name.
+        left_aside: list of strings, names that lay outside the prefix.
+        averages: boolean, whether the checkpoint has averaged weights that were not read.
+    """
+
+    tensors: dict[str, np.ndarray]
+    container: tuple[str, ...] = ()
+    prefix: str = ""
+    left_aside: tuple[str, ...] = ()
+    averages: bool = False
+
+    def told(self) -> str:
+        """Returns in a sentence which weights were read, where there was a choice."""
+        if any(name in AVERAGED for name in self.container):
+            return f"The averaged weights were read ({'/'.join(self.container)!r})."
+        if self.averages:
+            return "The raw weights were read, not their average: which='averaged' chooses that."
+        return ""
+
 
 def read_tensors(path_or_mapping: "str | Path | Mapping") -> dict[str, np.ndarray]:
-    """Returns the tensors of a PyTorch or safetensors file, or of a mapping, by name.
-
-    A `state_dict` inside is found, and the `module.` that data-parallel training puts before every
-    name is taken off.
+    """Returns the tensors of a checkpoint by name, without the prefixes that all names have.
 
     Args:
-        path_or_mapping: path of a `.pth`, `.pth.tar`, `.pt` or `.safetensors` file, or a mapping of
-            names to arrays.
+        path_or_mapping: path of a checkpoint file, or a mapping of names to arrays.
 
     Returns:
         A dictionary of NumPy arrays.
 
     Raises:
-        ValueError: if the file is missing, damaged, of another kind, or holds something other than
-            tensors.
-        ImportError: if the package that reads the file is not installed.
+        ValueError: when the file cannot be read or holds something other than tensors.
+        ImportError: when the package that reads the file is not installed.
     """
+    tensors = read_checkpoint(path_or_mapping).tensors
+    return without_prefix(Checkpoint(tensors), ()).tensors
+
+
+def read_checkpoint(
+    path_or_mapping: "str | Path | Mapping",
+    expected: Collection[str] = (),
+    which: str | None = None,
+) -> Checkpoint:
+    """Returns the tensors of a checkpoint as a network expects them.
+
+    Args:
+        path_or_mapping: path of a checkpoint file, or a mapping of names to arrays.
+        expected: names that the network has; the prefixes that make most of them fit are taken
+            off. Defaults to none, every name as it is.
+        which: string or `None`, `"raw"` or `"averaged"` weights, where the checkpoint has both;
+            defaults to `None`, the raw ones, or the averaged ones where there are no others.
+
+    Returns:
+        A `Checkpoint`.
+
+    Raises:
+        ValueError: when the file cannot be read, holds something other than tensors, or not
+            `which`.
+        ImportError: when the package that reads the file is not installed.
+    """
+    check_choice("which", which, (None, "raw", "averaged"))
     if isinstance(path_or_mapping, Mapping):
         content, source = path_or_mapping, "the mapping"
     else:
-        content, source = _read_file(Path(path_or_mapping)), str(path_or_mapping)
-    content = content.get("state_dict", content)
+        content, source = read_file(Path(path_or_mapping)), str(path_or_mapping)
+    content, container, averages = _inside(content, which, source)
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"`path_or_mapping` must hold tensors by name, but {source} holds none.")
-    return {_plain_name(name): _as_array(name, value, source) for name, value in content.items()}
+    tensors = {str(name): _as_array(name, value, source) for name, value in content.items()}
+    if all(tensor.ndim == 0 for tensor in tensors.values()):
+        raise ValueError(f"`path_or_mapping` must hold tensors by name, but {source} holds none.")
+    read = Checkpoint(tensors, container, averages=averages)
+    return without_prefix(read, expected) if expected else read
 
 
-def _read_file(path):
-    if not path.is_file():
-        raise ValueError(f"`path_or_mapping` must be an existing file, but there is no {path}.")
-    if path.name.endswith(".safetensors"):
-        return _read_safetensors(path)
-    if path.name.endswith((".pth", ".pth.tar", ".pt")):
-        return _read_torch(path)
-    raise ValueError(
-        f"`path_or_mapping` must be a .pth, .pth.tar, .pt or .safetensors file, but is {path}."
-    )
+def without_prefix(read: Checkpoint, expected: Collection[str]) -> Checkpoint:
+    """Takes off the prefix that makes most names fit; without `expected` the one that all have."""
+    wanted, names = set(expected), list(read.tensors)
+    found = {part for name in names for part in _leading(name)}
+    if wanted:
+        fits = {p: sum(n[len(p) :] in wanted for n in names if n.startswith(p)) for p in found}
+    else:
+        fits = {p: int(all(n.startswith(p) for n in names)) * len(p) for p in found}
+    prefix = max(sorted(fits, key=len), key=lambda p: fits[p])
+    if wanted and not fits[prefix]:
+        prefix = ""
+    inside = {n[len(prefix) :]: t for n, t in read.tensors.items() if n.startswith(prefix)}
+    outside = tuple(n for n in names if not n.startswith(prefix))
+    return Checkpoint(inside, read.container, prefix, outside, read.averages)
 
 
-def _read_safetensors(path):
-    try:
-        import safetensors
-        from safetensors.numpy import load_file
-    except ImportError as error:
-        raise ImportError(f"Reading {path} needs safetensors: pip install safetensors") from error
-    try:
-        return load_file(path)
-    except (safetensors.SafetensorError, ValueError, OSError) as error:
-        raise _damaged(path) from error
+def _leading(name: str) -> list[str]:
+    """Returns the known prefixes of a name, from none to all."""
+    match, parts = LEADING.match(name), [""]
+    while match and len(parts[-1]) < match.end():
+        part = next(p for p in PREFIXES if name.startswith(p, len(parts[-1])))
+        parts.append(parts[-1] + part)
+    return parts
 
 
-def _read_torch(path):
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"Reading {path} needs PyTorch: pip install 'keras-dla[torch]'"
-        ) from error
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged or hostile file fails in many ways inside PyTorch's reader; each means the same.
-    except Exception as error:
-        raise _damaged(path) from error
-    if not isinstance(content, Mapping):
-        raise _damaged(path)
-    return content
+def _inside(content: Any, which: str | None, source: str) -> tuple[Any, tuple[str, ...], bool]:
+    """Returns the innermost mapping of tensors, where it lay, and whether averages lay beside."""
+    container: tuple[str, ...] = ()
+    averages = False
+    for _ in range(DEEPEST):
+        inner = [n for n in CONTAINERS if isinstance(content, Mapping) and _holds(content, n)]
+        if not inner:
+            break
+        averaged = [name for name in inner if name in AVERAGED]
+        raw = [name for name in inner if name not in AVERAGED]
+        averages = averages or bool(averaged and raw)
+        chosen = averaged or raw if which == "averaged" else raw or averaged
+        container, content = (*container, chosen[0]), content[chosen[0]]
+    is_averaged = any(name in AVERAGED for name in container)
+    if which is not None and (which == "averaged") != is_averaged:
+        raise ValueError(f"`which` must be what {source} holds, but it has no {which} weights.")
+    return content, container, averages and not is_averaged
 
 
-def _damaged(path):
-    return ValueError(
-        f"`path_or_mapping` must be a file of tensors, but {path} is damaged or holds more."
-    )
+def _holds(content: Mapping, name: str) -> bool:
+    return isinstance(content.get(name), Mapping) and not hasattr(content[name], "detach")
 
 
-def _plain_name(name):
-    return str(name).removeprefix("module.")
-
-
-def _as_array(name, value, source):
+def _as_array(name: Any, value: Any, source: str) -> np.ndarray:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
+        if "float8" in str(value.dtype):
+            raise ValueError(
+                f"`path_or_mapping` must hold numeric tensors, but {name!r} of {source} is in "
+                f"{value.dtype}, a quantised type that means nothing without its scales."
+            )
         # NumPy has no bfloat16; every value of it is a float32.
         value = value.float().numpy() if value.is_floating_point() else value.numpy()
     array = np.asarray(value)
+    if array.dtype.name == "bfloat16":
+        array = array.astype("float32")
     if array.dtype.kind not in "fiub":
         raise ValueError(
             f"`path_or_mapping` must hold numeric tensors, but {name!r} of {source} has dtype "

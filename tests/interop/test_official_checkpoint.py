@@ -159,7 +159,7 @@ def test_files_that_cannot_be_read(tmp_path):
     path = tmp_path / "truncated.pth"
     torch.save({name: torch.tensor(a) for name, a in checkpoint(model).items()}, path)
     path.write_bytes(path.read_bytes()[:-1000])
-    check_refused(model, path, "truncated.pth is damaged")
+    check_refused(model, path, "truncated.pth is cut off")
     check_refused(model, tmp_path / "absent.pth", "there is no")
 
 

@@ -1,0 +1,87 @@
+"""What a checkpoint of a ResNet is, as its names and shapes tell."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_dla.utils.names import IMAGENET_DEPTHS
+
+BLOCK = re.compile(r"(?:layer|stages\.)(\d+)\.(?:layers\.|ModuleList\.)?(\d+)\.conv1\.weight")
+DEPTHS = {blocks: depth for depth, blocks in IMAGENET_DEPTHS.items()}
+BASIC_DEPTHS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
+# What an interaction's tensors have in their names.
+PARTS = {
+    "layer_attention": "DLA",
+    ".mrla.": "MRLA",
+    ".lstm.": "DIANet",
+    ".se.": "SE",
+    ".eca.": "ECA",
+    ".attn.": "an attention of timm's",
+}
+
+
+def describe(tensors: Mapping[str, np.ndarray]) -> str:
+    """Returns what the tensors are, in a few words: `"a ResNet-50 for 1000 classes"`.
+
+    Args:
+        tensors: dictionary of arrays by name, in PyTorch's order of axes.
+    """
+    blocks = block_counts(tensors)
+    if not blocks:
+        return f"{len(tensors)} tensors that are of no ResNet, such as {next(iter(tensors))!r}"
+    told = f"a {_interaction(tensors)}{_kind(tensors)}{_depth(tensors, blocks)}"
+    if tensors.get("fc.weight") is not None:
+        told += f" for {len(tensors['fc.weight'])} classes"
+    return told
+
+
+def block_counts(tensors: Mapping[str, np.ndarray]) -> tuple[int, ...]:
+    """Returns how many blocks every stage has."""
+    found: dict[int, int] = {}
+    for name in tensors:
+        match = BLOCK.fullmatch(name)
+        if match:
+            stage, block = int(match[1]), int(match[2])
+            found[stage] = max(found.get(stage, 0), block + 1)
+    return tuple(found[stage] for stage in sorted(found))
+
+
+def difference(tensors: Mapping[str, np.ndarray]) -> str | None:
+    """Returns in what a ResNet's blocks or stem are not those of this package, or `None`."""
+    if not block_counts(tensors):
+        return None
+    if not any(name.endswith(".conv3.weight") for name in tensors):
+        return "it has BasicBlocks of two convolutions, where ours are bottlenecks of three"
+    if "conv1.weight" not in tensors and "conv1.0.weight" in tensors:
+        return "its stem is three 3x3 convolutions (ResNet-C or -D), where ours is one 7x7"
+    if any(re.search(r"downsample\.[12]\.weight", n) and t.ndim == 4 for n, t in tensors.items()):
+        return "its shortcuts average before their convolution (ResNet-D), which ours do not"
+    kernels = [t for n, t in tensors.items() if n.endswith(".conv2.weight") and t.ndim == 4]
+    if any(t.shape[1] != t.shape[0] for t in kernels):
+        return "its 3x3 convolutions have groups (ResNeXt), which ours have not"
+    if any(n.endswith((".se.fc1.bias", ".se.fc1.weight")) for n in tensors):
+        return "the linear maps of its squeeze-and-excitation have biases, which ours have not"
+    stem = tensors.get("conv1.weight")
+    if stem is not None and stem.ndim == 4 and stem.shape[2:] not in ((7, 7), (3, 3)):
+        return f"its stem is a {stem.shape[2]}x{stem.shape[3]} convolution"
+    return None
+
+
+def _interaction(tensors: Mapping[str, np.ndarray]) -> str:
+    return next((f"{told} " for part, told in PARTS.items() if any(part in n for n in tensors)), "")
+
+
+def _kind(tensors: Mapping[str, np.ndarray]) -> str:
+    stem = tensors.get("conv1.weight")
+    if stem is None:
+        return ""
+    return "CIFAR " if stem.ndim == 4 and stem.shape[2:] == (3, 3) else ""
+
+
+def _depth(tensors: Mapping[str, np.ndarray], blocks: tuple[int, ...]) -> str:
+    basic = not any(name.endswith(".conv3.weight") for name in tensors)
+    if len(blocks) == 3 and len(set(blocks)) == 1:
+        return f"ResNet-{(6 if basic else 9) * blocks[0] + 2}"
+    known = (BASIC_DEPTHS if basic else DEPTHS).get(blocks)
+    return f"ResNet-{known}" if known else f"ResNet with {'-'.join(map(str, blocks))} blocks"
