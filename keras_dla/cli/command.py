@@ -37,6 +37,26 @@ def new_command(
     return parser
 
 
+def new_group(commands: Commands, name: str, summary: str, metavar: str, text: str) -> Commands:
+    """Returns what the commands of a new group are added to.
+
+    Args:
+        commands: what `ArgumentParser.add_subparsers` returned.
+        name: string, what is typed.
+        summary: string, half a line for the list of commands.
+        metavar: string, what the commands of the group are called.
+        text: string, examples.
+    """
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser.add_subparsers(dest="part", metavar=metavar, required=True)
+
+
 def options(*names: str) -> dict[str, str]:
     """Returns how the options of these names are typed.
 

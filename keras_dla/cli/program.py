@@ -10,9 +10,12 @@ from rich.text import Text
 
 from keras_dla.cli.commands import (
     attention,
+    completion,
     convert,
     detect,
     evaluate,
+    explore,
+    figure,
     list_models,
     predict,
     report,
@@ -42,11 +45,14 @@ COMMANDS = (
     train,
     report,
     predict,
-    attention,
     detect,
+    attention,
+    explore,
+    figure,
     evaluate,
     convert,
     tables,
+    completion,
 )
 # What the library raises for what a person gave it; anything else is a defect and shows itself.
 EXPECTED = (CommandError, ValueError, ImportError, OSError)

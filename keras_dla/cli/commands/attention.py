@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from keras_dla.cli.command import Commands, new_command
 from keras_dla.cli.options.files import add_force_option, check_plot, file_argument
-from keras_dla.cli.options.image_files import check_image_files, import_pillow
+from keras_dla.cli.options.image_files import image_paths, import_pillow
 from keras_dla.cli.options.image_size import image_input
 from keras_dla.cli.options.images import add_image_options, batches
 from keras_dla.cli.options.imports import add_import_option
@@ -59,13 +59,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the figure, whole or not at all."""
     check_plot("--output", arguments.output, arguments.force)
     import_pillow()
-    check_image_files(arguments.images)
+    paths = image_paths(arguments.images)
     model = load_network(arguments.file)
     wanted = image_input(model, arguments.size)
     chosen = statistics(arguments, wanted.channels)
-    read = batches(arguments.images, wanted, chosen, arguments.crop)
+    read = batches(paths, wanted, chosen, arguments.crop)
     text = f"Running {model.name} on images of {wanted.height}x{wanted.width}"
-    scores = _scores(model, progress(read, len(arguments.images), text))
+    scores = _scores(model, progress(read, len(paths), text))
     from keras_dla.analysis import plot_attention
 
     title = model.name if arguments.title is None else arguments.title

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.files import add_force_option, file_argument
+from keras_dla.cli.options.image_files import image_paths
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import add_normalization_options
@@ -35,7 +36,6 @@ detections.csv with a line per detection.
   keras-dla detect best.keras photo.jpg -o found
   keras-dla detect best.keras holiday/ -o found --json --csv --score 0.7
 """
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 COLUMNS = ("file", "class", "score", "x1", "y1", "x2", "y2")
 
 
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Draws what is found on each photograph as soon as it is known, and writes the tables."""
     if not 0 <= arguments.score <= 1:
         raise CommandError(f"`--score` must be from 0 to 1, but is {arguments.score}.")
-    paths = _files(arguments.images)
+    paths = image_paths(arguments.images)
     outputs = _outputs(paths, arguments)
     model = load_network(arguments.file)
     preparation = image_preparation(arguments, model)
@@ -103,21 +103,6 @@ def run(arguments: argparse.Namespace) -> None:
     _write_tables(arguments, results)
     if unread:
         raise CommandError(f"{len(unread)} of {len(paths)} images were left out: {unread[0]} ...")
-
-
-def _files(given: Sequence[str]) -> list[Path]:
-    paths: list[Path] = []
-    for path in map(Path, given):
-        if path.is_dir():
-            inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
-            if not inside:
-                raise CommandError(f"there is no image in the folder {path}.")
-            paths += inside
-        elif path.is_file():
-            paths.append(path)
-        else:
-            raise CommandError(f"there is no image {path}.")
-    return paths
 
 
 def _outputs(paths: Sequence[Path], arguments: argparse.Namespace) -> list[Path]:

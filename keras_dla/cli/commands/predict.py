@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.command import Commands, new_command
 from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.class_names import class_names
+from keras_dla.cli.options.class_names import class_names, number_of_classes
 from keras_dla.cli.options.files import add_json_option
-from keras_dla.cli.options.image_files import check_image_files, import_pillow
+from keras_dla.cli.options.image_files import image_paths, import_pillow
 from keras_dla.cli.options.image_size import image_input
 from keras_dla.cli.options.images import add_image_options, batches
 from keras_dla.cli.options.imports import add_import_option
@@ -16,7 +16,6 @@ from keras_dla.cli.options.normalization import statistics
 from keras_dla.cli.terminal import print_json, progress
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
 TEXT = """\
@@ -53,27 +52,20 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.top < 1:
         raise CommandError(f"`--top` must be at least 1, but is {arguments.top}.")
     import_pillow()
-    check_image_files(arguments.images)
+    paths = image_paths(arguments.images)
     model = load_network(arguments.file)
     wanted = image_input(model, arguments.size)
-    names = class_names(arguments.classes, _number_of_classes(model))
+    names = class_names(arguments.classes, number_of_classes(model))
     chosen = statistics(arguments, wanted.channels, arguments.classes)
-    read = batches(arguments.images, wanted, chosen, arguments.crop)
+    read = batches(paths, wanted, chosen, arguments.crop)
     scores = (model.predict_on_batch(batch)[0] for batch in read)
     if arguments.json:
-        total = len(arguments.images)
-        told = zip(arguments.images, progress(scores, total, "Predicting"), strict=True)
-        print_json([_record(path, row, names, arguments.top) for path, row in told])
+        total = len(paths)
+        told = zip(paths, progress(scores, total, "Predicting"), strict=True)
+        print_json([_record(str(path), row, names, arguments.top) for path, row in told])
         return
-    for path, row in zip(arguments.images, scores, strict=True):
-        print("\n".join([path, *_lines(row, names, arguments.top)]), flush=True)
-
-
-def _number_of_classes(model: "keras.Model") -> int:
-    shapes = [tensor.shape for tensor in model.outputs]
-    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None:
-        raise CommandError(f"{model.name} must have one output [batch, classes], but has {shapes}.")
-    return shapes[0][1]
+    for path, row in zip(paths, scores, strict=True):
+        print("\n".join([str(path), *_lines(row, names, arguments.top)]), flush=True)
 
 
 def _likeliest(scores: "np.ndarray", top: int) -> list[int]:

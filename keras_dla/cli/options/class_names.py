@@ -1,8 +1,12 @@
 """Names of classes: those of the data sets, or of a text file."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_dla.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    import keras
 
 CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 CIFAR100 = """
@@ -45,6 +49,21 @@ def class_names(source: str | None, classes: int) -> list[str]:
             f"but {source} has {len(names)} names."
         )
     return names
+
+
+def number_of_classes(model: "keras.Model") -> int:
+    """Returns how many classes a classifier tells apart.
+
+    Args:
+        model: `keras.Model`.
+
+    Raises:
+        CommandError: when it has another output than `[batch, classes]`.
+    """
+    shapes = [tensor.shape for tensor in model.outputs]
+    if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None:
+        raise CommandError(f"{model.name} must have one output [batch, classes], but has {shapes}.")
+    return shapes[0][1]
 
 
 def _preset(source: str) -> list[str]:

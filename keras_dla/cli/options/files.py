@@ -48,6 +48,21 @@ def check_output(path: Path, force: bool) -> None:
         raise CommandError(f"the folder {path.parent} must be writable, but is not.")
 
 
+def add_plot_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the file of a figure, its title, and the leave to replace it."""
+    file_argument(
+        parser,
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FIGURE",
+        help="file to write: .png, .pdf or .svg",
+    )
+    parser.add_argument("--title", help="a line above the panels")
+    add_force_option(parser)
+
+
 def check_plot(option: str, path: Path, force: bool) -> None:
     """Raises `CommandError` unless `path` may be written, and is of a format that is drawn.
 

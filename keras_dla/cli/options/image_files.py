@@ -1,5 +1,6 @@
 """Images from files, as a network reads them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 # Pillow knows more, but some of those run other programs (EPS) or have seen little use.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 MODES = {1: "L", 3: "RGB"}
 
 
@@ -28,11 +30,27 @@ def import_pillow() -> tuple[Any, Any]:
     return Image, ImageOps
 
 
-def check_image_files(paths: list[str]) -> None:
-    """Raises `CommandError` for the first path where no file is."""
-    for path in paths:
-        if not Path(path).is_file():
+def image_paths(given: Sequence[str]) -> list[Path]:
+    """Returns the files of images, in the order given, those of a folder by their names.
+
+    Args:
+        given: sequence of strings, files and folders.
+
+    Raises:
+        CommandError: when there is no such file, or a folder holds no image.
+    """
+    paths: list[Path] = []
+    for path in map(Path, given):
+        if path.is_dir():
+            inside = [p for p in sorted(path.iterdir()) if p.suffix.lower() in SUFFIXES]
+            if not inside:
+                raise CommandError(f"there is no image in the folder {path}.")
+            paths += inside
+        elif path.is_file():
+            paths.append(path)
+        else:
             raise CommandError(f"there is no image {path}.")
+    return paths
 
 
 def read_image(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarray":

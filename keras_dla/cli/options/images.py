@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dla.cli.options.files import file_argument
@@ -21,7 +22,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
         "images",
         nargs="+",
         metavar="IMAGE",
-        help="images: PNG, JPEG, BMP, GIF, WebP, TIFF, PPM",
+        help="images (PNG, JPEG, BMP, GIF, WebP, TIFF, PPM), or folders of them",
     )
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
     parser.add_argument(
@@ -31,12 +32,12 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
 
 
 def batches(
-    paths: Sequence[str], wanted: ImageInput, chosen: Statistics, crop: bool
+    paths: Sequence[Path], wanted: ImageInput, chosen: Statistics, crop: bool
 ) -> Iterator["np.ndarray"]:
     """Yields a normalised batch of one image for each path, in the network's data format.
 
     Args:
-        paths: sequence of strings, the images' files.
+        paths: sequence of paths, the images' files.
         wanted: `ImageInput` of known height and width.
         chosen: `Statistics` to normalise by.
         crop: boolean, whether to cut instead of squeezing.
@@ -45,5 +46,5 @@ def batches(
 
     scale, shift = scale_and_shift(*chosen)
     for path in paths:
-        image = read_image(path, wanted, crop)[None]
+        image = read_image(str(path), wanted, crop)[None]
         yield normalize(image, scale, shift, wanted.data_format)

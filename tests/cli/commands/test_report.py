@@ -87,26 +87,12 @@ def test_whatever_differs_from_the_papers_recipe_is_said(tmp_path, capsys):
     assert lines[3].split(" | ")[4] == "learning_rate 0.2, mixed_float16, 3 steps per epoch"
 
 
-def test_the_figure(runs, capsys, monkeypatch):
+def test_the_figure(runs, capsys):
     pytest.importorskip("matplotlib", reason="needs matplotlib, which draws")
-    from keras_dla.analysis.plots import plot_depths as module
-
-    drawn = []
-    draw = module.plot_depths
-    monkeypatch.setattr(
-        module, "plot_depths", lambda curves, path: (drawn.append(curves), draw(curves, path))
-    )
     a_run(runs, "d", [0.6, 0.73], model="dla_l_20", unit="lstm", seed=0)
     printed = report(capsys, runs, "--figure", runs / "f.svg")
     assert printed.err == f"wrote {runs / 'f.svg'}\n"
     assert b"<svg" in (runs / "f.svg").read_bytes()
-    assert {
-        depth: [round(v, 6) for v in vs] for depth, vs in drawn[0]["cifar100"]["dla_l"].items()
-    } == {
-        20: [70.0, 72.0],
-        56: [76.0],
-    }
-    assert list(drawn[0]["cifar100"]) == ["dla_l", "dla_l-lstm"]
 
 
 def test_errors(fails, runs, tmp_path):
@@ -116,9 +102,7 @@ def test_errors(fails, runs, tmp_path):
     assert fails("report", runs, "--figure", "f.txt").startswith("`--figure` must end in .png")
     a_run(runs, "e", [0.5, 0.6], model="dla_l_20", learning_rate=0.2)
     sentence = fails("report", runs, "--figure", tmp_path / "f.png")
-    assert (
-        sentence == "`--figure` must be given runs of one learning_rate, but these have 0.1, 0.2."
-    )
+    assert sentence == "FOLDER must be of one learning_rate, but have 0.1, 0.2."
 
 
 def test_nothing_finished(tmp_path, capsys):

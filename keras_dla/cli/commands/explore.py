@@ -1,0 +1,101 @@
+"""`keras-dla explore`: one HTML page on which a person sees what the layers of networks read."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_dla.cli.command import Commands, new_command
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options import chosen_images
+from keras_dla.cli.options.chosen_images import add_choice_options, choose_images
+from keras_dla.cli.options.class_names import class_names, number_of_classes
+from keras_dla.cli.options.files import add_force_option, check_output, file_argument
+from keras_dla.cli.options.imports import add_import_option
+from keras_dla.cli.options.networks import load_network
+
+TEXT = f"""\
+Writes one HTML file that needs no server and no network: the images, the class scores of each,
+where the networks see a class (Grad-CAM), and which layers of each stage read which, with sliders
+over layers and heads. Several networks stand side by side. FILE is a network that ends in .keras, an
+image, or a folder of images.
+
+{chosen_images.TEXT}
+  keras-dla explore dla.keras images -o report.html --classes cifar100
+  keras-dla explore mrla.keras dla.keras cat.png dog.png -o report.html --normalize cifar
+"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Adds the command to the program."""
+    parser = new_command(
+        commands,
+        "explore",
+        run,
+        "show on a page what the layers of networks read",
+        TEXT,
+        typed={
+            "model": "FILE",
+            "models": "FILE",
+            "images": "FILE",
+            "inputs": "FILE",
+            "class_names": "--classes",
+        },
+    )
+    file_argument(
+        parser, "files", nargs="+", metavar="FILE", help="networks, then images or folders of them"
+    )
+    file_argument(
+        parser,
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="PAGE",
+        help="file to write: .html",
+    )
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        help="cifar10, cifar100, blood_cells, or a text file with a name per line; "
+        "default: numbers",
+    )
+    parser.add_argument("--title", default="What the layers read", help="the page's title")
+    add_choice_options(parser, most=16)
+    add_import_option(parser)
+    add_force_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the page, whole or not at all."""
+    if arguments.output.suffix.lower() not in (".html", ".htm"):
+        raise CommandError(f"`--output` must end in .html, but is {arguments.output}.")
+    check_output(arguments.output, arguments.force)
+    networks = [path for path in arguments.files if path.endswith(".keras")]
+    if not networks:
+        raise CommandError("FILE must be a network that ends in .keras at least once.")
+    models = [load_network(path) for path in networks]
+    names = class_names(arguments.classes, number_of_classes(models[0]))
+    given = [path for path in arguments.files if path not in networks]
+    chosen = choose_images(arguments, models, given)
+    from keras_dla.analysis import explore
+
+    explore(
+        dict(zip(_titles(networks), models, strict=True)),
+        chosen.inputs,
+        arguments.output,
+        images=chosen.pixels,
+        image_names=chosen.names,
+        class_names=names,
+        title=arguments.title,
+        batch_size=1,  # a "verbatim" network's prediction depends on its batch
+    )
+    print(f"wrote {arguments.output}")
+
+
+def _titles(paths: Sequence[str]) -> list[str]:
+    """Returns what the page calls the networks: their files' names, where these are told apart."""
+    stems = [Path(path).stem for path in paths]
+    return [
+        stem if Counter(stems)[stem] == 1 else path for stem, path in zip(stems, paths, strict=True)
+    ]

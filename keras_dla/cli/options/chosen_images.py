@@ -1,0 +1,128 @@
+"""The images that a command looks at: those given, or test images of the network's data set."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.class_names import number_of_classes
+from keras_dla.cli.options.files import file_argument
+from keras_dla.cli.options.image_files import image_paths, read_image
+from keras_dla.cli.options.image_size import SIZE_HELP, ImageInput, image_input, parse_size
+from keras_dla.cli.options.normalization import add_normalization_options, statistics
+from keras_dla.cli.terminal import tell
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+# What networks of so many classes are trained on here.
+DATASETS = {3: "blood_cells", 10: "cifar10", 100: "cifar100"}
+TEXT = """\
+Without images of your own, test images of the network's data set are taken: of CIFAR-10 or
+CIFAR-100 (from --data-dir, or downloaded) or of the bundled blood cells, by the number of classes.
+"""
+
+
+class ChosenImages(NamedTuple):
+    """Images to look at, and the same as the networks read them.
+
+    Args:
+        names: list of strings, a name per image.
+        pixels: uint8 array, `[batch, height, width, channels]`.
+        inputs: float32 array, normalised, in the networks' data format.
+    """
+
+    names: list[str]
+    pixels: "np.ndarray"
+    inputs: "np.ndarray"
+
+
+def add_choice_options(parser: argparse.ArgumentParser, most: int) -> None:
+    """Adds how many images, of which size, from where, and their normalisation.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        most: integer, how many images are taken where the person does not say it.
+    """
+    parser.add_argument(
+        "--most", type=int, default=most, help=f"how many images at most (default: {most})"
+    )
+    parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
+    parser.add_argument(
+        "--crop", action="store_true", help="cut the middle out of an image, not squeeze it"
+    )
+    file_argument(
+        parser,
+        "--data-dir",
+        folder=True,
+        metavar="DIR",
+        help="folder of tensorflow-datasets with the test images",
+    )
+    add_normalization_options(parser)
+
+
+def choose_images(
+    arguments: argparse.Namespace, models: Sequence["keras.Model"], given: Sequence[str]
+) -> ChosenImages:
+    """Returns the first images that were given, or of the networks' data set.
+
+    Args:
+        arguments: namespace with what `add_choice_options` adds.
+        models: sequence of networks, which must read images of one size.
+        given: sequence of strings, files of images and folders of them; empty for test images.
+
+    Raises:
+        CommandError: when an image cannot be read, or the networks do not read the same images.
+    """
+    import numpy as np
+
+    from keras_dla.data.normalization import normalize, scale_and_shift
+
+    if arguments.most < 1:
+        raise CommandError(f"`--most` must be at least 1, but is {arguments.most}.")
+    wanted = _common_input(models, arguments.size)
+    dataset = None
+    if given:
+        paths = image_paths(given)[: arguments.most]
+        names = [path.name for path in paths]
+        pixels = np.stack([read_image(str(path), wanted, arguments.crop) for path in paths])
+    else:
+        dataset, pixels = _test_images(models[0], wanted, arguments.most, arguments.data_dir)
+        names = [f"{dataset} {number}" for number in range(1, len(pixels) + 1)]
+    named = getattr(arguments, "classes", None)
+    scale, shift = scale_and_shift(*statistics(arguments, wanted.channels, dataset or named))
+    return ChosenImages(names, pixels, normalize(pixels, scale, shift, wanted.data_format))
+
+
+def _common_input(models: Sequence["keras.Model"], size: tuple[int, int] | None) -> ImageInput:
+    inputs = [image_input(model, size) for model in models]
+    for model, other in zip(models, inputs, strict=True):
+        if other != inputs[0]:
+            raise CommandError(
+                f"the networks must read images of one form, but {models[0].name} reads "
+                f"{inputs[0].shape} and {model.name} {other.shape}."
+            )
+    return inputs[0]
+
+
+def _test_images(
+    model: "keras.Model", wanted: ImageInput, most: int, data_dir: str | None
+) -> tuple[str, Any]:
+    from keras_dla import data
+
+    classes = number_of_classes(model)
+    dataset = DATASETS.get(classes)
+    if dataset is None or (wanted.height, wanted.width, wanted.channels) != (32, 32, 3):
+        raise CommandError(
+            f"images must be given: {model.name} has {classes} classes and reads images of "
+            f"{wanted.height}x{wanted.width}, as no data set does whose test images are at hand."
+        )
+    tell(f"Reading test images of {dataset} ...")
+    folder = None if data_dir is None else Path(data_dir)
+    if dataset == "blood_cells":
+        _, (images, _) = data.load_blood_cells()
+    else:
+        _, (images, _) = data.load_cifar_arrays(dataset, data_dir=folder)
+    return dataset, images[:most]
