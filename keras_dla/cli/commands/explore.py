@@ -17,8 +17,8 @@ from keras_dla.cli.options.networks import load_network
 TEXT = f"""\
 Writes one HTML file that needs no server and no network: the images, the class scores of each,
 where the networks see a class (Grad-CAM), and which layers of each stage read which, with sliders
-over layers and heads. Several networks stand side by side. FILE is a network that ends in .keras, an
-image, or a folder of images.
+over layers and heads. Several networks stand side by side. FILE is a network that ends in .keras,
+an image, or a folder of images.
 
 {chosen_images.TEXT}
   keras-dla explore dla.keras images -o report.html --classes cifar100
