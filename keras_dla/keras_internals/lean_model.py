@@ -32,6 +32,11 @@ class LeanModel(keras.Model):
     (None, 2)
     """
 
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        # Not an attribute, which Keras would search for layers.
+        self.__dict__["_steps"] = _steps(self)
+
     def load_weights(
         self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any
     ) -> None:
@@ -49,10 +54,9 @@ class LeanModel(keras.Model):
     # Keras calls this for every run of a functional model. Where it no longer does, nobody calls
     # it, and the model runs as Keras has it.
     def _run_through_graph(self, inputs, operation_fn=lambda op: op, call_fn=None):
-        steps = None
-        if keras.backend.backend() == "torch" and call_fn is None:
-            steps = self._lean_steps()
-        if steps is None:
+        # While Keras makes the model, there are no steps yet.
+        steps = self.__dict__.get("_steps")
+        if steps is None or keras.backend.backend() != "torch" or call_fn is not None:
             return super()._run_through_graph(inputs, operation_fn, call_fn)
         tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
         for node, last_used in steps:
@@ -62,15 +66,12 @@ class LeanModel(keras.Model):
         outputs = [tensors[id(tensor)] for tensor in self.outputs]
         return keras.tree.pack_sequence_as(self.output, outputs)
 
-    def _lean_steps(self) -> list | None:
-        """The nodes in the order of Keras, each with the tensors that no later one reads."""
-        if "_steps" not in self.__dict__:
-            self.__dict__["_steps"] = _steps(self)
-        return self.__dict__["_steps"]
-
 
 def _steps(model: keras.Model) -> list | None:
-    """`None` where Keras does not show the calls of its graph."""
+    """The calls in the order of Keras, each with the tensors that no later one reads.
+
+    `None` where Keras does not show the calls of its graph.
+    """
     if not has_nodes(model):
         return None
     needed = set(map(id, model.outputs))

@@ -120,19 +120,21 @@ class DynamicLayerAttention(UnitInteraction):
         x = self.merge(features, shortcut)
         memory = self.attention.recall(state["memory"] if index else None, shortcut, x)
         y = global_average_pool(x, self.data_format)  # Eq. 4
-        context, memory = self._refreshed(y, state, memory, index)
+        context, recalled, memory = self._refreshed(y, state, memory, index)
         output, memory = self.attention.attend(x, y, memory, index)
         x = self.attention.add(x, output, index, training)
-        return x, {**context, "memory": memory}
+        return x, {"context": context, "memory": memory, "recalled": recalled}
 
     def _refreshed(self, y, state, memory, index):
-        """Returns the context of this layer and the memory refreshed by it."""
+        """Returns the context of this layer, what the unit recalls of it, and the memory."""
         unit = steps_of(self.unit)
         if index == 0:
             context = self.unit.get_initial_state(ops.shape(y)[0])
             recalled = unit.recall(context)
         else:
-            context, recalled = state["context"], state["recalled"]
+            context = state["context"]
+            # Networks in files of release 0.1 hand on no `recalled`.
+            recalled = state["recalled"] if "recalled" in state else unit.recall(context)
         pooled = self.attention.pooled(memory, index)
         read, of_memory = self._read(unit, y, pooled)
         _, context = unit.step(read, recalled, context)  # Eq. 5
@@ -140,7 +142,7 @@ class DynamicLayerAttention(UnitInteraction):
         if pooled is not None:
             d = scales_of(of_memory, context, recalled, unit, self.formulation)
             memory = self.attention.refresh(memory, d, index)  # Eq. 6
-        return {"context": context, "recalled": recalled}, memory
+        return context, recalled, memory
 
     def _read(self, unit, y, pooled):
         """Returns what the unit reads of y^l and of all y^m, in one go."""
@@ -157,7 +159,8 @@ class DynamicLayerAttention(UnitInteraction):
         memory = self.attention.state_spec(features, state, shortcut, index)
         size = steps_of(self.unit).recalled_size
         recalled = keras.KerasTensor((features.shape[0], size), self.unit.compute_dtype)
-        return {"context": context, "recalled": recalled, "memory": memory}
+        # `recalled` last: files of release 0.1 count the tensors before it.
+        return {"context": context, "memory": memory, "recalled": recalled}
 
     def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
         # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6).
