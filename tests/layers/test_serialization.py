@@ -67,7 +67,7 @@ WITHOUT_FORMAT = {"DIAUnit", "DropPath", "DynamicSharingUnit", "LSTMUnit", "RNNU
 
 
 # Not layers of their own, so not registered.
-PROTOCOL = {"BlockAttention", "BlockPlace"}
+PROTOCOL = {"BlockAttention", "BlockPlace", "register_interaction"}
 
 
 @pytest.mark.parametrize("name", sorted({*keras_dla.layers.__all__} - PROTOCOL))
