@@ -56,13 +56,13 @@ def figure_2(
     >>> import numpy as np
     >>> import keras_dla
     >>> static, dynamic = (
-    ...     keras_dla.models.ResNet(20, name, classes=10, data_format="channels_last")
+    ...     keras_dla.models.ResNet(11, name, classes=10, data_format="channels_last")
     ...     for name in ("mrla_b", "dla_b")
     ... )
     >>> images = np.ones((1, 8, 8, 3), "float32")
     >>> figure = keras_dla.analysis.figure_2(static, dynamic, images)
-    >>> [axis.get_title() for axis in figure.axes[:3]]
-    ['static: stage 3', 'dynamic: stage 3', 'dynamic × scales: stage 3']
+    >>> [axis.get_title() for axis in figure.axes[:2]]
+    ['static: stage 3', 'dynamic: stage 3']
     """
     groups: dict[str, AttentionScores] = {}
     for kind, model in (("static", static), ("dynamic", dynamic)):

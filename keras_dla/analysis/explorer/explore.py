@@ -65,9 +65,14 @@ def explore(
 
     Example:
     >>> import pathlib, tempfile
+    >>> import keras, keras_dla
     >>> import numpy as np
-    >>> import keras_dla
-    >>> model = keras_dla.models.ResNet(20, "mrla_b", classes=3, data_format="channels_last")
+    >>> last = {"data_format": "channels_last"}
+    >>> inputs = keras.Input((8, 8, 3))
+    >>> x = keras.layers.Conv2D(32, 3, **last)(inputs)
+    >>> x, state = keras_dla.layers.MRLABase(depth=1, **last)(x)
+    >>> x = keras.layers.GlobalAveragePooling2D(**last)(x)
+    >>> model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
     >>> pixels = np.zeros((2, 8, 8, 3), "uint8")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "report.html")

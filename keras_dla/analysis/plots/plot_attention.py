@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Scores: TypeAlias = Mapping[str, np.ndarray]
 
 PANEL = 3.0  # inches
+LABELS = 0.5  # inches below the panels
 # Up to so many layers the numbers fit into their cells.
 NUMBERED = 6
 TICKS = 10
@@ -82,7 +83,8 @@ def plot_attention(
     groups = _groups(scores)
     panels = _panels(groups)
     rows, columns = panels.shape
-    figure = new_figure("plot_attention", PANEL * columns + 1, PANEL * rows, path, title)
+    width, height = PANEL * columns + 1, PANEL * rows + LABELS
+    figure = new_figure("plot_attention", width, height, path, title)
     axes = figure.subplots(rows, columns, squeeze=False)
     limits = _limits(panels)
     for axis, panel in zip(axes.flat, panels.flat, strict=True):

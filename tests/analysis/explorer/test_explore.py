@@ -146,6 +146,26 @@ def test_a_browser_shows_what_is_asked_for(path, page):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="needs Chromium, which shows the page")
+def test_controls_change_what_is_shown(path, tmp_path):
+    """What a keyboard does to a slider and to a choice, as the events that it causes."""
+    act = """<script>
+      const layer = document.getElementById("layer");
+      layer.value = 2; layer.dispatchEvent(new Event("input"));
+      document.querySelectorAll('input[name="stage"]')[1].click();
+      document.querySelectorAll('input[name="rank-0"]')[1].click();
+      document.title = document.activeElement.name + location.hash;
+    </script>"""
+    acting = tmp_path / "acting.html"
+    acting.write_text(path.read_text("utf-8").replace("</body>", f"{act}</body>"), "utf-8")
+    shown = dom(acting)
+    assert shown.count("Layer 2 reads") == 3 and "Stage 2: 3 layers, 4 heads" in shown
+    # The focus stays on the choice that was made, and the address tells the view.
+    assert (
+        "<title>rank-0#image=1&amp;stage=2&amp;quantity=1&amp;layer=2&amp;head=0</title>" in shown
+    )
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium, which shows the page")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_screen_scrolls_sideways(path, tmp_path, width):
     """In a frame, since a window of the browser has a least width; the page tells its own."""

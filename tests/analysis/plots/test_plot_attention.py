@@ -90,6 +90,18 @@ def test_negative_scores_are_on_the_scale():
     assert low < 0 == high
 
 
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("title", [None, "title"])
+def test_nothing_is_cut_off(columns, title):
+    figure = plot_attention({str(n): {"s": scores(4)} for n in range(columns)}, title=title)
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        for text in (axis.title, axis.xaxis.label, axis.yaxis.label):
+            box = text.get_window_extent()
+            inside = box.y0 >= -1 and box.y1 <= figure.bbox.y1 + 1
+            assert inside or not text.get_text(), text.get_text()
+
+
 def test_scores_are_drawn_times_the_scales_of_the_values():
     array = np.tri(2).reshape(1, 1, 2, 2)
     figure = plot_attention(AttentionScores({"s": array}, weights={"s": array / 4}))
