@@ -8,13 +8,26 @@ from keras_dla.utils.optional_imports import import_for
 from keras_dla.utils.types import Tensor
 
 
+def import_keras_cv(tf: ModuleType, caller: str) -> ModuleType:
+    """Imports KerasCV, and gives its layers the generator that they ask for, but do not use here.
+
+    With `TF_DETERMINISTIC_OPS=1` TensorFlow has none until one is set.
+    """
+    keras_cv = import_for(caller, "keras_cv")
+    try:
+        tf.random.get_global_generator()
+    except RuntimeError:
+        tf.random.set_global_generator(tf.random.Generator.from_seed(0))
+    return keras_cv
+
+
 def flipper(tf: ModuleType, caller: str) -> Callable[[Tensor, Tensor], Tensor]:
     """Returns a function that mirrors some images of a batch with KerasCV's `RandomFlip`.
 
     Which ones is said by its second argument, a boolean tensor with an entry per image: left to
     itself, the layer draws from a stateful generator, so that no epoch could be repeated.
     """
-    keras_cv = import_for(caller, "keras_cv")
+    keras_cv = import_keras_cv(tf, caller)
     # A global policy of mixed precision would make the layer work in 16 bits.
     layer = keras_cv.layers.RandomFlip("horizontal", dtype="float32")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_dla.data.classification.array_dataset import count_batches
 from keras_dla.data.classification.augmentation import PADDING, draw_epoch
-from keras_dla.data.classification.batch_transforms import flipper, normalizer
+from keras_dla.data.classification.batch_transforms import flipper, import_keras_cv, normalizer
 from keras_dla.data.classification.tfds_cifar import (
     CIFAR_NAMES,
     find_prepared,
@@ -16,7 +16,6 @@ from keras_dla.data.classification.tfds_cifar import (
 )
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD
 from keras_dla.data.validation import check_count
-from keras_dla.utils.optional_imports import import_for
 from keras_dla.utils.validation import check_choice, standardize_data_format
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ def _crop_and_flip(tf):
     seed 0, TensorFlow's global one), so that no epoch can be repeated. Hence the choices come
     from `draw_epoch`, and the layers carry them out.
     """
-    keras_cv = import_for("cifar_dataset", "keras_cv")
+    keras_cv = import_keras_cv(tf, "cifar_dataset")
     flip = flipper(tf, "cifar_dataset")
 
     def relative(offsets):

@@ -219,3 +219,23 @@ def test_nothing_is_printed_or_warned_of(prepared):
     )
     assert done.stdout.strip() == str(SIZES["train"])
     assert "warn" not in done.stderr.replace("WARNING: All log messages before absl", "").lower()
+
+
+CROP_AND_FLIP = """
+import tensorflow as tf
+from keras_dla.data.classification.cifar import _crop_and_flip
+choices = [tf.constant([value] * 2) for value in (3, 5, True)]
+print(_crop_and_flip(tf)(tf.zeros((2, 8, 8, 3), "uint8"), *choices).shape)
+"""
+
+
+def test_batches_are_made_under_deterministic_operations_too():
+    """As docs/how-to/many-devices.md recommends, for runs that TensorFlow repeats exactly."""
+    pytest.importorskip("keras_cv")
+    found = subprocess.run(
+        [sys.executable, "-c", CROP_AND_FLIP],
+        env=os.environ | {"TF_DETERMINISTIC_OPS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout == "(2, 8, 8, 3)\n", found.stderr[-2000:]
