@@ -10,7 +10,6 @@ It is replaced in one step, so model and history always belong together. `best.k
 import dataclasses
 import math
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -20,15 +19,15 @@ from keras import ops
 
 from keras_dla.training.checkpoints.divergence import DivergenceError, check_running_loss
 from keras_dla.training.checkpoints.metric_state import get_metrics, set_metrics
-from keras_dla.training.checkpoints.progress import BEST, LAST, LOG, EpochPart, Progress, add_record
+from keras_dla.training.checkpoints.progress import LAST, EpochPart, Progress, add_record
 from keras_dla.training.checkpoints.random_state import get_generators, set_generators
+from keras_dla.training.checkpoints.run_files import write_others
 from keras_dla.training.devices.devices import (
     all_gather,
     broadcast,
     is_main_process,
     process_index,
 )
-from keras_dla.utils.csv_table import write_log
 from keras_dla.utils.files import replacing
 from keras_dla.utils.folder_lock import check_lock
 from keras_dla.utils.validation import check_positive_integer
@@ -197,9 +196,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     def _write_others(self):
         if is_main_process():
-            check_lock(self.folder)
-            self._keep_best()
-            write_log(self.folder / LOG, self.progress.history)
+            write_others(self.folder, self.progress, self.monitor, self.mode)
 
     def _own_generators(self):
         """Empty for a process that the run did not have before: it keeps its own numbers."""
@@ -250,27 +247,6 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 f"The loss of epoch {row['epoch']} is {row['loss']}, so training stops here; "
                 f"{self.folder} keeps the state {_place(self.progress)}."
             )
-
-    def _keep_best(self):
-        """Copies the last state if it is the best.
-
-        It copies what is on the disk, so that a run that stopped between the two
-        catches up when it goes on.
-        """
-        if self.monitor is None or not self._last_is_best():
-            return
-        with replacing(self.folder / BEST) as path:
-            shutil.copyfile(self.folder / LAST, path)
-
-    def _last_is_best(self):
-        *earlier, last = map(self._score, self.progress.history)
-        return all(last > score for score in earlier)
-
-    def _score(self, row):
-        value = row[self.monitor]
-        if math.isnan(value):
-            return -math.inf
-        return value if self.mode == "max" else -value
 
 
 def _shortest(value) -> float:

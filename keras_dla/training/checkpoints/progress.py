@@ -105,10 +105,31 @@ def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
         set_counters(model, record["counters"])
         progress = _progress_of(record)
     except Exception as error:  # what a damaged file raises depends on where the damage is
-        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip()
-        raise ValueError(f"{path} cannot be read, it may be damaged ({reason}).") from error
+        raise _damaged(path, error) from error
     _check_optimizer(model, record, path)
     return model, progress
+
+
+def read_progress(folder: str | os.PathLike) -> Progress | None:
+    """Reads how far a run has come, without its model.
+
+    Args:
+        folder: folder that an `EpochCheckpoint` wrote to.
+
+    Returns:
+        The `Progress` of the last state; `None` where nothing was saved yet.
+
+    Raises:
+        ValueError: when the checkpoint is damaged.
+    """
+    path = Path(folder) / LAST
+    if not path.exists():
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _progress_of(json.loads(archive.read(PROGRESS)))
+    except Exception as error:
+        raise _damaged(path, error) from error
 
 
 def add_record(path: Path, model: keras.Model, progress: Progress) -> None:
@@ -139,6 +160,11 @@ def _check_optimizer(model: keras.Model, record: dict, path: Path) -> None:
             f"{path} was loaded without the state of its optimizer: set the global dtype policy "
             "that the run had."
         )
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip()
+    return ValueError(f"{path} cannot be read, it may be damaged ({reason}).")
 
 
 def _read_record(path: Path) -> dict:

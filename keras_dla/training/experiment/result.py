@@ -1,14 +1,17 @@
 """What a run has reached, read from its folder."""
 
-import csv
 import dataclasses
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from keras_dla.training.checkpoints.progress import LOG
+from keras_dla.training.checkpoints.progress import LAST, LOG, read_progress
+from keras_dla.training.checkpoints.run_files import numbers_of, read_log
 from keras_dla.training.experiment.experiment import Experiment, read_experiment
 from keras_dla.training.run_folder.folder import SETTINGS, holds_run
+
+# What `run_seeds()` leaves of a network.
+MODEL = "model.keras"
 
 
 class Result(NamedTuple):
@@ -72,7 +75,7 @@ def read_result(folder: str | os.PathLike) -> Result:
     folder = Path(folder)
     if not (folder / SETTINGS).is_file():
         raise FileNotFoundError(f"{folder} is no folder of a run: it has no {SETTINGS}.")
-    return Result(read_experiment(folder / SETTINGS), _read_log(folder / LOG))
+    return Result(read_experiment(folder / SETTINGS), _history(folder))
 
 
 def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
@@ -96,7 +99,10 @@ def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
     ...     is_finished(Experiment("resnet_20"), folder)
     False
     """
-    return holds_run(folder, settings_of(experiment)) and read_result(folder).is_finished
+    if not holds_run(folder, settings_of(experiment)):
+        return False
+    trained = any((Path(folder) / name).exists() for name in (LAST, MODEL))
+    return trained and read_result(folder).is_finished
 
 
 def settings_of(experiment: Experiment) -> dict:
@@ -110,13 +116,9 @@ def settings_of(experiment: Experiment) -> dict:
     return settings
 
 
-def _read_log(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return [
-                {name: float(value) for name, value in row.items()} for row in csv.DictReader(file)
-            ]
-    except (ValueError, TypeError, csv.Error) as error:
-        raise ValueError(f"{path} is damaged: {error}.") from error
+def _history(folder: Path) -> list[dict]:
+    """The history in the last state, from which the log follows; else the log."""
+    progress = read_progress(folder)
+    if progress is None:
+        return read_log(folder / LOG)
+    return [numbers_of(row) for row in progress.history]

@@ -13,8 +13,9 @@ from keras_dla.data import cifar_steps_per_epoch
 from keras_dla.models import get_model, used_options
 from keras_dla.training.checkpoints.divergence import StopAtDivergence
 from keras_dla.training.checkpoints.epoch_checkpoint import EpochCheckpoint
-from keras_dla.training.checkpoints.progress import Progress, load_last
+from keras_dla.training.checkpoints.progress import Progress, read_progress
 from keras_dla.training.checkpoints.resume import resume_fit
+from keras_dla.training.checkpoints.run_files import mend
 from keras_dla.training.devices.devices import (
     check_batch_size,
     device_count,
@@ -26,6 +27,7 @@ from keras_dla.training.devices.devices import (
 from keras_dla.training.experiment.data import MemoryData, TensorFlowData, open_data
 from keras_dla.training.experiment.experiment import Experiment
 from keras_dla.training.experiment.result import Result, is_finished, read_result, settings_of
+from keras_dla.training.experiment.state import load_state
 from keras_dla.training.recipe.recipe import compile_model
 from keras_dla.training.run_folder.disk_space import check_disk_space, check_writable
 from keras_dla.training.run_folder.folder import holds_run, open_run
@@ -157,7 +159,7 @@ def prepare_experiment(
         check_disk_space(folder, model)
         data = open_data(experiment, data_dir)
         folder = open_run(folder, settings, resume=resume)
-        model, progress = load_last(folder) or (model, Progress())
+        model, progress = load_state(experiment, folder, model)
     return ExperimentRun(experiment, parallel_model(model), progress, data, folder)
 
 
@@ -220,6 +222,9 @@ def run_experiment(
     0.5012
     """
     if resume and is_finished(experiment, folder):
+        progress = read_progress(folder)
+        if progress is not None:
+            mend(Path(folder), progress)
         return read_result(folder)
     return prepare_experiment(experiment, folder, data_dir, resume).train(**kwargs)
 

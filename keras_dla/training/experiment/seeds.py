@@ -9,7 +9,7 @@ from pathlib import Path
 from keras_dla.training.checkpoints.progress import LAST, LOG
 from keras_dla.training.experiment.data import open_data
 from keras_dla.training.experiment.experiment import Experiment
-from keras_dla.training.experiment.result import Result, read_result, settings_of
+from keras_dla.training.experiment.result import MODEL, Result, read_result, settings_of
 from keras_dla.training.experiment.run import new_model, precision_of
 from keras_dla.training.run_folder.disk_space import check_writable
 from keras_dla.training.run_folder.folder import holds_run, open_run
@@ -19,7 +19,6 @@ from keras_dla.utils.files import replacing
 from keras_dla.utils.folder_lock import check_lock
 
 STATE = "at-once"
-MODEL = "model.keras"
 
 
 def run_seeds(

@@ -44,6 +44,19 @@ def _commit_of(clone: Path) -> dict[str, str]:
         return {}  # no git, or a clone that it does not trust
 
 
+def _read_entries(path: Path) -> list[dict]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}; without it the run goes on.") from error
+    whole = isinstance(entries, list) and all(
+        isinstance(entry, dict) and "epochs_before" in entry for entry in entries
+    )
+    if not whole:
+        raise ValueError(f"{path} is damaged: it lists no versions; without it the run goes on.")
+    return entries
+
+
 def note_versions(folder: Path, epochs: int) -> None:
     """Adds the present versions to a run's list, unless they are those of its last entry.
 
@@ -52,7 +65,7 @@ def note_versions(folder: Path, epochs: int) -> None:
         epochs: integer, epochs that were done before.
     """
     path = folder / VERSIONS
-    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    entries = _read_entries(path) if path.exists() else []
     present = present_versions()
     if entries and entries[-1] == {"epochs_before": entries[-1]["epochs_before"], **present}:
         return
