@@ -6,14 +6,22 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_dla.interop.official_names import Entry, official_entries
-from keras_dla.interop.tensor_files import read_tensors
+from keras_dla.interop.described_tensors import describe, difference
+from keras_dla.interop.official_names import CONVERSATION, Entry, official_entries
+from keras_dla.interop.tensor_files import read_checkpoint
+from keras_dla.layers import MRLABase
 
 # A counter that PyTorch keeps beside BN's statistics and that nothing reads.
 IGNORED = "num_batches_tracked"
+# The authors spell the stage's kernel one way in their ImageNet networks, and another elsewhere.
+SPELLINGS = {".excite.": ".extict.", ".extict.": ".excite."}
+# A detector's checkpoint has its heads beside the backbone.
+BACKBONE = "backbone."
 
 
-def load_official_checkpoint(model: keras.Model, path_or_mapping: "str | Path | Mapping") -> None:
+def load_official_checkpoint(
+    model: keras.Model, path_or_mapping: "str | Path | Mapping", which: str | None = None
+) -> None:
     """Loads a checkpoint of the authors' code into a network of ours.
 
     Every tensor must find its weight and every weight its tensor; otherwise nothing is changed.
@@ -22,14 +30,17 @@ def load_official_checkpoint(model: keras.Model, path_or_mapping: "str | Path | 
     Args:
         model: a network built by `keras_dla.models`, in the formulation `"official"` or
             `"verbatim"`: plain ResNet, SE, ECA, DIANet, MRLA or DLA.
-        path_or_mapping: path of a `.pth`, `.pth.tar`, `.pt` (these need PyTorch) or
-            `.safetensors` file, or a mapping of names to arrays. Names may begin with `module.`,
-            and the tensors may lie under `state_dict`.
+        path_or_mapping: path or mapping, a checkpoint file of PyTorch, safetensors or NumPy (its
+            content decides, not its name), or a mapping of names to arrays. The tensors may lie in
+            a container (`state_dict`, `model`, ...), and prefixes such as `module.` are taken off.
+            Of a detector's checkpoint a backbone takes its part.
+        which: string or `None`, `"raw"` or `"averaged"` weights of a checkpoint that has both;
+            defaults to `None`, the raw ones.
 
     Raises:
-        ValueError: if the file cannot be read, or its tensors are not those of `model`; the
-            message says which are missing, left over or of another shape.
-        ImportError: if the package that reads the file is not installed.
+        ValueError: when the file cannot be read, or its tensors are not those of `model`; the
+            message says what they are, and which are missing, left over or of another shape.
+        ImportError: when the package that reads the file is not installed.
 
     Example:
     >>> import numpy as np
@@ -43,21 +54,32 @@ def load_official_checkpoint(model: keras.Model, path_or_mapping: "str | Path | 
     0.0
     """
     entries = official_entries(model)
+    expected = {entry.name for entry in entries}
+    read = read_checkpoint(path_or_mapping, expected, which)
+    outside = () if BACKBONE in read.prefix else read.left_aside
     tensors = {
-        name: tensor
-        for name, tensor in read_tensors(path_or_mapping).items()
+        _spelled(name, expected): tensor
+        for name, tensor in read.tensors.items()
         if not name.endswith(IGNORED)
     }
-    _check_fit(entries, tensors)
+    _check_fit(model, entries, tensors, [n for n in outside if not n.endswith(IGNORED)])
+    _check_settings(model)
     for entry in entries:
         entry.variable.assign(np.ascontiguousarray(entry.kind.to_keras(tensors[entry.name])))
 
 
-def _check_fit(entries: list[Entry], tensors: dict) -> None:
+def _spelled(name: str, expected: set[str]) -> str:
+    for one, other in SPELLINGS.items():
+        if name not in expected and name.replace(one, other) in expected:
+            return name.replace(one, other)
+    return name
+
+
+def _check_fit(model: keras.Model, entries: list[Entry], tensors: dict, outside: list[str]) -> None:
     expected = {entry.name: entry.torch_shape for entry in entries}
     problems = {
         "missing": [name for name in expected if name not in tensors],
-        "left over": [name for name in tensors if name not in expected],
+        "left over": [*(name for name in tensors if name not in expected), *outside],
         "of another shape": [
             f"{name} {tensors[name].shape} for {shape}"
             for name, shape in expected.items()
@@ -67,8 +89,41 @@ def _check_fit(entries: list[Entry], tensors: dict) -> None:
     found = [f"{_some(names)} {what}" for what, names in problems.items() if names]
     if found:
         raise ValueError(
-            f"`path_or_mapping` must hold the tensors of the model, but has {'; '.join(found)}."
+            f"`path_or_mapping` must hold the tensors of {model.name!r}, but is "
+            f"{describe(tensors)}{_advice(model, tensors)}: it has {'; '.join(found)}."
         )
+
+
+def _advice(model: keras.Model, tensors: dict) -> str:
+    """Returns what may be done instead, where the tensors tell."""
+    other = difference(tensors)
+    if other:
+        return f", and {other}"
+    plain = all(name.startswith(("conv1", "bn1", "layer", "fc")) for name in tensors) and not any(
+        part in name for name in tensors for part in (".mrla", "lstm", ".se.", ".eca.", "attention")
+    )
+    talks = any(CONVERSATION.fullmatch(layer.name) for layer in model.layers)
+    if plain and talks:
+        return " without the interaction (load_pretrained_resnet starts from such a file)"
+    reduced = [name for name in tensors if ".w_ih.0.seq.0." in name and tensors[name].ndim == 2]
+    if reduced:
+        rows, channels = tensors[reduced[0]].shape
+        return f" with reduction={channels // max(rows, 1)}"
+    return ""
+
+
+def _check_settings(model: keras.Model) -> None:
+    """MRLA's own ImageNet networks have the names of ours and compute something else."""
+    if "stem_pool" not in {layer.name for layer in model.layers}:
+        return
+    for layer in model.layers:
+        if type(layer) is MRLABase and (layer.head_size != 16 or layer.rectify):
+            raise ValueError(
+                f"`model` must have heads of 16 and no ReLU behind its attention, as MRLA's own "
+                f"ImageNet networks have, which this checkpoint is of, but {model.name!r} has "
+                f"heads of {layer.head_size}{' and the ReLU' if layer.rectify else ''}: build it "
+                f"with keras_dla.layers.MRLABase(1, head_size=16, rectify=False)."
+            )
 
 
 def _some(names: list[str], limit: int = 3) -> str:

@@ -1,5 +1,6 @@
 """The functional ResNet builder: it knows the protocols of interaction, never a name."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.layers.registry import find_interaction
 from keras_dla.models.blocks import bottleneck, conv_bn
 from keras_dla.models.stage import stage
+from keras_dla.models.weights import load_weights_into
 from keras_dla.ops.channels import channel_axis
 from keras_dla.utils.names import IMAGENET_DEPTHS
 from keras_dla.utils.validation import (
@@ -40,7 +42,7 @@ def ResNet(  # noqa: N802
     include_top: bool = True,
     pooling: str | None = None,
     classifier_activation: "str | None" = "softmax",
-    weights: str | None = None,
+    weights: "str | os.PathLike | None" = None,
     data_format: str | None = None,
     planes: tuple[int, ...] | None = None,
     name: str | None = None,
@@ -85,8 +87,10 @@ def ResNet(  # noqa: N802
             `include_top=False`; defaults to `None`, nothing.
         classifier_activation: string or `None`, activation of the classifier, `None` for logits;
             defaults to `"softmax"`.
-        weights: string or `None`, the path of a file written by `model.save_weights`; defaults to
-            `None`, new weights.
+        weights: string, path or `None`, a file written by `model.save_weights`, a checkpoint of
+            the authors' code, or of a plain ResNet (torchvision's or timm's names), as which the
+            network then begins (`keras_dla.interop.load_checkpoint`); defaults to `None`, new
+            weights.
         data_format: string or `None`, `"channels_last"` or `"channels_first"`; defaults to `None`,
             Keras's own.
         planes: tuple of integers or `None`, the channels of the 3x3 convolutions in every stage; a
@@ -147,7 +151,7 @@ def ResNet(  # noqa: N802
             level: output_name(number) for number, level in enumerate(levels, start=1)
         }
     if weights is not None:
-        model.load_weights(weights)
+        load_weights_into(model, weights)
     return model
 
 

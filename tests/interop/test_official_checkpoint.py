@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from keras_dla.interop import load_official_checkpoint
 from keras_dla.interop.official_names import official_entries
+from keras_dla.layers import MRLABase
 from keras_dla.models import ResNet
 from tests.backends import on_pytorch
 from tests.layers.interaction.test_layer_interaction import RunningMean
@@ -195,3 +196,73 @@ def test_without_the_top():
     tensors = checkpoint(model)
     assert "fc.weight" not in tensors
     load_official_checkpoint(model, tensors)
+
+
+WRAPPED = [
+    ({}, "module.", None),
+    ({}, "_orig_mod.module.", None),
+    ({}, "model.backbone.", None),
+    ({}, "net.encoder.", None),
+    ({"model": None}, "", None),
+    ({"model_state_dict": None, "epoch": 3}, "module.", None),
+    ({"net": None, "acc": 70.1}, "", None),
+    ({"ema": {"module": None}}, "", None),
+    ({"state_dict": "other", "state_dict_ema": None}, "", "averaged"),
+    ({"state_dict": None, "state_dict_ema": "other"}, "", "raw"),
+    ({"state_dict": None, "model_ema": "other"}, "", None),
+]
+
+
+@pytest.mark.parametrize(("container", "prefix", "which"), WRAPPED)
+def test_containers_and_prefixes(container, prefix, which):
+    model = small()
+    tensors, other = checkpoint(model), checkpoint(model, seed=1)
+    wrapped = {prefix + name: tensor for name, tensor in tensors.items()}
+
+    def filled(value):
+        if isinstance(value, dict):
+            return {name: filled(inner) for name, inner in value.items()}
+        return wrapped if value is None else other if value == "other" else value
+
+    load_official_checkpoint(model, filled(container) if container else wrapped, which)
+    for entry in official_entries(model):
+        weight = entry.kind.to_torch(keras.ops.convert_to_numpy(entry.variable))
+        np.testing.assert_array_equal(weight, tensors[entry.name])
+
+
+def test_a_choice_that_the_checkpoint_does_not_offer():
+    model = small()
+    with pytest.raises(ValueError, match="it has no averaged weights"):
+        load_official_checkpoint(model, {"state_dict": checkpoint(model)}, "averaged")
+
+
+def test_a_detectors_backbone_with_its_spelling():
+    model = ResNet(
+        (1, 1), "dla_l", stem="imagenet", planes=(16, 16), include_top=False, reduction=20
+    )
+    tensors = checkpoint(model)
+    spelled = {f"backbone.{n.replace('extict', 'excite')}": t for n, t in tensors.items()}
+    load_official_checkpoint(model, {**spelled, "neck.conv.weight": np.ones((2, 2))})
+    for entry in official_entries(model):
+        weight = entry.kind.to_torch(keras.ops.convert_to_numpy(entry.variable))
+        np.testing.assert_array_equal(weight, tensors[entry.name])
+    other = ResNet((1, 1), "dla_l", stem="imagenet", planes=(16, 16), include_top=False)
+    check_refused(other, spelled, "is a DLA ResNet with 1-1 blocks with reduction=21")
+
+
+def test_the_message_says_first_what_the_file_is():
+    plain = checkpoint(small(None))
+    check_refused(
+        small(), plain, "but is a CIFAR ResNet-11 for 3 classes", "load_pretrained_resnet"
+    )
+    basic = {name: t for name, t in plain.items() if "conv3" not in name}
+    check_refused(small(None), basic, "BasicBlocks of two convolutions")
+
+
+def test_mrlas_own_imagenet_network():
+    arguments = {"stem": "imagenet", "planes": (16, 16), "classes": 3}
+    tensors = checkpoint(ResNet((1, 1), "mrla_b", **arguments))
+    sentence = "heads of 32 and the ReLU: build it with keras_dla.layers.MRLABase"
+    check_refused(ResNet((1, 1), "mrla_b", **arguments), tensors, sentence)
+    theirs = MRLABase(1, head_size=16, rectify=False)
+    load_official_checkpoint(ResNet((1, 1), theirs, **arguments), tensors)

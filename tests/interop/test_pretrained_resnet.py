@@ -15,7 +15,7 @@ from tests.interop.torch_resnet import trained
 from tests.layers.stages import randomize
 
 WITH_START = [None, *(name for name in interaction_names() if name != "aa")]
-BLOCKS, PLANES = (2, 3, 2), (8, 16, 16)
+BLOCKS, PLANES = (1, 2, 1), (8, 16, 16)
 
 
 def small(interaction, **kwargs):
@@ -49,7 +49,7 @@ def test_a_cifar_network_begins_as_the_resnet(name):
     plain = small(None)
     assert done.loaded == len(plain.weights)
     assert not done.left_aside
-    assert done.source == "a CIFAR ResNet with 2-3-2 blocks for 5 classes"
+    assert done.source == "a CIFAR ResNet with 1-2-1 blocks for 5 classes"
 
 
 @pytest.mark.parametrize("name", all_on_pytorch(["dla_l", "se", "rla_g"], 1))
@@ -98,7 +98,7 @@ def test_our_own_networks_and_files(tmp_path, capsys):
     plain.save(tmp_path / "plain.keras")
     model = small("dla_b")
     load_pretrained_resnet(model, tmp_path / "plain.keras")
-    assert capsys.readouterr().out.startswith("Loaded 127 tensors of a CIFAR ResNet with 2-3-2")
+    assert capsys.readouterr().out.startswith("Loaded 82 tensors of a CIFAR ResNet with 1-2-1")
     close(model(images(), training=False), keras.ops.convert_to_numpy(plain(images())))
     other = small("dla_b")
     load_pretrained_resnet(other, plain, start="initial", verbose=False)
@@ -154,8 +154,8 @@ def test_other_networks_are_named_and_refused():
     refused(model, squeezed, "a SE CIFAR ResNet", "have biases")
     gated = {**state, "layer1.0.eca.conv.weight": np.zeros((1, 1, 3), "float32")}
     refused(model, gated, "is a ECA CIFAR ResNet", "it has layer1.0.eca.conv.weight besides")
-    shallow = {n: t for n, t in state.items() if not n.startswith("layer2.2.")}
-    refused(model, shallow, "ResNet-20", "it has no layer2.2.conv1.weight")
+    shallow = {n: t for n, t in state.items() if not n.startswith("layer2.1.")}
+    refused(model, shallow, "ResNet-11", "it has no layer2.1.conv1.weight")
     wide = {**state, "layer1.0.conv1.weight": np.zeros((9, 16, 1, 1), "float32")}
     refused(model, wide, "layer1.0.conv1.weight has shape (9, 16, 1, 1) in place of (8, 16, 1, 1)")
     refused(model, {"w": np.zeros(3)}, "1 tensors that are of no ResNet, such as 'w'")
@@ -190,3 +190,15 @@ def test_a_layer_of_ones_own_may_have_a_start():
         model, plain = small(layer), randomize(small(None))
         load_pretrained_resnet(model, plain, verbose=False)
         close(model(images(), training=False), keras.ops.convert_to_numpy(plain(images())))
+
+
+@on_pytorch
+def test_weights_of_a_builder(tmp_path):
+    network = trained(BLOCKS, PLANES, "cifar")
+    torch.save({"epoch": 3, "model": network.state_dict()}, tmp_path / "resnet.bin")
+    model = small("mrla_b", weights=tmp_path / "resnet.bin")
+    close(model(images(), training=False), of_torch(network, images()))
+    with pytest.raises(ValueError, match="nobody has published 'imagenet' weights"):
+        small("mrla_b", weights="imagenet")
+    with pytest.raises(ValueError, match="must be None or an existing file, but is"):
+        small("mrla_b", weights="no.pth")

@@ -1,6 +1,8 @@
 """`keras-dla convert`: the authors' checkpoints to `.keras`, and `.keras` to other formats."""
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,7 +124,7 @@ def _format(arguments: argparse.Namespace) -> str | None:
 
 
 def _from_checkpoint(arguments: argparse.Namespace) -> None:
-    from keras_dla.interop import load_official_checkpoint
+    from keras_dla.interop import load_checkpoint
     from keras_dla.interop.tensor_files import read_tensors
     from keras_dla.models import get_model
     from keras_dla.utils.files import replacing
@@ -131,7 +133,8 @@ def _from_checkpoint(arguments: argparse.Namespace) -> None:
     given = _classes_of(tensors) | network_arguments(arguments)
     tell(f"Building {arguments.model} ...")
     model = get_model(arguments.model, **given)
-    load_official_checkpoint(model, tensors)
+    with contextlib.redirect_stdout(sys.stderr):  # what was loaded is not the result
+        load_checkpoint(model, arguments.input)
     with replacing(arguments.output) as partial:
         model.save(partial)
 

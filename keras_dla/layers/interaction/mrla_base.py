@@ -1,5 +1,7 @@
 """Static layer attention over all layers of a stage: MRLA-B, Eq. 2 of the paper."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,6 +12,7 @@ from keras_dla.ops.cheap import cast
 from keras_dla.ops.softmax import softmax
 from keras_dla.ops.weighted_sum import weighted_sum
 from keras_dla.utils.types import Nest, Tensor
+from keras_dla.utils.validation import check_choice
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -20,7 +23,9 @@ class MRLABase(LayerAttention):
         o^l = sum over m <= l of softmax(Q^l K^m / sqrt(D_k)) V^m           (Eq. 2)
         x^l <- x^l + drop path(ReLU(BN(o^l)))
 
-    Q, K and V are those of Eq. 1, which `LayerAttention` computes.
+    Q, K and V are those of Eq. 1, which `LayerAttention` computes. MRLA's own ImageNet network
+    (`resnet50_mrlab`) has heads of 16 channels and no ReLU behind its BN:
+    `MRLABase(1, head_size=16, rectify=False)`.
 
     Args:
         depth: integer, the number of layers of the stage.
@@ -28,6 +33,7 @@ class MRLABase(LayerAttention):
         drop_path: float, the probability of dropping a sample's attention output in training.
         formulation: accepted for uniformity: the paper and the authors' code agree here.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        rectify: boolean, whether a ReLU stands behind the BN; defaults to `True`.
 
     Call arguments:
         features: `[batch, height, width, channels]` (or channels first), a block's residual
@@ -53,7 +59,19 @@ class MRLABase(LayerAttention):
     ((1, 4, 4, 64), (1, 2, 64))
     """
 
-    rectify = True
+    def __init__(
+        self,
+        depth: int,
+        head_size: int = 32,
+        drop_path: float = 0.0,
+        formulation: str = "official",
+        data_format: str | None = None,
+        rectify: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        check_choice("rectify", rectify, (True, False))
+        super().__init__(depth, head_size, drop_path, formulation, data_format, **kwargs)
+        self.rectify = rectify
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         query, keys, values = self.meet(x, y, memory, index)
@@ -99,3 +117,6 @@ class MRLABase(LayerAttention):
     def vectors_spec(self, features: Tensor, index: int) -> keras.KerasTensor:
         """A vector of channels for every layer up to `index`."""
         return keras.KerasTensor((features.shape[0], index + 1, self.channels), self.variable_dtype)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "rectify": self.rectify}

@@ -57,7 +57,7 @@ def test_another_network_changes_nothing(checkpoint, tmp_path, fails):
     output.write_bytes(b"old")
     command = ("convert", checkpoint, output, "--model", "se_11")
     assert fails(*command) == f"{output} exists; `--force` replaces it."
-    assert "must hold the tensors of the model" in fails(*command, "--force")
+    assert "must hold the plain ResNet inside 'se_11'" in fails(*command, "--force")
     sentence = fails(*command[:-1], "mrla_l_11", "--force", "--classes", "5")
     assert "fc.weight (7, 256) for (5, 256)" in sentence
     assert output.read_bytes() == b"old"
