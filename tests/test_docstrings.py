@@ -27,7 +27,7 @@ from tests.public_names import ROOMS, cases, parameters
 
 pytestmark = on_pytorch
 # Rooms whose docstrings are not yet all in the convention: take yours out when it passes.
-UNFINISHED = {"data", "detection", "layers", "models"}
+UNFINISHED = {"data", "detection", "layers"}
 # What a class of one's own is derived from: docs/extending.md has the examples.
 PROTOCOLS = (
     keras_dla.layers.BlockAttention,
@@ -69,7 +69,8 @@ def described(value) -> dict[str, str]:
 @pytest.mark.parametrize("value", CASES)
 def test_every_argument_is_described(value):
     told = described(value)
-    assert set(parameters(value)) <= set(told), "Args"
+    # Keras gives a model's constructor `*args`.
+    assert set(parameters(value)) - {"args"} <= set(told), "Args"
     if inspect.isclass(value) and issubclass(value, keras.layers.Layer):
         told = entries(sections(value).get("Call arguments", ""))
         assert set(parameters(value.call)) - {"args"} <= set(told), "Call arguments"

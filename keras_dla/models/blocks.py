@@ -1,20 +1,30 @@
 """The residual blocks of ResNet, up to but not including the addition."""
 
-import keras
+from typing import Any
+
 from keras import layers
 
 from keras_dla.layers.block_attention.block_attention import position_of
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.ops.channels import channel_axis
+from keras_dla.utils.types import Tensor
 
 
-def batch_norm(x, data_format: str, name: str, gamma: str = "ones"):
+def batch_norm(x: Tensor, data_format: str, name: str, gamma: str = "ones") -> Tensor:
     """BN whose gamma begins with ones, or with zeros."""
     return BatchNormalization(data_format, gamma_initializer=gamma, name=name)(x)
 
 
-def conv_bn(x, filters: int, kernel_size: int, strides: int, data_format: str, name: str, number):
+def conv_bn(
+    x: Tensor,
+    filters: int,
+    kernel_size: int,
+    strides: int,
+    data_format: str,
+    name: str,
+    number: int,
+) -> Tensor:
     """Convolution and BN, named as in the authors' checkpoints: conv1, bn1, ..."""
     x = Conv2D(filters, kernel_size, strides, data_format=data_format, name=f"{name}_conv{number}")(
         x
@@ -23,15 +33,15 @@ def conv_bn(x, filters: int, kernel_size: int, strides: int, data_format: str, n
 
 
 def bottleneck(
-    x,
-    branch_input,
+    x: Tensor,
+    branch_input: Tensor,
     planes: int,
     strides: int,
     data_format: str,
     name: str,
     last_gamma: str,
-    attention: keras.layers.Layer | None = None,
-):
+    attention: Any = None,
+) -> tuple[Tensor, Tensor]:
     """The bottleneck block: 1x1, 3x3 and 1x1 convolutions with `4 * planes` channels at the end.
 
     Args:
@@ -42,8 +52,8 @@ def bottleneck(
         data_format: `"channels_last"` or `"channels_first"`.
         name: prefix of the layers' names.
         last_gamma: initial gamma of the last BN, `"zeros"` in the ImageNet networks.
-        attention: optional layer, called as `BlockAttention.position` says, on the branch by
-            default.
+        attention: optional layer, called as `BlockAttention.position` says; on the branch where it
+            says nothing.
 
     Returns:
         The residual branch and the shortcut, which the caller adds.

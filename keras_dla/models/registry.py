@@ -66,6 +66,9 @@ def used_options(name: str, **options: Any) -> dict[str, Any]:
         name: string, as `get_model` takes it.
         **options: of `formulation`, `unit`, `reduction` and `drop_path`.
 
+    Returns:
+        A dictionary of those that the network uses.
+
     Raises:
         ValueError: when there is no such network.
 

@@ -79,7 +79,7 @@ def ResNet(  # noqa: N802
         drop_path: float or `None`, the probability of dropping an image's attention output in
             training, at least 0 and less than 1, for MRLA and DLA; defaults to `None`, 0.
         input_shape: tuple or `None`, without the batch axis, in the order of `data_format`; heights
-            and widths may be `None`. Defaults to `None`, images of any size with three channels.
+            and widths may be `None`; defaults to `None`, images of any size with three channels.
         include_top: boolean, whether to end in global pooling and the classifier; defaults to
             `True`. Without it the output is the last feature map, and the model has
             `pyramid_outputs` and `pyramid_level_inputs`.
@@ -94,7 +94,7 @@ def ResNet(  # noqa: N802
         data_format: string or `None`, `"channels_last"` or `"channels_first"`; defaults to `None`,
             Keras's own.
         planes: tuple of integers or `None`, the channels of the 3x3 convolutions in every stage; a
-            stage's maps have four times as many. Defaults to `None`, the paper's.
+            stage's maps have four times as many; defaults to `None`, the paper's.
         name: string or `None`, name of the model; defaults to `None`, `resnet_` and the depth.
 
     Returns:

@@ -8,16 +8,17 @@ from keras import layers
 from keras_dla.layers.base_config import clone_layer
 from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace, position_of
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.utils.types import Nest, Tensor
 
 
 def stage(
-    x,
+    x: Tensor,
     places: Sequence[BlockPlace],
     block: Callable,
     interaction: keras.layers.Layer | None,
     name: str,
-    state=None,
-):
+    state: Nest = None,
+) -> tuple[Tensor, Nest]:
     """Runs the blocks of a stage, and lets `interaction` decide how branch and shortcut meet.
 
     Args:

@@ -1,6 +1,7 @@
 """Attention-augmented convolution, AA (Bello et al., 2019)."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -11,6 +12,7 @@ from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer
 
 # Along the rows, then along the columns.
@@ -50,27 +52,32 @@ class AttentionAugmentedConvolution(BlockAttention):
 
     Args:
         filters: integer, the number of output channels.
-        strides: integer.
-        heads: integer, N, at most.
-        kappa: float, d_k as a share of `filters`.
-        upsilon: float, d_v as a share of `filters`.
-        min_key_channels: integer, the least number of key channels of a head.
-        downsampling: integer; with r > 1, the attention reads averages over windows of
-            (2r - 1)x(2r - 1) at stride r, and its result is interpolated bilinearly.
+        strides: integer, of the convolution; defaults to 1.
+        heads: integer, N, at most; defaults to 8.
+        kappa: float, d_k as a share of `filters`; defaults to 0.2.
+        upsilon: float, d_v as a share of `filters`; defaults to 0.1.
+        min_key_channels: integer, the least number of key channels of a head; defaults to 20.
+        downsampling: integer, r; where it is above 1, the attention reads averages over windows of
+            (2r - 1)x(2r - 1) at stride r, and its result is interpolated bilinearly; defaults to 1.
         max_size: integer, the largest height and width (after strides and downsampling) at which
-            every pair of positions has an entry of its own in the tables; by default those of the
-            first input, which must then be known.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+            every pair of positions has an entry of its own in the tables; defaults to `None`, those
+            of the first input, which must then be known.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
-        inputs: `[batch, height, width, channels]` or channels first.
+        inputs: tensor, `[batch, height, width, channels]` or channels first.
+        training: boolean, without effect here; defaults to `None`.
 
     Returns:
-        `[batch, ceil(height / strides), ceil(width / strides), filters]` or channels first.
+        A tensor, `[batch, ceil(height / strides), ceil(width / strides), filters]` or channels
+        first.
 
     Raises:
-        ValueError: if an argument is not among those allowed, or `max_size` is missing where the
+        ValueError: when an argument is not among those allowed, or `max_size` is missing where the
             size of the images is unknown.
+
+    Reference:
+        https://arxiv.org/abs/1904.09925
 
     Example:
     >>> import numpy as np
@@ -95,7 +102,7 @@ class AttentionAugmentedConvolution(BlockAttention):
         downsampling: int = 1,
         max_size: int | None = None,
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         check_positive_integer("filters", filters)
         check_positive_integer("strides", strides)
@@ -147,7 +154,7 @@ class AttentionAugmentedConvolution(BlockAttention):
             name=name,
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         axis = channel_axis(self.data_format)
         check_channels("inputs", input_shape, axis)
         height, width = self._table_sizes(input_shape)
@@ -183,7 +190,7 @@ class AttentionAugmentedConvolution(BlockAttention):
         initializer = keras.initializers.RandomNormal(mean=channels**-0.5, stddev=1.0)
         return self.add_vector_weight(name, (2 * size - 1, channels), initializer)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = ops.cast(inputs, self.compute_dtype)
         convolved = self.convolution(x)
         attended = self._attention(x)
@@ -260,14 +267,14 @@ class AttentionAugmentedConvolution(BlockAttention):
             x = ops.einsum(equation, ops.cast(matrix, self.compute_dtype), x)
         return x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         shape = list(input_shape)
         for axis in spatial_axes(self.data_format):
             shape[axis] = None if shape[axis] is None else math.ceil(shape[axis] / self.strides)
         shape[channel_axis(self.data_format)] = self.filters
         return tuple(shape)
 
-    def flops(self, inputs):
+    def flops(self, inputs: Tensor) -> dict[str, int]:
         sizes = [inputs.shape[axis] for axis in spatial_axes(self.data_format)]
         convolved = [math.ceil(size / self.strides) for size in sizes]
         shrunk = [math.ceil(size / self.downsampling) for size in sizes]
@@ -282,7 +289,7 @@ class AttentionAugmentedConvolution(BlockAttention):
             "weighted sum": places**2 * self.value_channels,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -1,6 +1,6 @@
 """The protocol of attention inside one residual block."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -8,6 +8,7 @@ from keras import ops
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.channels import per_channel
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import standardize_data_format
 
 # Where in its block the layer stands, and what it is called with:
@@ -32,7 +33,7 @@ class BlockPlace(NamedTuple):
 
     stage: int
     stages: int
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name
     depth: int
     planes: int
     strides: int
@@ -46,17 +47,18 @@ class BlockAttention(keras.layers.Layer):
     `for_block` which blocks have it.
 
     Args:
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
-        dtype: dtype or dtype policy. Statistics, gates and scores are computed in the variable
-            dtype (float32 in mixed precision), feature maps in the compute dtype.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
+        **kwargs: of `keras.layers.Layer`, such as `name` and `dtype`. Statistics, gates and
+            scores are computed in the variable dtype (float32 in mixed precision), feature maps in
+            the compute dtype.
 
     Raises:
-        ValueError: if `data_format` is unknown.
+        ValueError: when `data_format` is unknown.
     """
 
     position = "branch"
 
-    def __init__(self, data_format: str | None = None, **kwargs):
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
         # Pooled statistics and gates stay in float32.
         super().__init__(autocast=False, **kwargs)
         self.data_format = standardize_data_format(data_format)
@@ -65,7 +67,7 @@ class BlockAttention(keras.layers.Layer):
         """Returns a new layer with this one's settings for the block, or `None` to leave it out."""
         return clone_layer(self, name=name)
 
-    def add_vector_weight(self, name: str, shape: tuple, initializer) -> keras.Variable:
+    def add_vector_weight(self, name: str, shape: tuple, initializer: Any) -> keras.Variable:
         """Adds a weight of pooled vectors, which stays in the variable dtype."""
         return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
@@ -73,11 +75,11 @@ class BlockAttention(keras.layers.Layer):
         """Adds the kernel of a linear map of pooled vectors, with PyTorch's initial values."""
         return self.add_vector_weight(name, (inputs, outputs), torch_uniform(inputs))
 
-    def per_channel(self, vector):
+    def per_channel(self, vector: Tensor) -> Tensor:
         """Shapes `[batch, channels]` for a product or sum with feature maps, in their dtype."""
         return ops.cast(per_channel(vector, self.data_format), self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**base_config(self), "data_format": self.data_format}
 
 

@@ -1,5 +1,7 @@
 """Bridge attention, BA-Net (Zhao et al., 2022)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 
@@ -20,23 +23,27 @@ class BridgeAttention(BlockAttention):
 
     As in the authors' code, the maps of a bottleneck block are those behind its first two
     activations and, not yet activated, the one behind its last BN, which is gated. BN normalises
-    over the batch: each channel has one number an image.
+    over the batch: each channel has one number per image.
 
     Args:
-        reduction: integer, r; at most the number of channels of the last map.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        reduction: integer, r; at most the number of channels of the last map; defaults to 16.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
         inputs: list of maps `[batch, height, width, channels]` or channels first, of any sizes and
             numbers of channels; the last one is gated.
-        training: boolean, whether the BNs normalise with the batch's statistics.
+        training: boolean, whether the BNs normalise with the batch's statistics; defaults
+            to `None`, as Keras finds.
 
     Returns:
         A tensor of the last map's shape.
 
     Raises:
-        ValueError: if `reduction` is not positive or exceeds the number of channels, or `inputs` is
-            not a list.
+        ValueError: when `reduction` is not positive or exceeds the number of channels, or `inputs`
+            is not a list.
+
+    Reference:
+        https://arxiv.org/abs/2112.04150
 
     Example:
     >>> import numpy as np
@@ -49,12 +56,12 @@ class BridgeAttention(BlockAttention):
 
     position = "bridge"
 
-    def __init__(self, reduction: int = 16, data_format: str | None = None, **kwargs):
+    def __init__(self, reduction: int = 16, data_format: str | None = None, **kwargs: Any):
         check_positive_integer("reduction", reduction)
         super().__init__(data_format, **kwargs)
         self.reduction = reduction
 
-    def build(self, input_shape):
+    def build(self, input_shape: list) -> None:
         _check_list(input_shape)
         axis = channel_axis(self.data_format)
         channels = [check_channels("inputs", shape, axis) for shape in input_shape]
@@ -75,7 +82,7 @@ class BridgeAttention(BlockAttention):
         norm.build((None, channels))
         return norm
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: list[Tensor], training: bool | None = None) -> Tensor:
         fusion = sum(
             norm(ops.matmul(global_average_pool(x, self.data_format), kernel), training=training)
             for x, kernel, norm in zip(inputs, self.bridges, self.norms, strict=True)
@@ -83,13 +90,13 @@ class BridgeAttention(BlockAttention):
         gate = ops.sigmoid(ops.matmul(ops.relu(fusion), self.kernel))
         return ops.cast(inputs[-1], self.compute_dtype) * self.per_channel(gate)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: list) -> tuple:
         return tuple(input_shape[-1])
 
-    def flops(self, inputs):
+    def flops(self, inputs: list[Tensor]) -> dict[str, int]:
         return {"gate": kernel_flops(*self.bridges, self.kernel)}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}
 
 

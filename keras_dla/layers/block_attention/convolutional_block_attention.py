@@ -1,5 +1,7 @@
 """Convolutional block attention module, CBAM (Woo et al., 2018)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool, global_max_pool, largest
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 
@@ -26,18 +29,22 @@ class ConvolutionalBlockAttention(BlockAttention):
     the BN's gamma is zero, so that at first every position has the gate 1/2.
 
     Args:
-        reduction: integer, r; at most the number of channels.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        reduction: integer, r; at most the number of channels; defaults to 16.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
-        inputs: `[batch, height, width, channels]` or channels first.
-        training: boolean, whether the BN normalises with the batch's statistics.
+        inputs: tensor, `[batch, height, width, channels]` or channels first.
+        training: boolean, whether the BN normalises with the batch's statistics; defaults
+            to `None`, as Keras finds.
 
     Returns:
         A tensor of the input's shape.
 
     Raises:
-        ValueError: if `reduction` is not positive or exceeds the number of channels.
+        ValueError: when `reduction` is not positive or exceeds the number of channels.
+
+    Reference:
+        https://arxiv.org/abs/1807.06521
 
     Example:
     >>> import numpy as np
@@ -47,12 +54,12 @@ class ConvolutionalBlockAttention(BlockAttention):
     (2, 8, 8, 64)
     """
 
-    def __init__(self, reduction: int = 16, data_format: str | None = None, **kwargs):
+    def __init__(self, reduction: int = 16, data_format: str | None = None, **kwargs: Any):
         check_positive_integer("reduction", reduction)
         super().__init__(data_format, **kwargs)
         self.reduction = reduction
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         axis = channel_axis(self.data_format)
         channels = check_channels("inputs", input_shape, axis)
         check_reduction(self.reduction, channels)
@@ -79,7 +86,7 @@ class ConvolutionalBlockAttention(BlockAttention):
         shape[axis] = 1
         self.norm.build(tuple(shape))
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = ops.cast(inputs, self.compute_dtype)
         x = x * self._channel_gate(x)
         return x * self._spatial_gate(x, training)
@@ -102,10 +109,10 @@ class ConvolutionalBlockAttention(BlockAttention):
         gate = ops.sigmoid(self.norm(logits, training=training))
         return ops.cast(gate, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def flops(self, inputs):
+    def flops(self, inputs: Tensor) -> dict[str, int]:
         places = positions(inputs, self.data_format)
         return {
             # For the mean and for the maximum.
@@ -113,5 +120,5 @@ class ConvolutionalBlockAttention(BlockAttention):
             "spatial gate": kernel_flops(self.convolution.kernel, times=places),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}

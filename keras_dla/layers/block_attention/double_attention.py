@@ -1,5 +1,7 @@
 """The double attention block, A2-Nets (Chen et al., 2018)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 
@@ -18,7 +21,7 @@ class DoubleAttention(BlockAttention):
     """Gathers a few descriptors of the whole map and gives each position a mixture of them (A2).
 
         G = phi(X) softmax(theta(X))^T          softmax over positions: n descriptors
-        Z = G softmax(rho(X))                   softmax over channels: a mixture a position
+        Z = G softmax(rho(X))                   softmax over channels: a mixture per position
         X <- X + BN(W Z)
         phi: C -> m, theta, rho: C -> n, W: m -> C, 1x1 convolutions, m = n = C/r
 
@@ -33,18 +36,22 @@ class DoubleAttention(BlockAttention):
     Where a stage is too short, there are fewer.
 
     Args:
-        reduction: integer, r; at most the number of channels.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        reduction: integer, r; at most the number of channels; defaults to 4.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
-        inputs: `[batch, height, width, channels]` or channels first.
-        training: boolean, whether the BN normalises with the batch's statistics.
+        inputs: tensor, `[batch, height, width, channels]` or channels first.
+        training: boolean, whether the BN normalises with the batch's statistics; defaults
+            to `None`, as Keras finds.
 
     Returns:
         A tensor of the input's shape.
 
     Raises:
-        ValueError: if `reduction` is not positive or exceeds the number of channels.
+        ValueError: when `reduction` is not positive or exceeds the number of channels.
+
+    Reference:
+        https://arxiv.org/abs/1810.11579
 
     Example:
     >>> import numpy as np
@@ -56,7 +63,7 @@ class DoubleAttention(BlockAttention):
 
     position = "output"
 
-    def __init__(self, reduction: int = 4, data_format: str | None = None, **kwargs):
+    def __init__(self, reduction: int = 4, data_format: str | None = None, **kwargs: Any):
         check_positive_integer("reduction", reduction)
         super().__init__(data_format, **kwargs)
         self.reduction = reduction
@@ -64,7 +71,7 @@ class DoubleAttention(BlockAttention):
     def for_block(self, place: BlockPlace, name: str | None = None) -> "DoubleAttention | None":
         return super().for_block(place, name) if is_one_of_five(place) else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
@@ -82,7 +89,7 @@ class DoubleAttention(BlockAttention):
         layer.build((None, None, inputs))
         return layer
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = ops.cast(inputs, self.compute_dtype)
         rows = to_positions(x, self.data_format)
         gather = self._softmax(self.theta(rows), axis=1)
@@ -96,10 +103,10 @@ class DoubleAttention(BlockAttention):
         weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=axis)
         return ops.cast(weights, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def flops(self, inputs):
+    def flops(self, inputs: Tensor) -> dict[str, int]:
         places = positions(inputs, self.data_format)
         kernels = [layer.kernel for layer in (self.phi, self.theta, self.rho, self.expand)]
         products = places * self.phi.units * self.theta.units
@@ -109,5 +116,5 @@ class DoubleAttention(BlockAttention):
             "distribution": products,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}

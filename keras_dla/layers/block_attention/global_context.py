@@ -1,6 +1,7 @@
 """Global context block, GCNet (Cao et al., 2019)."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -11,6 +12,7 @@ from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.softmax import softmax
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 LAYOUTS = {"channels_last": "bhwc", "channels_first": "bchw"}
@@ -32,19 +34,24 @@ class GlobalContext(BlockAttention):
     three stages has it in every block.
 
     Args:
-        reduction: integer, r; at most the number of channels.
-        last_stages: integer, how many of a network's stages have the layer, counted from the last.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        reduction: integer, r; at most the number of channels; defaults to 16.
+        last_stages: integer, how many of a network's stages have the layer, counted from the last;
+            defaults to 3.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
-        inputs: `[batch, height, width, channels]` or channels first.
+        inputs: tensor, `[batch, height, width, channels]` or channels first.
+        training: boolean, without effect here; defaults to `None`.
 
     Returns:
         A tensor of the input's shape.
 
     Raises:
-        ValueError: if `reduction` or `last_stages` is not positive, or `reduction` exceeds the
+        ValueError: when `reduction` or `last_stages` is not positive, or `reduction` exceeds the
             number of channels.
+
+    Reference:
+        https://arxiv.org/abs/1904.11492
 
     Example:
     >>> import numpy as np
@@ -59,7 +66,7 @@ class GlobalContext(BlockAttention):
         reduction: int = 16,
         last_stages: int = 3,
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         check_positive_integer("reduction", reduction)
         check_positive_integer("last_stages", last_stages)
@@ -72,7 +79,7 @@ class GlobalContext(BlockAttention):
             return None
         return super().for_block(place, name)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
@@ -90,7 +97,7 @@ class GlobalContext(BlockAttention):
         self.expand_kernel = self.add_vector_weight("expand_kernel", (hidden, channels), "zeros")
         self.expand_bias = self.add_vector_weight("expand_bias", (channels,), "zeros")
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = ops.cast(inputs, self.compute_dtype)
         hidden = ops.matmul(self._context(x), self.reduce_kernel) + self.reduce_bias
         hidden = ops.relu(self.norm(hidden))
@@ -108,10 +115,10 @@ class GlobalContext(BlockAttention):
         context = ops.einsum(f"{layout},bhw->bc", x, weights)
         return ops.cast(context, self.variable_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def flops(self, inputs):
+    def flops(self, inputs: Tensor) -> dict[str, int]:
         places = positions(inputs, self.data_format)
         return {
             "scores": kernel_flops(self.score_kernel, times=places),
@@ -119,7 +126,7 @@ class GlobalContext(BlockAttention):
             "transform": kernel_flops(self.reduce_kernel, self.expand_kernel),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "reduction": self.reduction,

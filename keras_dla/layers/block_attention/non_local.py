@@ -1,6 +1,7 @@
 """The non-local block (Wang et al., 2018), and what lies between maps and positions."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,6 +11,7 @@ from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_choice, check_positive_integer
 
 # How many of the five blocks stand in which stage (from 0): the paper's res3 and res4.
@@ -39,7 +41,7 @@ def is_before_the_last(place: BlockPlace) -> bool:
 PLACES = {5: is_one_of_five, 1: is_before_the_last}
 
 
-def to_positions(x, data_format: str):
+def to_positions(x: Tensor, data_format: str) -> Tensor:
     """Returns a batch of feature maps as `[batch, positions, channels]`."""
     shape = ops.shape(x)
     if data_format == "channels_last":
@@ -47,7 +49,7 @@ def to_positions(x, data_format: str):
     return ops.swapaxes(ops.reshape(x, (shape[0], shape[1], -1)), 1, 2)
 
 
-def to_maps(rows, like, data_format: str):
+def to_maps(rows: Tensor, like: Tensor, data_format: str) -> Tensor:
     """Returns `[batch, positions, channels]` as feature maps as high and wide as `like`."""
     shape, channels = ops.shape(like), rows.shape[-1]
     if data_format == "channels_last":
@@ -68,7 +70,7 @@ class NonLocal(BlockAttention):
     biases with zeros and the BN's gamma with zeros, so that the layer begins as the identity. The
     bias of phi cancels in the softmax and, in training, those of g and W_z in the BN.
 
-    The weights take O(positions^2) memory, `positions^2 / pool_size^2` numbers an image, kept for
+    The weights take O(positions^2) memory, `positions^2 / pool_size^2` numbers per image, kept for
     the backward pass: 0.15 million for a map of 28 x 28, 4.4 million for one of 50 x 84.
 
     In a network the layer stands behind the last ReLU of some residual blocks only. Five are the
@@ -78,20 +80,26 @@ class NonLocal(BlockAttention):
     have the layer in the same two; where a stage is too short, there are fewer than five.
 
     Args:
-        blocks: 5 or 1, how many of a network's residual blocks have the layer.
-        pool_size: integer, size and stride of the max pooling before phi and g; 1 for none.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        blocks: integer, 5 or 1, how many of a network's residual blocks have the layer; defaults
+            to 5.
+        pool_size: integer, size and stride of the max pooling before phi and g, 1 for none;
+            defaults to 2.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
-        inputs: `[batch, height, width, channels]` or channels first.
-        training: boolean, whether the BN normalises with the batch's statistics.
+        inputs: tensor, `[batch, height, width, channels]` or channels first.
+        training: boolean, whether the BN normalises with the batch's statistics; defaults
+            to `None`, as Keras finds.
 
     Returns:
         A tensor of the input's shape.
 
     Raises:
-        ValueError: if `blocks` is neither 5 nor 1, `pool_size` is not positive, or the input is
+        ValueError: when `blocks` is neither 5 nor 1, `pool_size` is not positive, or the input is
             known to be smaller than `pool_size`.
+
+    Reference:
+        https://arxiv.org/abs/1711.07971
 
     Example:
     >>> import numpy as np
@@ -104,7 +112,7 @@ class NonLocal(BlockAttention):
     position = "output"
 
     def __init__(
-        self, blocks: int = 5, pool_size: int = 2, data_format: str | None = None, **kwargs
+        self, blocks: int = 5, pool_size: int = 2, data_format: str | None = None, **kwargs: Any
     ):
         check_choice("blocks", blocks, tuple(PLACES))
         check_positive_integer("pool_size", pool_size)
@@ -115,7 +123,7 @@ class NonLocal(BlockAttention):
     def for_block(self, place: BlockPlace, name: str | None = None) -> "NonLocal | None":
         return super().for_block(place, name) if PLACES[self.blocks](place) else None
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         axis = channel_axis(self.data_format)
         channels = check_channels("inputs", input_shape, axis)
         self._check_size(input_shape)
@@ -145,7 +153,7 @@ class NonLocal(BlockAttention):
         layer.build((None, None, inputs))
         return layer
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = ops.cast(inputs, self.compute_dtype)
         rows = pooled = to_positions(x, self.data_format)
         if self.pool_size > 1:
@@ -163,10 +171,10 @@ class NonLocal(BlockAttention):
         weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=-1)
         return ops.cast(weights, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def flops(self, inputs):
+    def flops(self, inputs: Tensor) -> dict[str, int]:
         axes = spatial_axes(self.data_format)
         places = positions(inputs, self.data_format)
         pooled = math.prod(inputs.shape[axis] // self.pool_size for axis in axes)
@@ -178,5 +186,5 @@ class NonLocal(BlockAttention):
             "weighted sum": products,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "blocks": self.blocks, "pool_size": self.pool_size}

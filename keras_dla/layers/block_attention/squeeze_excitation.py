@@ -1,5 +1,7 @@
 """Squeeze-and-excitation (Hu et al., 2018)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
 
@@ -18,17 +21,21 @@ class SqueezeExcitation(BlockAttention):
         x <- x * sigmoid(W2 ReLU(W1 GAP(x))),  W1: C -> C/r, W2: C/r -> C, no biases
 
     Args:
-        reduction: integer, r; at most the number of channels.
-        data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
+        reduction: integer, r; at most the number of channels; defaults to 16.
+        data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
-        inputs: `[batch, height, width, channels]` or channels first.
+        inputs: tensor, `[batch, height, width, channels]` or channels first.
+        training: boolean, without effect here; defaults to `None`.
 
     Returns:
         A tensor of the input's shape.
 
     Raises:
-        ValueError: if `reduction` is not positive or exceeds the number of channels.
+        ValueError: when `reduction` is not positive or exceeds the number of channels.
+
+    Reference:
+        https://arxiv.org/abs/1709.01507
 
     Example:
     >>> import numpy as np
@@ -38,29 +45,29 @@ class SqueezeExcitation(BlockAttention):
     (2, 8, 8, 64)
     """
 
-    def __init__(self, reduction: int = 16, data_format: str | None = None, **kwargs):
+    def __init__(self, reduction: int = 16, data_format: str | None = None, **kwargs: Any):
         check_positive_integer("reduction", reduction)
         super().__init__(data_format, **kwargs)
         self.reduction = reduction
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
         self.reduce_kernel = self.add_kernel("reduce_kernel", channels, hidden)
         self.expand_kernel = self.add_kernel("expand_kernel", hidden, channels)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         y = global_average_pool(inputs, self.data_format)
         hidden = ops.relu(ops.matmul(y, self.reduce_kernel))
         gate = ops.sigmoid(ops.matmul(hidden, self.expand_kernel))
         return ops.cast(inputs, self.compute_dtype) * self.per_channel(gate)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
 
-    def flops(self, inputs):
+    def flops(self, inputs: Tensor) -> dict[str, int]:
         return {"gate": kernel_flops(self.reduce_kernel, self.expand_kernel)}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}
