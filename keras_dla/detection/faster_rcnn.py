@@ -56,8 +56,7 @@ class FasterRCNN(Detector):
 
     Backbone, feature pyramid, region proposal network, RoIAlign and box head are as in
     MMDetection's `faster_rcnn_r50_fpn_1x`, which the paper uses in Section 4.2, and so are the
-    numbers that no argument changes; only long boxes may be read more coarsely, see
-    `keras_dla.detection.pyramid_roi_align`. With 80 classes, `"resnet_50"` has 41.5M parameters
+    numbers that no argument changes. With 80 classes, `"resnet_50"` has 41.5M parameters
     that learn (`frozen_stages=1`), and `"dla_l_50"` 44.2M in all.
 
     Args:

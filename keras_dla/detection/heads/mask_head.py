@@ -129,8 +129,7 @@ def mask_targets(masks, boxes, proposals, matches, size: int):
     # All objects of the batch are one batch of maps, from which every proposal picks its own.
     maps = ops.reshape(ops.cast(masks, "float32"), (-1, side, side, 1))
     indices = ops.maximum(matches, 0) + count * ops.arange(ops.shape(masks)[0])[:, None]
-    # The whole side and its border, so that large proposals are exact too.
-    cut = roi_align(maps, places, 1, size, indices, side + 2, data_format="channels_last")
+    cut = roi_align(maps, places, 1, size, indices, data_format="channels_last")
     return ops.cast(cut[..., 0] >= 0.5, "float32")
 
 

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_dla.detection.ops.roi_windows import crop_by_window, exact_windows
 from keras_dla.detection.validation import check_positive_number
 from keras_dla.ops.channels import spatial_axes
 from keras_dla.utils.validation import (
@@ -10,8 +11,7 @@ from keras_dla.utils.validation import (
     standardize_data_format,
 )
 
-# Rows and columns that a box reads, enough for sides of 30 cells: from 28 cells on, a square box
-# reads the next level of a pyramid.
+# Rows and columns that a box reads where the size of a map is unknown.
 WINDOW = 32
 
 
@@ -21,7 +21,7 @@ def roi_align(
     stride: float,
     output_size: int,
     indices=None,
-    window: int = WINDOW,
+    window: int | None = None,
     data_format: str | None = None,
 ):
     """Resamples the part of a feature map that lies in each box to `output_size` x `output_size`.
@@ -34,11 +34,10 @@ def roi_align(
     side (`sampling_ratio=0`), a sample more than one cell outside the map counts as 0 and one less
     far takes the nearest cell. A box without area gives zeros.
 
-    Of each side, `window` rows or columns are read. The result is exact where the samples within
-    reach of the map need no more than these, which is so for every side of at most `window - 2`
-    cells and for any box if `window` is the map's size + 2. Along a longer side every s-th row is
-    read, with the least s that reaches the end, and bilinear interpolation takes place between the
-    rows that are read; a row beyond the map is its last row. The number of samples stays.
+    With a `window`, so many rows or columns are read at most, which takes less time and is exact
+    for sides of at most `window - 2` cells. Along a longer side every s-th row is read, with the
+    least s that reaches the end, and bilinear interpolation takes place between the rows that are
+    read; a row beyond the map is its last row. The number of samples stays.
 
     Gradients flow to the features and not to the boxes.
 
@@ -49,7 +48,8 @@ def roi_align(
         output_size: integer.
         indices: integers `[batch, number]`, the map that each box reads; by default the boxes of
             the i-th entry of the batch read the i-th map.
-        window: integer of at least 2, how many rows and columns of the map a box reads.
+        window: integer of at least 2, how many rows and columns of the map a box reads at most;
+            defaults to None, all that it needs, or 32 where the size of the map is unknown.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Returns:
@@ -76,11 +76,11 @@ def roi_align(
     height, width = _size(features, data_format)
     if indices is None:
         indices = _batch_numbers(boxes)
-    cells = _rows_of_cells([features], data_format)
-    begin = ops.cast(indices, "int32") * (height * width)
-    windows = window, window
-    crops = _crop(cells, begin, (height, width), boxes / stride - 0.5, output_size, windows)
-    return _in_format(crops, data_format)
+    maps = _Maps([features], data_format)
+    begin = ops.cast(indices, "int32") * (height * width) + ops.zeros_like(boxes[..., 0], "int32")
+    sizes = ops.zeros_like(boxes[..., :2]) + ops.cast(ops.stack([height, width]), "float32")
+    windows = _windows([features], [stride], 1, window, data_format)
+    return maps.crop(boxes / stride - 0.5, begin, sizes, output_size, windows)
 
 
 def pyramid_roi_align(
@@ -100,11 +100,8 @@ def pyramid_roi_align(
     MMDetection's scale of 56 pixels and its strides 4, 8, 16, 32. All levels' cells lie in one
     table, from which every box reads once, whatever its level.
 
-    By default the window is 32, or more along a side of which the last level has over 30 cells, so
-    that every box is exact there; and never more than reads the finest level whole. One departure
-    from MMDetection remains: a long box of a finer level with a side of over 30 cells, for instance
-    one twice as long as wide and over 21 cells in (geometric) mean size, has every second row read
-    along this side, or fewer, and what lies between interpolated.
+    Every box is read exactly, whatever its form: the least of a few windows that holds it is, see
+    `keras_dla.detection.ops.roi_windows`.
 
     Args:
         maps: list of `[batch, height, width, channels]` or channels first, finest first.
@@ -112,8 +109,9 @@ def pyramid_roi_align(
         strides: list of the maps' pixels a cell.
         output_size: integer.
         finest_scale: number, half the size in pixels from which on a box is of the second level.
-        window: integer of at least 2, how many rows and columns of the map a box reads; by default
-            as said above, or 32 where the size of a map is unknown.
+        window: integer of at least 2, how many rows and columns of the map a box reads at most, as
+            of `roi_align`; defaults to None, all that it needs, or 32 where the size of a map is
+            unknown.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Returns:
@@ -142,19 +140,19 @@ def pyramid_roi_align(
     for level in maps:
         check_feature_map("maps", level.shape)
     check_positive_number("finest_scale", finest_scale)
-    boxes = _checked_boxes(boxes, output_size, WINDOW if window is None else window)
-    windows = _covering_windows(maps, data_format) if window is None else (window, window)
+    boxes = _checked_boxes(boxes, output_size, window)
+    windows = _windows(maps, strides, finest_scale, window, data_format)
     heights, widths = zip(*(_size(level, data_format) for level in maps), strict=True)
     begins = [0]
     for height, width in zip(heights, widths, strict=True):
         begins.append(begins[-1] + height * width)
     levels = box_levels(boxes, len(maps), finest_scale)
     begin = _of_level(begins[:-1], levels) + _batch_numbers(boxes) * begins[-1]
-    sizes = _of_level(heights, levels), _of_level(widths, levels)
+    sizes = ops.stack([_of_level(heights, levels), _of_level(widths, levels)], axis=-1)
     scales = ops.take(ops.convert_to_tensor([1.0 / s for s in strides], "float32"), levels, axis=0)
-    cells = _rows_of_cells(maps, data_format)
     positions = boxes * scales[..., None] - 0.5
-    return _in_format(_crop(cells, begin, sizes, positions, output_size, windows), data_format)
+    sizes = ops.cast(sizes, "float32")
+    return _Maps(maps, data_format).crop(positions, begin, sizes, output_size, windows)
 
 
 def box_levels(boxes, levels: int, finest_scale: float = 56):
@@ -171,7 +169,8 @@ def box_levels(boxes, levels: int, finest_scale: float = 56):
 
 def _checked_boxes(boxes, output_size, window):
     check_positive_integer("output_size", output_size)
-    check_positive_integer("window", window)
+    if window is not None:
+        check_positive_integer("window", window)
     if window == 1:
         raise ValueError("`window` must be an integer of at least 2, but is 1.")
     boxes = ops.convert_to_tensor(boxes)
@@ -182,16 +181,14 @@ def _checked_boxes(boxes, output_size, window):
     return ops.stop_gradient(ops.cast(boxes, "float32"))
 
 
-def _covering_windows(maps, data_format):
-    """Returns how many rows and columns to read, so that a box of the last level reads them all."""
-    sides = [[level.shape[axis] for level in maps] for axis in spatial_axes(data_format)]
-    return tuple(_covering_window(*lengths) for lengths in sides)
-
-
-def _covering_window(*lengths):
-    if None in lengths:
-        return WINDOW
-    return min(max(lengths) + 2, max(WINDOW, lengths[-1] + 2))
+def _windows(maps, strides, finest_scale, window, data_format):
+    """Returns the windows by which boxes are read: one that was chosen, or those that are exact."""
+    if window is not None:
+        return [(window, window)]
+    shapes = [tuple(level.shape[axis] for axis in spatial_axes(data_format)) for level in maps]
+    if any(None in shape for shape in shapes):
+        return [(WINDOW, WINDOW)]
+    return exact_windows(shapes, strides, finest_scale)
 
 
 def _size(features, data_format):
@@ -222,42 +219,102 @@ def _rows_of_cells(maps, data_format):
     return ops.reshape(together, (-1, channels))
 
 
-def _in_format(crops, data_format):
-    return crops if data_format == "channels_last" else ops.transpose(crops, (0, 1, 4, 2, 3))
+class _Maps:
+    """The cells of all maps in one table, from which boxes read."""
+
+    def __init__(self, maps, data_format):
+        self.cells = _rows_of_cells(maps, data_format)
+        self.data_format = data_format
+
+    def crop(self, positions, begin, sizes, output_size, windows):
+        """Returns the crops of all boxes.
+
+        Args:
+            positions: `[batch, number, 4]`, corners in cells, 0 being the centre of the first cell.
+            begin: int32 `[batch, number]`, where the map of each box begins in the table.
+            sizes: float32 `[batch, number, 2]`, height and width of each box's map.
+            output_size: integer, bins along each side.
+            windows: list of pairs, how many cells along its longer and its shorter side a box may
+                read.
+        """
+        number, channels = positions.shape[1], self.cells.shape[-1]
+        if number == 0:
+            crops = ops.zeros((ops.shape(positions)[0], 0, output_size, output_size, channels))
+            return self._in_format(ops.cast(crops, self.cells.dtype))
+        left, top, right, bottom = ops.unstack(ops.reshape(positions, (-1, 4)), 4, axis=-1)
+        height, width = ops.unstack(ops.reshape(sizes, (-1, 2)), 2, axis=-1)
+        down, across = ops.stack([top, bottom, height], -1), ops.stack([left, right, width], -1)
+        needed = ops.stack([_needed(side, output_size) for side in (down, across)], axis=-1)
+        is_upright = (needed[:, 0] >= needed[:, 1])[:, None]
+        sides = ops.where(is_upright, down, across), ops.where(is_upright, across, down)
+        width = ops.cast(width, "int32")[:, None]
+        paces = ops.where(is_upright, width, 1), ops.where(is_upright, 1, width)
+        begin = ops.reshape(begin, (-1, 1))
+
+        def read(window, *parts):
+            return self._read(window, output_size, *parts)
+
+        needed = ops.stack([ops.max(needed, axis=-1), ops.min(needed, axis=-1)], axis=-1)
+        crops = crop_by_window(read, windows, needed, (*sides, *paces, begin))
+        is_upright = is_upright[..., None, None]
+        crops = ops.where(is_upright, crops, ops.transpose(crops, (0, 2, 1, 3)))
+        shape = (-1, number, output_size, output_size, channels)
+        return self._in_format(ops.reshape(crops, shape))
+
+    def _in_format(self, crops):
+        last = self.data_format == "channels_last"
+        return crops if last else ops.transpose(crops, (0, 1, 4, 2, 3))
+
+    def _read(self, window, output_size, longer, shorter, longer_pace, shorter_pace, begin):
+        """Reads some boxes' cells and contracts their longer sides, then their shorter ones.
+
+        Args:
+            window: how many cells of a box's longer and shorter side are read.
+            output_size: integer, bins along each side.
+            longer: `[boxes, 3]`, start and end of the longer side, and the map's cells along it.
+            shorter: the same of the shorter side.
+            longer_pace: int32 `[boxes, 1]`, from one cell to the next along the longer side.
+            shorter_pace: the same along the shorter side.
+            begin: int32 `[boxes, 1]`, where the box's map begins in the table.
+        """
+        cells, (long, short) = self.cells, window
+        rows, row_weights = _axis_weights(longer, output_size, long)
+        columns, column_weights = _axis_weights(shorter, output_size, short)
+        places = (rows * longer_pace + begin)[:, :, None] + (columns * shorter_pace)[:, None, :]
+        # The weights have no gradient, so no backend has to keep what is read here.
+        channels = cells.shape[-1]
+        read = ops.reshape(ops.take(cells, places, axis=0), (-1, long, short * channels))
+        contracted = ops.matmul(ops.cast(row_weights, cells.dtype), read)
+        contracted = ops.reshape(contracted, (-1, output_size, short, channels))
+        crops = ops.matmul(ops.cast(column_weights, cells.dtype)[:, None], contracted)
+        # PyTorch multiplies float64 in float32 here.
+        return ops.cast(crops, cells.dtype)
 
 
-def _crop(cells, begin, sizes, positions, output_size, windows):
-    """Reads every box's window of cells and contracts its rows, then its columns.
+def _samples(side, output_size):
+    """Returns how boxes' samples lie along a side: first, step, number per bin, and their reach.
 
     Args:
-        cells: `[cells, channels]`.
-        begin: `[batch, number]` or `[batch, 1]`, where the map of each box begins in `cells`.
-        sizes: height and width of the maps, integers or `[batch, number]`.
-        positions: `[batch, number, 4]`, corners in cells, 0 being the centre of the first cell.
-        windows: how many rows and how many columns of its map a box reads.
+        side: `[boxes, 3]`, start and end in cells, and how many cells the map has.
+        output_size: integer, bins along the side.
     """
-    height, width = windows
-    sizes = [ops.expand_dims(ops.convert_to_tensor(size, "int32"), -1) for size in sizes]
-    left, top, right, bottom = (positions[..., n : n + 1] for n in range(4))
-    rows, row_weights = _axis_weights(top, bottom, sizes[0], output_size, height)
-    columns, column_weights = _axis_weights(left, right, sizes[1], output_size, width)
-    rows = rows * sizes[1] + begin[..., None]
-    places = rows[..., :, None] + columns[..., None, :]
-    row_weights = ops.cast(row_weights, cells.dtype)
-    column_weights = ops.cast(column_weights, cells.dtype)
-    # The weights have no gradient, so no backend has to keep what is read here.
-    batch, number = ops.shape(positions)[:2]
-    channels = cells.shape[-1]
-    read = ops.reshape(ops.take(cells, places, axis=0), (batch, number, height, width * channels))
-    contracted = ops.reshape(
-        ops.matmul(row_weights, read), (batch, number, output_size, width, channels)
-    )
-    crops = ops.matmul(column_weights[:, :, None], contracted)
-    # PyTorch multiplies float64 in float32 here.
-    return ops.cast(crops, cells.dtype)
+    start, end, size = side[:, :1], side[:, 1:2], side[:, 2:]
+    count = _whole_bins(end - start, output_size)
+    step = (end - start) / (output_size * ops.maximum(count, 1.0))
+    step = ops.where(count > 0, step, 1.0)
+    first, last = start + step / 2, end - step / 2
+    low = ops.floor(ops.clip(first, -1.0, size))
+    high = ops.minimum(ops.floor(ops.clip(last, -1.0, size)) + 1, size)
+    return first, step, count, low, high
 
 
-def _axis_weights(start, end, size, output_size, window):
+def _needed(side, output_size):
+    """Returns how many cells along a side boxes read, `[boxes]` int32."""
+    *_, low, high = _samples(side, output_size)
+    return ops.cast(ops.maximum(high - low, 0.0)[:, 0], "int32") + 1
+
+
+def _axis_weights(side, output_size, window):
     """The rows that boxes read, and what each contributes to every bin; likewise for columns.
 
     All samples of a box are equally spaced, `first`, `first + step`, ..., and those between two
@@ -265,22 +322,17 @@ def _axis_weights(start, end, size, output_size, window):
     times the weight of their mean, and no loop over the samples is needed.
 
     Args:
-        start, end: `[batch, number, 1]`, the sides of the boxes in cells.
-        size: integers that broadcast against `start`, the number of rows.
+        side: `[boxes, 3]`, start and end in cells, and how many cells the map has.
+        output_size: integer, bins along the side.
+        window: integer, how many rows are read.
 
     Returns:
-        `[batch, number, window]` int32 and `[batch, number, output_size, window]` float32.
+        `[boxes, window]` int32 and `[boxes, output_size, window]` float32.
     """
-    size = ops.cast(size, "float32")
-    side = end - start
-    count = _whole_bins(side, output_size)
-    step = side / (output_size * ops.maximum(count, 1.0))
-    step = ops.where(count > 0, step, 1.0)
-    first, last = start + step / 2, end - step / 2
-    low = ops.floor(ops.clip(first, -1.0, size))
-    high = ops.minimum(ops.floor(ops.clip(last, -1.0, size)) + 1, size)
+    size = side[:, 2:]
+    first, step, count, low, high = _samples(side, output_size)
     # Between whole numbers, so that no rounding of the division moves the ceiling.
-    pace = ops.maximum(ops.ceil((high - low - 0.5) / (window - 1)), 1.0)
+    pace = ops.maximum(ops.ceil((high - low - 0.5) / max(window - 1, 1)), 1.0)
     slots = ops.arange(window, dtype="float32")
     rows = low + pace * slots
 

@@ -5,12 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_dla.detection.ops.roi_align import (
-    _covering_window,
-    box_levels,
-    pyramid_roi_align,
-    roi_align,
-)
+from keras_dla.detection.ops.roi_align import box_levels, pyramid_roi_align, roi_align
 from tests.gradients import gradients
 
 FORMATS = ["channels_last", "channels_first"]
@@ -380,12 +375,37 @@ def test_large_boxes_of_the_last_level_are_exact(upright):
         assert_close(found, np.einsum("ijyx,yxc->ijc", weights, maps[level][0]))
 
 
-@pytest.mark.parametrize(
-    ("lengths", "window"),
-    [((336, 168, 84, 42), 44), ((200, 100, 50, 25), 32), ((16, 8, 4, 2), 18), ((9, None), 32)],
-)
-def test_windows(lengths, window):
-    assert _covering_window(*lengths) == window
+def test_long_boxes_of_every_level_are_exact():
+    """More of them than a block holds, so that each window is met, and gradients as well."""
+    strides, sizes = (4, 8, 16, 32), [(100, 168), (50, 84), (25, 42), (13, 21)]
+    rng = np.random.default_rng(4)
+    scale = np.exp(rng.uniform(np.log(8), np.log(400), (1, 90)))
+    ratio = np.exp(rng.uniform(-2.5, 2.5, (1, 90)))
+    centre = rng.uniform((0, 0), (672, 400), (1, 90, 2))
+    half = np.stack([scale * ratio, scale / ratio], -1) / 2
+    boxes = np.concatenate([centre - half, centre + half], -1).astype("float32")
+    boxes[0, 0] = 0, 100, 672, 107
+    maps = [random_features(1, *size, 2) for size in sizes]
+    crops = crop(maps, boxes, strides, 7, align=pyramid_roi_align)
+    for box, found in zip(boxes[0], ops.convert_to_numpy(crops)[0], strict=True):
+        level = level_of(box, 56, 4)
+        weights = box_weights(box, strides[level], sizes[level], 7, window=1000)
+        expected = np.einsum("ijyx,yxc->ijc", weights, maps[level][0])
+        # A place in cells has an error of 1e-5 in float32 where there are hundreds of them.
+        np.testing.assert_allclose(found, expected, rtol=0, atol=5e-5)
+
+    def run(inputs):
+        others = [ops.convert_to_tensor(level) for level in maps[1:]]
+        return crop([inputs, *others], boxes, strides, 7, align=pyramid_roi_align)
+
+    cotangent = random_features(1, 90, 7, 7, 2)
+    _, gradient, _ = gradients(Cropping(run), maps[0], cotangent)
+    expected = np.zeros(maps[0].shape)
+    for n, box in enumerate(boxes[0]):
+        if level_of(box, 56, 4) == 0:
+            weights = box_weights(box, 4, sizes[0], 7, window=1000)
+            expected[0] += np.einsum("ijyx,ijc->yxc", weights, cotangent[0, n])
+    np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-4)
 
 
 def test_levels():
