@@ -8,9 +8,9 @@ import numpy as np
 from keras_dla.data.classification.array_dataset import count_batches
 from keras_dla.data.classification.augmentation import PADDING, draw_epoch
 from keras_dla.data.classification.batch_transforms import flipper, import_keras_cv, normalizer
+from keras_dla.data.classification.prepared_folder import find_prepared
 from keras_dla.data.classification.tfds_cifar import (
     CIFAR_NAMES,
-    find_prepared,
     import_tensorflow,
     read_prepared,
 )

@@ -7,7 +7,11 @@ import zlib
 import keras
 import numpy as np
 
-from keras_dla.data.classification.tfds_cifar import CIFAR_NAMES, read_prepared
+from keras_dla.data.classification.tfds_cifar import (
+    CIFAR_NAMES,
+    naming_the_way_without_download,
+    read_prepared,
+)
 from keras_dla.data.validation import check_images_and_labels
 from keras_dla.utils.validation import check_choice
 
@@ -66,7 +70,8 @@ def load_cifar_arrays(
     if data_dir is not None:
         train = read_prepared("load_cifar_arrays", name, "train", data_dir)
         return train, read_prepared("load_cifar_arrays", name, "test", data_dir)
-    (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
+    with naming_the_way_without_download(name):
+        (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     return (x_train, _flat_labels(y_train)), (x_test, _flat_labels(y_test))
 
 

@@ -2,43 +2,22 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import keras
 import numpy as np
 
+from keras_dla.data.classification.prepared_folder import (
+    find_prepared,
+    naming_damage,
+    open_prepared,
+)
 from keras_dla.utils.optional_imports import import_for
 from keras_dla.utils.validation import check_choice
 
 CIFAR_NAMES = ("cifar10", "cifar100")
-
-
-def find_prepared(name: str, data_dir: str | os.PathLike) -> Path:
-    """The folder of the newest version of data set `name` in `data_dir`; writes nothing.
-
-    Args:
-        name: `"cifar10"` or `"cifar100"`.
-        data_dir: path of a tensorflow-datasets folder.
-
-    Returns:
-        The path `data_dir/name/version`.
-
-    Raises:
-        FileNotFoundError: when there is no such data set in `data_dir`.
-    """
-    found = [info.parent for info in Path(data_dir).glob(f"{name}/*.*.*/dataset_info.json")]
-    if not found:
-        raise FileNotFoundError(
-            f"`data_dir` must be a folder in which tensorflow-datasets has prepared {name} "
-            f"(with a file {name}/<version>/dataset_info.json). "
-            f"Received: data_dir={str(data_dir)!r}"
-        )
-    return max(found, key=_version)
-
-
-def _version(folder: Path) -> tuple:
-    return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))
 
 
 def read_prepared(
@@ -63,13 +42,33 @@ def read_prepared(
     import_for(caller, "importlib_resources")
     tf = import_tensorflow(caller)
     tfds = import_for(caller, "tensorflow_datasets")
-    # From the folder itself: `tfds.load` would look the data set up online, and may write.
-    builder = tfds.builder(name) if folder is None else tfds.builder_from_directory(folder)
     if folder is None:
-        builder.download_and_prepare()
-    with tf.device("CPU"):
+        with naming_the_way_without_download(name):
+            builder = tfds.builder(name)
+            builder.download_and_prepare()
+    else:
+        # From the folder itself: `tfds.load` would look the data set up online, and may write.
+        builder = open_prepared(tfds, folder)
+    with naming_damage(Path(builder.data_dir)), tf.device("CPU"):
         whole = builder.as_dataset(split=split, batch_size=-1)
     return whole["image"].numpy(), whole["label"].numpy()
+
+
+@contextlib.contextmanager
+def naming_the_way_without_download(name: str) -> Iterator[None]:
+    """Turns what a download raises inside the block into a sentence.
+
+    Args:
+        name: string, the data set's name.
+    """
+    try:
+        yield
+    except Exception as error:  # every layer between here and the network has its own
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ConnectionError(
+            f"{name} cannot be downloaded ({reason}): give `data_dir`, a folder in which "
+            "tensorflow-datasets has prepared it."
+        ) from error
 
 
 def import_tensorflow(caller: str) -> ModuleType:

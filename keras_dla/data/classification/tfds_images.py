@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_dla.data.classification.tfds_cifar import find_prepared, import_tensorflow
+from keras_dla.data.classification.prepared_folder import find_prepared, open_prepared
+from keras_dla.data.classification.tfds_cifar import import_tensorflow
 from keras_dla.utils.optional_imports import import_for
 from keras_dla.utils.types import Tensor
 
@@ -43,7 +44,7 @@ class PreparedImages:
         self._tfds = import_for(caller, "tensorflow_datasets")
         root = self._tfds.core.constants.DATA_DIR if data_dir is None else data_dir
         # From the folder itself: `tfds.builder` would look the data set up online, and may write.
-        self._builder = self._tfds.builder_from_directory(_folder(name, root))
+        self._builder = open_prepared(self._tfds, _folder(name, root))
         self._name = name
         self._check_features()
 

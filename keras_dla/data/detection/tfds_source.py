@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from keras_dla.data.classification.tfds_cifar import find_prepared
+from keras_dla.data.classification.prepared_folder import find_prepared, open_prepared
 from keras_dla.data.detection.source import DetectionSource, example_annotations
 from keras_dla.data.images import read_header, read_image
 from keras_dla.utils.optional_imports import import_for
@@ -131,7 +131,7 @@ def _open(name, data_dir):
             f"which lacks it; {_command(name, data_dir)}"
         ) from error
     # From the folder itself: `tfds.builder` would look the data set up online, and may write.
-    return tfds.builder_from_directory(folder)
+    return open_prepared(tfds, folder)
 
 
 def _check_features(name, features):

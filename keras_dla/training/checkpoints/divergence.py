@@ -33,6 +33,22 @@ def check_running_loss(model: keras.Model, epoch: int, step: int) -> None:
                 )
 
 
+def check_weights(model: keras.Model, place: str) -> None:
+    """Raises `DivergenceError` unless all weights are finite, as a step's loss cannot show yet.
+
+    Args:
+        model: the model that `fit()` trains.
+        place: string, which step or epoch it is after, for the message.
+    """
+    for weight in model.weights:
+        if "float" in weight.dtype:
+            value = weight.value
+            if not bool(ops.convert_to_numpy(ops.all(ops.isfinite(value)))):
+                raise DivergenceError(
+                    f"{weight.path} is not finite {place}, so training stops here."
+                )
+
+
 class StopAtDivergence(keras.callbacks.Callback):
     """Ends `fit()` with an error soon after the loss has become infinite or not a number.
 

@@ -17,7 +17,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_dla.training.checkpoints.divergence import DivergenceError, check_running_loss
+from keras_dla.training.checkpoints.divergence import (
+    DivergenceError,
+    check_running_loss,
+    check_weights,
+)
 from keras_dla.training.checkpoints.metric_state import get_metrics, set_metrics
 from keras_dla.training.checkpoints.progress import LAST, EpochPart, Progress, add_record
 from keras_dla.training.checkpoints.random_state import get_generators, set_generators
@@ -176,6 +180,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
     def _save(self, history: list[dict], part: EpochPart | None = None):
         generators, *others = all_gather(get_generators())
         progress = Progress(history, generators, part, others)
+        check_weights(self.model, _place(progress))
         if is_main_process():
             self._write(progress)
         for field in dataclasses.fields(Progress):
@@ -184,6 +189,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
     def _write(self, progress: Progress):
         check_lock(self.folder)
+        self._check_clock()
         try:
             with replacing(self.folder / LAST) as path:
                 self.model.save(path)
@@ -193,6 +199,15 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 f"{self.folder / LAST} cannot be written ({error.strerror or error}); the state "
                 f"before stays, {_place(self.progress)}."
             ) from error
+
+    def _check_clock(self):
+        """An archive such as a model file has no other years."""
+        year = time.localtime().tm_year
+        if not 1980 <= year <= 2107:
+            raise OSError(
+                f"{self.folder / LAST} cannot be written because the clock says that it is {year}, "
+                f"where a file needs 1980 to 2107; the state before stays, {_place(self.progress)}."
+            )
 
     def _write_others(self):
         if is_main_process():
@@ -242,11 +257,12 @@ class EpochCheckpoint(keras.callbacks.Callback):
             )
 
     def _check_loss(self, row):
-        if not math.isfinite(row.get("loss", 0.0)):
-            raise DivergenceError(
-                f"The loss of epoch {row['epoch']} is {row['loss']}, so training stops here; "
-                f"{self.folder} keeps the state {_place(self.progress)}."
-            )
+        for name in ("loss", "val_loss"):
+            if not math.isfinite(row.get(name, 0.0)):
+                raise DivergenceError(
+                    f"The {name} of epoch {row['epoch']} is {row[name]}, so training stops here; "
+                    f"{self.folder} keeps the state {_place(self.progress)}."
+                )
 
 
 def _shortest(value) -> float:

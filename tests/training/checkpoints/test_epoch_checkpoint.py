@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from keras_dla.training import EpochCheckpoint, load_last
+from keras_dla.training.checkpoints import epoch_checkpoint, run_files
 from keras_dla.training.checkpoints.random_state import set_generators
 from tests.training import tiny
 
@@ -326,6 +327,47 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(tmp_path):
     with pytest.raises(RuntimeError, match=r"The loss of epoch 1 is nan"):
         fit_two_epochs(saver, y=float("nan"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_validation_that_is_not_finite_saves_nothing_either(tmp_path):
+    saver = EpochCheckpoint(tmp_path, monitor=None)
+    bad = np.ones((4, 2), "float32"), np.full((4, 1), np.nan)
+    with pytest.raises(RuntimeError, match=r"The val_loss of epoch 1 is nan"):
+        fit_two_epochs(saver, validation_data=bad)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    """After a step that is far too large, the loss that was taken before it looks well."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(1e38), "mse")
+    x, y = np.ones((4, 2), "float32"), np.full((4, 1), 100.0)
+    saver = EpochCheckpoint(tmp_path, monitor=None, every_steps=1)
+    with pytest.raises(RuntimeError, match=r"dense.* is not finite after step 1 of epoch 1, so"):
+        model.fit(x, y, batch_size=1, epochs=1, verbose=0, callbacks=[saver])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("year", [1970, 2108])
+def test_a_clock_of_other_times_is_named_and_the_state_stays(tmp_path, monkeypatch, year):
+    now = time.struct_time((year, 1, 1, 0, 0, 0, 0, 1, 0))
+    monkeypatch.setattr(epoch_checkpoint.time, "localtime", lambda *_: now)
+    with pytest.raises(OSError, match=f"the clock says that it is {year}, where a file needs 1980"):
+        fit_two_epochs(EpochCheckpoint(tmp_path, monitor=None))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_at_the_log_names_it(tmp_path, monkeypatch):
+    def full(path, rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_files, "write_log", full)
+    sentence = (
+        r"log\.csv cannot be written \(No space left .*last\.keras has the state after epoch 1"
+    )
+    with pytest.raises(OSError, match=sentence):
+        fit_two_epochs(EpochCheckpoint(tmp_path, monitor=None))
+    assert load_last(tmp_path)[1].epochs == 1
 
 
 def test_unknown_monitor_is_named(tmp_path):

@@ -1,0 +1,76 @@
+"""Data sets that tensorflow-datasets has prepared in a folder: where they are, and if whole."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def find_prepared(name: str, data_dir: str | os.PathLike) -> Path:
+    """Returns the folder of the newest version of data set `name` in `data_dir`; writes nothing.
+
+    Args:
+        name: string, the data set's name, and configuration if it has some.
+        data_dir: path of a tensorflow-datasets folder.
+
+    Returns:
+        The path `data_dir/name/version`.
+
+    Raises:
+        FileNotFoundError: when there is no such data set in `data_dir`.
+    """
+    found = [info.parent for info in Path(data_dir).glob(f"{name}/*.*.*/dataset_info.json")]
+    if not found:
+        raise FileNotFoundError(
+            f"`data_dir` must be a folder in which tensorflow-datasets has prepared {name} "
+            f"(with a file {name}/<version>/dataset_info.json), but is {str(data_dir)!r}."
+        )
+    return max(found, key=_version)
+
+
+def open_prepared(tfds: ModuleType, folder: Path) -> Any:
+    """Returns tensorflow-datasets' builder of a prepared folder, all of whose files are there.
+
+    Args:
+        tfds: the module `tensorflow_datasets`.
+        folder: path that `find_prepared` returned.
+
+    Returns:
+        A `tfds.core.DatasetBuilder`; nothing is looked up online, nothing is written.
+
+    Raises:
+        ValueError: when a file is missing, empty or damaged; the sentence names it.
+    """
+    with naming_damage(folder / "dataset_info.json"):
+        builder = tfds.builder_from_directory(folder)
+        splits = {name: split.filepaths for name, split in builder.info.splits.items()}
+    for name, paths in splits.items():
+        for path in map(Path, paths):
+            if not path.is_file() or not path.stat().st_size:
+                raise ValueError(
+                    f"{folder} must have all files of the split {name!r}, but {path.name} is "
+                    "missing or empty; prepare the data set anew."
+                )
+    return builder
+
+
+@contextlib.contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """Turns what a damaged file raises inside the block into a `ValueError` that names it.
+
+    Args:
+        path: path of the file, or of the folder where it is one of several.
+    """
+    try:
+        yield
+    except Exception as error:  # of JSON, protocol buffers or TensorFlow, as the damage may be
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ValueError(
+            f"{path} is damaged: prepare the data set anew with tensorflow-datasets ({reason})."
+        ) from error
+
+
+def _version(folder: Path) -> tuple:
+    return tuple(int(part) if part.isdigit() else -1 for part in folder.name.split("."))
