@@ -6,11 +6,11 @@ import numpy as np
 from tests.layers.stages import CHANNELS, from_channels_first, random_maps
 
 DEPTH = 3
-# So that the layers of one picture see different features.
+# So that the layers of one image see different features.
 FACTORS = (1.0, -0.7, 0.4)
 
 
-def pictures(batch=5):
+def random_images(batch=5):
     """NCHW maps with as many channels as the layers take."""
     return random_maps(1, batch)[0][0] + 0.2
 

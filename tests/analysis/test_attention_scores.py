@@ -11,7 +11,7 @@ from tests.analysis.models import (
     OwnModel,
     features_of_layers,
     in_format,
-    pictures,
+    random_images,
     stage_model,
 )
 from tests.backends import on_pytorch
@@ -43,7 +43,7 @@ def column(*numbers):
 
 
 def test_base_by_hand():
-    """Two layers, one picture, two heads."""
+    """Two layers, one image, two heads."""
     layers = [
         {"scores": np.array([[[1.0, 1.0]]])},
         {"scores": np.array([[[0.3, 0.6], [0.7, 0.4]]]), "scales": np.array([[[5.0] * 4]])},
@@ -66,7 +66,7 @@ def test_scales_multiply_up_by_hand():
 
 
 def test_light_by_hand():
-    """Two layers, one picture, two heads of two channels."""
+    """Two layers, one image, two heads of two channels."""
     layers = [
         {"gate": np.array([[0.5, 0.2]]), "decay": column(9, 9, 9, 9)},
         {"gate": np.array([[0.8, 0.9]]), "decay": column(1, 3, -1, -2)},
@@ -77,7 +77,7 @@ def test_light_by_hand():
 
 
 def test_dynamic_light_by_hand():
-    """Three layers, one picture, one head of two channels: products come before the mean."""
+    """Three layers, one image, one head of two channels: products come before the mean."""
     layers = [
         {"gate": np.array([[0.5]]), "decay": column(7, 7), "scales": np.array([[7.0, 7.0]])},
         {"gate": np.array([[0.4]]), "decay": column(1, 2), "scales": np.array([[0.5, 1.0]])},
@@ -134,7 +134,7 @@ def light_scores(weights, features, dynamic):
 
 def test_weights_are_scores_times_scales():
     layer = interaction("dla_b", DEPTH, formulation="paper")
-    model, maps = stage_model(layer), in_format(pictures(), layer)
+    model, maps = stage_model(layer), in_format(random_images(), layer)
     scores, scales = attention_scores(model, maps), feature_scales(model, maps)
     (name,) = scores.refreshed
     left = np.cumprod(scales[name], axis=1)
@@ -148,7 +148,7 @@ def test_weights_are_scores_times_scales():
 @pytest.mark.parametrize("name", ["mrla_b", "mrla_l", "dla_l"])
 def test_scores_are_weights_where_nothing_scales_besides(name):
     layer = interaction(name, DEPTH)
-    scores = attention_scores(stage_model(layer), in_format(pictures(), layer))
+    scores = attention_scores(stage_model(layer), in_format(random_images(), layer))
     assert scores.refreshed == frozenset()
 
 
@@ -168,13 +168,13 @@ def test_scores_are_weights_where_nothing_scales_besides(name):
 def test_the_light_form_says_where_it_is_an_approximation(name, formulation, shortcut, approximate):
     layer = interaction(name, DEPTH, formulation=formulation)
     model = stage_model(layer, shortcut=shortcut)
-    scores = attention_scores(model, in_format(pictures(), layer))
+    scores = attention_scores(model, in_format(random_images(), layer))
     assert bool(scores.approximate) == approximate
 
 
 def test_batches_are_joined():
     layer = interaction("dla_b", DEPTH)
-    model, maps = stage_model(layer), in_format(pictures(), layer)
+    model, maps = stage_model(layer), in_format(random_images(), layer)
     whole = attention_scores(model, maps)
     joined = AttentionScores.joined([attention_scores(model, x) for x in (maps[:2], maps[2:])])
     (name,) = whole
@@ -189,7 +189,7 @@ def test_equals_the_equations(name, data_format):
     """On any backend: the truth is computed in NumPy."""
     layer = interaction(name, DEPTH, data_format, formulation="paper")
     transcription = base_scores if name.endswith("b") else light_scores
-    maps = pictures()
+    maps = random_images()
     expected = transcription(Weights(layer), features_of_layers(maps), name.startswith("dla"))
     (scores,) = attention_scores(stage_model(layer), in_format(maps, layer)).values()
     assert scores.shape == (5, 2, DEPTH, DEPTH)
@@ -201,7 +201,7 @@ def test_equals_the_equations(name, data_format):
 def test_the_unrolled_scores_weigh_the_values(name):
     """With a head for every channel nothing is averaged: their sum is the recurrence's output."""
     layer = interaction(name, DEPTH, formulation="paper", head_size=1)
-    model, maps = stage_model(layer), pictures()
+    model, maps = stage_model(layer), random_images()
     _, state = model(in_format(maps, layer))
     (scores,) = attention_scores(model, in_format(maps, layer)).values()
     values = [
@@ -242,7 +242,7 @@ def equal(actual, expected, names=None):
 def test_a_loaded_model_has_the_same(name, tmp_path):
     layer = interaction(name, DEPTH)
     model = stage_model(layer, shortcut=True)
-    images = in_format(pictures(), layer)
+    images = in_format(random_images(), layer)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     equal(attention_scores(loaded, images), attention_scores(model, images))
@@ -252,13 +252,13 @@ def test_a_loaded_model_has_the_same(name, tmp_path):
 @pytest.mark.parametrize("name", ["mrla_b", "dla_l"])
 def test_batches_make_no_difference(name):
     layer = interaction(name, DEPTH)
-    model, images = stage_model(layer), in_format(pictures(), layer)
+    model, images = stage_model(layer), in_format(random_images(), layer)
     equal(attention_scores(model, images, batch_size=2), attention_scores(model, images))
 
 
 def test_tensors_are_taken_as_well():
     layer = interaction("mrla_b", DEPTH)
-    model, images = stage_model(layer), in_format(pictures(), layer)
+    model, images = stage_model(layer), in_format(random_images(), layer)
     equal(
         attention_scores(model, keras.ops.convert_to_tensor(images)),
         attention_scores(model, images),
@@ -269,7 +269,7 @@ def test_tensors_are_taken_as_well():
 def test_a_subclassed_model(name):
     """Not yet built, so that Keras traces it first."""
     layer = interaction(name, DEPTH)
-    images = in_format(pictures(), layer)
+    images = in_format(random_images(), layer)
     expected = attention_scores(stage_model(layer), images)
     fresh = type(layer).from_config({**layer.get_config(), "name": "conversation"})
     model = OwnModel(fresh)
@@ -290,7 +290,7 @@ class Twins(keras.Model):
 
 def test_a_model_inside_a_model_called_twice():
     layer = interaction("dla_l", DEPTH)
-    inner, images = stage_model(layer), in_format(pictures(), layer)
+    inner, images = stage_model(layer), in_format(random_images(), layer)
     first, second = attention_scores(inner, images), attention_scores(inner, 2 * images)
     expected = {layer.name: first[layer.name], f"{layer.name}_2": second[layer.name]}
     equal(attention_scores(Twins(inner), images), expected)
@@ -306,7 +306,7 @@ class InTurns(OwnModel):
 def test_one_layer_for_two_stages_in_turns_is_refused():
     layer = interaction("mrla_b", DEPTH)
     with pytest.raises(ValueError, match="must not take turns between two stages"):
-        attention_scores(InTurns(layer), in_format(pictures(), layer))
+        attention_scores(InTurns(layer), in_format(random_images(), layer))
 
 
 @on_pytorch
@@ -321,13 +321,13 @@ def test_a_stage_of_one_layer():
 def test_mixed_precision_gives_float32():
     layer = interaction("dla_b", DEPTH, dtype="mixed_bfloat16")
     model = stage_model(layer)
-    (scores,) = attention_scores(model, in_format(pictures(), layer)).values()
+    (scores,) = attention_scores(model, in_format(random_images(), layer)).values()
     assert scores.dtype == "float32"
 
 
 def test_nobody_observes_afterwards():
     layer = interaction("mrla_b", DEPTH)
-    model, images = stage_model(layer), in_format(pictures(), layer)
+    model, images = stage_model(layer), in_format(random_images(), layer)
     outputs = keras.ops.convert_to_numpy(model(images)[0])
     attention_scores(model, images)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(images)[0]), outputs)

@@ -3,14 +3,14 @@ import pytest
 
 from keras_dla.analysis import feature_scales
 from keras_dla.analysis.feature_scales import scales_of_stage
-from tests.analysis.models import DEPTH, features_of_layers, in_format, pictures, stage_model
+from tests.analysis.models import DEPTH, features_of_layers, in_format, random_images, stage_model
 from tests.layers.stages import CHANNELS, interaction
 from tests.layers.test_paper_formulation import Weights, gap, scaled
 
 
 def test_base_equals_the_equations():
     layer = interaction("dla_b", DEPTH, formulation="paper")
-    weights, maps = Weights(layer), pictures()
+    weights, maps = Weights(layer), random_images()
     expected = np.ones((len(maps), DEPTH, DEPTH, CHANNELS))
     seen, c = [], np.tile(weights.c0, (len(maps), 1))
     for index, x in enumerate(features_of_layers(maps)):
@@ -33,4 +33,4 @@ def test_light_has_one_vector_a_layer():
 @pytest.mark.parametrize("name", ["mrla_b", "mrla_l"])
 def test_static_layers_are_left_out(name):
     layer = interaction(name, DEPTH)
-    assert feature_scales(stage_model(layer), in_format(pictures(), layer)) == {}
+    assert feature_scales(stage_model(layer), in_format(random_images(), layer)) == {}

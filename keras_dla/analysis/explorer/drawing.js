@@ -80,9 +80,9 @@ function bar(label, value, largest, text) {
 }
 
 // The image in grey under the colours of its map.
-function drawMap(canvas, picture, map) {
-  canvas.width = picture.naturalWidth;
-  canvas.height = picture.naturalHeight;
+function drawMap(canvas, bitmap, map) {
+  canvas.width = bitmap.naturalWidth;
+  canvas.height = bitmap.naturalHeight;
   const context = canvas.getContext("2d");
   const layer = element("canvas", { width: map.width, height: map.height });
   const pixels = new ImageData(map.width, map.height);
@@ -91,7 +91,7 @@ function drawMap(canvas, picture, map) {
   });
   layer.getContext("2d").putImageData(pixels, 0, 0);
   context.filter = "grayscale(1)";
-  context.drawImage(picture, 0, 0);
+  context.drawImage(bitmap, 0, 0);
   context.filter = "none";
   context.imageSmoothingEnabled = true;
   context.drawImage(layer, 0, 0, canvas.width, canvas.height);

@@ -77,9 +77,9 @@ function showSeen(model, number) {
   const rank = chosen.ranks[number];
   const name = className(likeliest[rank][0]);
   canvas.setAttribute("aria-label", `Where ${model.name} sees ${name}`);
-  const picture = new Image();
-  picture.onload = () => drawMap(canvas, picture, model.map(chosen.image, rank));
-  picture.src = page.images[chosen.image].src;
+  const bitmap = new Image();
+  bitmap.onload = () => drawMap(canvas, bitmap, model.map(chosen.image, rank));
+  bitmap.src = page.images[chosen.image].src;
   const caption = element("figcaption", {}, `where it sees: ${name}`);
   const largest = model.probabilities ? 1 : Math.max(...likeliest.map(([, score]) => Math.abs(score)));
   const list = element("fieldset", { className: "classes" },
@@ -100,7 +100,7 @@ function showSeen(model, number) {
     });
     list.append(element("label", { className: "bar-row pick" }, input, ...cells));
   });
-  const image = element("img", { src: picture.src, alt: page.images[chosen.image].name });
+  const image = element("img", { src: bitmap.src, alt: page.images[chosen.image].name });
   return element("div", { className: "seen" },
     element("figure", {}, image, element("figcaption", {}, page.images[chosen.image].name)),
     element("figure", {}, canvas, caption), list);

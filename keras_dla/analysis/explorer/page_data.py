@@ -23,12 +23,12 @@ INT16 = 32767
 def image_data(image: np.ndarray, name: str) -> dict:
     """Returns an image as a URL that holds it, with its name."""
     pillow = import_for("explore", "PIL.Image", "plot")
-    picture = pillow.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    picture.thumbnail((LARGEST, LARGEST))
-    kind = "png" if max(picture.size) <= LOSSLESS else "jpeg"
+    shown = pillow.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    shown.thumbnail((LARGEST, LARGEST))
+    kind = "png" if max(shown.size) <= LOSSLESS else "jpeg"
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **({"optimize": True} if kind == "png" else {"quality": 85}))
-    width, height = picture.size
+    shown.save(buffer, kind, **({"optimize": True} if kind == "png" else {"quality": 85}))
+    width, height = shown.size
     source = f"data:image/{kind};base64,{_base64(buffer.getvalue())}"
     return {"name": name, "src": source, "width": width, "height": height}
 

@@ -19,7 +19,7 @@ def scores(layers=2, batch=3, heads=2):
 
 
 def panels(figure):
-    """The axes with a picture, without the colour bar."""
+    """The axes with an image, without the colour bar."""
     return [axis for axis in figure.axes if axis.images]
 
 

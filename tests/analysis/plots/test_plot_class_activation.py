@@ -17,21 +17,21 @@ MAPS[:, 2, 1] = 1
 
 
 def drawn(figure):
-    """The panels with pictures: those of the images and, in the same order, their overlays."""
+    """The panels with images: those of the images and, in the same order, their overlays."""
     panels = [axis for axis in figure.axes if axis.images]
     return [axis for axis in panels if len(axis.images) == 1], [
         axis for axis in panels if len(axis.images) == 2
     ]
 
 
-def test_every_picture_its_class_and_its_map():
-    pictures, overlays = drawn(
+def test_every_image_its_class_and_its_map():
+    tops, overlays = drawn(
         plot_class_activation(IMAGES, MAPS, classes=CLASSES, class_names=NAMES, title="animals")
     )
-    assert len(pictures) == len(overlays) == len(IMAGES)
-    for index, (picture, overlay) in enumerate(zip(pictures, overlays, strict=True)):
-        assert picture.get_title() == NAMES[CLASSES[index]]
-        np.testing.assert_array_equal(picture.images[0].get_array(), IMAGES[index])
+    assert len(tops) == len(overlays) == len(IMAGES)
+    for index, (top, overlay) in enumerate(zip(tops, overlays, strict=True)):
+        assert top.get_title() == NAMES[CLASSES[index]]
+        np.testing.assert_array_equal(top.images[0].get_array(), IMAGES[index])
         grey, colours = overlay.images
         expected = IMAGES[index] @ [0.299, 0.587, 0.114]
         np.testing.assert_allclose(grey.get_array(), expected, rtol=1e-6)
@@ -39,11 +39,11 @@ def test_every_picture_its_class_and_its_map():
         assert colours.get_clim() == (0, 1) and 0 < colours.get_alpha() < 1
 
 
-def test_an_overlay_lies_below_its_picture():
+def test_an_overlay_lies_below_its_image():
     figure = plot_class_activation(IMAGES, MAPS)
     figure.draw_without_rendering()
-    for picture, overlay in zip(*drawn(figure), strict=True):
-        above, below = picture.get_position(), overlay.get_position()
+    for top, overlay in zip(*drawn(figure), strict=True):
+        above, below = top.get_position(), overlay.get_position()
         assert above.y0 >= below.y1 and above.x0 == pytest.approx(below.x0)
 
 
@@ -66,18 +66,18 @@ def test_a_line_runs_round_what_is_above_half():
     assert not drawn(plot_class_activation(image, 0 * scores))[1][0].collections
 
 
-def test_floats_and_pictures_without_colours():
-    pictures, overlays = drawn(plot_class_activation(IMAGES[..., :1] / 255.0, MAPS))
-    for picture, overlay in zip(pictures, overlays, strict=True):
-        assert picture.images[0].get_clim() == overlay.images[0].get_clim() == (0, 1)
-        assert picture.images[0].get_cmap().name == "gray"
+def test_floats_and_images_without_colours():
+    tops, overlays = drawn(plot_class_activation(IMAGES[..., :1] / 255.0, MAPS))
+    for top, overlay in zip(tops, overlays, strict=True):
+        assert top.images[0].get_clim() == overlay.images[0].get_clim() == (0, 1)
+        assert top.images[0].get_cmap().name == "gray"
 
 
 def test_titles_without_names_and_without_classes():
-    pictures, _ = drawn(plot_class_activation(IMAGES[:2], MAPS[:2], classes=CLASSES[:2]))
-    assert [axis.get_title() for axis in pictures] == ["class 0", "class 2"]
-    pictures, _ = drawn(plot_class_activation(IMAGES[:2], MAPS[:2]))
-    assert [axis.get_title() for axis in pictures] == ["", ""]
+    tops, _ = drawn(plot_class_activation(IMAGES[:2], MAPS[:2], classes=CLASSES[:2]))
+    assert [axis.get_title() for axis in tops] == ["class 0", "class 2"]
+    tops, _ = drawn(plot_class_activation(IMAGES[:2], MAPS[:2]))
+    assert [axis.get_title() for axis in tops] == ["", ""]
 
 
 def test_writes_the_file_and_nothing_else(tmp_path):

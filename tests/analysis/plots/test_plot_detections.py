@@ -24,7 +24,7 @@ TARGETS = {
 NAMES = ["cat", "dog"]
 
 
-def pictures(figure):
+def panels(figure):
     return [axis for axis in figure.axes if axis.images]
 
 
@@ -33,7 +33,7 @@ def labels(axis):
 
 
 def test_draws_what_reaches_the_threshold():
-    drawn = pictures(plot_detections(IMAGES, DETECTIONS, class_names=NAMES, title="found"))
+    drawn = panels(plot_detections(IMAGES, DETECTIONS, class_names=NAMES, title="found"))
     assert len(drawn) == 4
     for axis, image in zip(drawn, IMAGES, strict=True):
         np.testing.assert_array_equal(axis.images[0].get_array(), image)
@@ -47,7 +47,7 @@ def test_draws_what_reaches_the_threshold():
 
 def test_padding_of_the_detections_is_not_drawn():
     none = {**DETECTIONS, "classes": np.full((4, 3), -1)}
-    assert [labels(axis) for axis in pictures(plot_detections(IMAGES, none, threshold=0))] == [
+    assert [labels(axis) for axis in panels(plot_detections(IMAGES, none, threshold=0))] == [
         [],
         [],
         [],
@@ -56,22 +56,22 @@ def test_padding_of_the_detections_is_not_drawn():
 
 
 def test_classes_without_names_are_numbers():
-    axis = pictures(plot_detections(IMAGES, DETECTIONS, threshold=0.1))[0]
+    axis = panels(plot_detections(IMAGES, DETECTIONS, threshold=0.1))[0]
     assert labels(axis) == ["class 1 0.20", "class 0 0.60", "class 1 0.90"]
 
 
 def test_targets_have_dashed_frames():
-    axis = pictures(plot_detections(IMAGES, DETECTIONS, class_names=NAMES, targets=TARGETS))[0]
+    axis = panels(plot_detections(IMAGES, DETECTIONS, class_names=NAMES, targets=TARGETS))[0]
     target, *found = axis.lines
     assert target.is_dashed() and not any(line.is_dashed() for line in found)
     assert target.get_xdata().max() == 10.5
     assert len(found) == 2
 
 
-def test_masks_lie_over_the_picture():
+def test_masks_lie_over_the_image():
     masks = np.zeros((4, 3, 28, 28), "float32")
     masks[:, 0] = 1
-    axis = pictures(plot_detections(IMAGES, {**DETECTIONS, "masks": masks}, class_names=NAMES))[0]
+    axis = panels(plot_detections(IMAGES, {**DETECTIONS, "masks": masks}, class_names=NAMES))[0]
     _, empty, full = (image.get_array() for image in axis.images)
     assert not empty.any()
     expected = np.zeros((20, 30), bool)
@@ -81,7 +81,7 @@ def test_masks_lie_over_the_picture():
 
 
 def test_padding_of_the_images_is_not_shown():
-    axis = pictures(plot_detections(IMAGES, DETECTIONS, sizes=np.array([[10, 14]] * 4)))[0]
+    axis = panels(plot_detections(IMAGES, DETECTIONS, sizes=np.array([[10, 14]] * 4)))[0]
     np.testing.assert_array_equal(axis.images[0].get_array(), IMAGES[0, :10, :14])
     assert axis.get_xlim() == (-0.5, 13.5)
     assert axis.get_ylim() == (9.5, -0.5)
@@ -90,7 +90,7 @@ def test_padding_of_the_images_is_not_shown():
 def test_grey_floats():
     grey = IMAGES[:1, ..., :1] / 255
     one = {name: values[:1] for name, values in DETECTIONS.items()}
-    assert pictures(plot_detections(grey, one))[0].images[0].get_array().shape == (20, 30)
+    assert panels(plot_detections(grey, one))[0].images[0].get_array().shape == (20, 30)
 
 
 def test_writes_the_file_and_nothing_else(tmp_path):

@@ -19,12 +19,12 @@ def draw(images=IMAGES, predictions=PREDICTIONS, path=None, **changed):
     return plot_predictions(images, predictions, path, **arguments)
 
 
-def pictures(figure):
+def panels(figure):
     return [axis for axis in figure.axes if axis.images]
 
 
-def test_draws_every_picture_with_its_two_classes():
-    drawn = pictures(draw(title="animals"))
+def test_draws_every_image_with_its_two_classes():
+    drawn = panels(draw(title="animals"))
     assert len(drawn) == len(IMAGES)
     for axis, image, label, prediction in zip(drawn, IMAGES, LABELS, PREDICTIONS, strict=True):
         np.testing.assert_array_equal(axis.images[0].get_array(), image)
@@ -32,16 +32,16 @@ def test_draws_every_picture_with_its_two_classes():
 
 
 def test_the_wrong_ones_have_a_frame():
-    drawn = pictures(draw())
+    drawn = panels(draw())
     framed = [axis.spines["left"].get_visible() for axis in drawn]
     assert framed == (LABELS != PREDICTIONS).tolist()
 
 
 def test_probabilities_are_taken_as_well():
     probabilities = np.eye(3)[PREDICTIONS]
-    titles = [a.get_title() for a in pictures(draw())]
+    titles = [a.get_title() for a in panels(draw())]
     figure = draw(predictions=probabilities)
-    assert [axis.get_title() for axis in pictures(figure)] == titles
+    assert [axis.get_title() for axis in panels(figure)] == titles
 
 
 def test_writes_the_file_and_nothing_else(tmp_path):
@@ -65,7 +65,7 @@ def test_arrays_that_do_not_fit_are_one_sentence(images, labels, predictions):
 
 def test_numbers_stand_for_names_that_are_not_given():
     figure = draw(class_names=None)
-    assert pictures(figure)[2].get_title() == "true: class 2\npredicted: class 1"
+    assert panels(figure)[2].get_title() == "true: class 2\npredicted: class 1"
 
 
 def test_the_order_of_old_is_refused():
