@@ -6,7 +6,7 @@ const QUANTITIES = [
   ["score", "Score: the softmax of Eq. 2 in the base form, where a row sums to 1; in the light form the gate of the layer that is read."],
   ["scale", "Scale: what the values of a layer have been multiplied by until they are read, in the mean over the channels of a head. Static layers leave values as they are: 1."],
 ];
-const APPROXIMATE = "Light form, an approximation: its layers read the block's shortcut and not a running map, so the numbers tell what the recurrence would read.";
+const APPROXIMATE = "Light form, an approximation: its layers read the block's shortcut, or a convolution of their memory, where these numbers suppose a running map.";
 
 for (const model of page.models) {
   const { height, width } = model.maps;
@@ -77,10 +77,11 @@ function showSeen(model, number) {
   const rank = chosen.ranks[number];
   const name = className(likeliest[rank][0]);
   canvas.setAttribute("aria-label", `Where ${model.name} sees ${name}`);
-  const bitmap = new Image();
-  bitmap.onload = () => drawMap(canvas, bitmap, model.map(chosen.image, rank));
+  const bitmap = new Image(), map = model.map(chosen.image, rank);
+  bitmap.onload = () => drawMap(canvas, bitmap, map);
   bitmap.src = page.images[chosen.image].src;
-  const caption = element("figcaption", {}, `where it sees: ${name}`);
+  const words = map.values.some(Boolean) ? "where it sees" : "nothing speaks for";
+  const caption = element("figcaption", {}, `${words}: ${name}`);
   const largest = model.probabilities ? 1 : Math.max(...likeliest.map(([, score]) => Math.abs(score)));
   const list = element("fieldset", { className: "classes" },
     element("legend", {}, model.probabilities ? "Predicted classes" : "Class scores (not probabilities)"));

@@ -21,7 +21,8 @@ LABELS = 0.5  # inches below the panels
 NUMBERED = 6
 TICKS = 10
 APPROXIMATE = (
-    "* Light form, an approximation: its layers read the block's shortcut, not a running map."
+    "* Light form, an approximation: its layers read the block's shortcut, or a convolution of "
+    "their memory,\nwhere these scores suppose a running map."
 )
 
 
