@@ -22,6 +22,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 # What keep_freed_memory() does, for the authors' code too.
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "16000000000"}
 NETWORKS = ("resnet", "mrla_b", "mrla_l", "dla_b", "dla_l")
+OTHERS = ("se", "eca", "cbam", "gc", "ba", "nl", "a2", "aa", "rla_g", "dianet")
 
 
 class Worker:
@@ -120,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--depth", type=int, default=56)
     parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=(*NETWORKS, "se", "eca"))
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=(*NETWORKS, *OTHERS))
     parser.add_argument("--backends", nargs="+", default=[b for b in BACKENDS if installed(b)])
     parser.add_argument("--formulation", default="official")
     parser.add_argument("--jit-compile", choices=("auto", "on", "off"), default="auto")

@@ -1,24 +1,30 @@
 # %% [markdown]
 # # Tutorial
 #
-# From photographs to a trained network whose layers talk, a look at what they say, and a way of
-# talking of your own. It runs from top to bottom on any backend and downloads nothing; on a CPU
-# it took one minute of computing under PyTorch and TensorFlow, and two under JAX, which compiles.
-# `docs/tutorial.py` is the same text as a script with cells: open it in an editor that knows
-# `# %%`, or run it:
+# From photographs to a trained network whose layers read each other, a look at what they read, and
+# an interaction of your own. It runs from top to bottom on any backend in a few minutes on a CPU,
+# and downloads nothing. It needs the extra `plot`.
+#
+# This page is a notebook, `docs/tutorial.ipynb`, with its outputs; open it in Jupyter, or upload it
+# to a notebook service and begin with a cell that installs the package. `docs/tutorial.py` is the
+# same as a script:
 #
 #     KERAS_BACKEND=torch python docs/tutorial.py
-#
-# The pictures need matplotlib (`plot` among the extras).
 
 # %%
+# %matplotlib inline
 import time
 
 import keras
 import numpy as np
 
 import keras_dla
-from keras_dla.analysis import attention_scores, plot_attention
+from keras_dla.analysis import (
+    attention_scores,
+    class_activation_maps,
+    plot_attention,
+    plot_class_activation,
+)
 from keras_dla.data import (
     BLOOD_CELL_CLASSES,
     BLOOD_CELL_MEAN,
@@ -39,25 +45,25 @@ keras.utils.set_random_seed(0)
 # shuffled, cropped, flipped and normalised in the same way on every backend.
 
 # %%
-train_pictures, test_pictures = load_blood_cells()
+train_images_and_labels, test_images_and_labels = load_blood_cells()
 normal = {"mean": BLOOD_CELL_MEAN, "std": BLOOD_CELL_STD}
-train = ArrayDataset(*train_pictures, batch_size=28, seed=0, **normal)
-test = ArrayDataset(*test_pictures, batch_size=198, augment=False, shuffle=False, **normal)
+train = ArrayDataset(*train_images_and_labels, batch_size=28, seed=0, **normal)
+test = ArrayDataset(*test_images_and_labels, batch_size=198, augment=False, shuffle=False, **normal)
 test_images, test_labels = test[0]
 print(len(train), "batches of", train[0][0].shape, "and the classes", BLOOD_CELL_CLASSES)
 
 # %% [markdown]
-# ## A network whose layers talk
+# ## A network whose layers read each other
 #
-# A CIFAR ResNet of 20 layers: three stages of two blocks. In each stage the second block reads the
-# first by dynamic layer attention, here in its base version (DLA-B).
+# A residual network for small images with three stages of two, two and six blocks. In each stage,
+# every block reads those before it by dynamic layer attention, in its base version (DLA-B).
 
 # %%
 recipe = Recipe(
     name="tutorial",
     epochs=4,
     batch_size=28,
-    learning_rate=0.05,
+    learning_rate=0.02,
     momentum=0.9,
     weight_decay=1e-4,
     milestones=(3,),
@@ -68,14 +74,14 @@ recipe = Recipe(
 def trained(model):
     """Trains a model by the recipe, and tells how many test photographs it gets right."""
     compile_model(model, recipe, steps_per_epoch=len(train))
-    model.fit(train, epochs=recipe.epochs, shuffle=False, verbose=0)
+    model.fit(train, epochs=recipe.epochs, shuffle=False, verbose=2)
     probabilities = model.predict(test_images, batch_size=66, verbose=0)
     right = probabilities.argmax(axis=-1) == test_labels
     print(f"{model.name}: {right.mean():.1%} of {len(right)} test photographs are right")
     return model, probabilities
 
 
-dla, _ = trained(keras_dla.models.ResNet(20, "dla_b", classes=3, name="dla"))
+dla, _ = trained(keras_dla.models.ResNet((2, 2, 6), "dla_b", classes=3, name="dla"))
 
 # %% [markdown]
 # ## What the layers read
@@ -84,40 +90,59 @@ dla, _ = trained(keras_dla.models.ResNet(20, "dla_b", classes=3, name="dla"))
 # `[images, heads, layers, layers]`: a row is the layer that asks, a column the layer that it reads.
 # A row is a softmax and sums to 1. Besides, DLA refreshes the values of old layers: each channel is
 # multiplied by a scale before it is read. `scores.weights` holds the scores times these scales, and
-# the figure shows them. (In the light version, `"dla_l"`, the layers share one running map; its
-# scores are an approximation, and every figure of it says so.)
+# the picture shows them. (In the light version, `"dla_l"`, the layers share one running map; its
+# scores are an approximation, and every picture of it says so.)
 
 # %%
 some = slice(None, None, 3)
 scores = attention_scores(dla, test_images[some], batch_size=66)
-for stage, array in scores.items():
-    row, scaled = (x.mean(axis=(0, 1))[1].round(2) for x in (array, scores.weights[stage]))
-    print(stage, array.shape, "the second block reads", row, "and gets", scaled)
+last = scores.weights["stage3_interaction"].mean(axis=(0, 1))[-1]
+print("the sixth block of stage 3 reads", last.round(2))
 plot_attention(scores, "tutorial_attention.png", title="What the blocks of each stage read")
 
 # %% [markdown]
-# The scores depend on the image. Do they differ between the classes?
-# In a short training with one seed, take the answer for an example of a question.
+# In the run that is shown, blocks 3 to 5 of the third stage read block 2, and less of it from block
+# to block, because DLA scales its values down each time; block 6 reads itself.
+#
+# Does what a block reads depend on the image? Here is how much the last block reads of itself, by
+# class: the mean, and how far single images stray from it. In a short training with one seed, take
+# the answer as an example of a question.
 
 # %%
-own = scores["stage3_interaction"][:, :, 1, 1].mean(axis=1)
+own = scores["stage3_interaction"][:, :, -1, -1].mean(axis=1)
 for number, name in enumerate(BLOOD_CELL_CLASSES):
     share = own[test_labels[some] == number]
-    print(f"{name}: the last block reads {share.mean():.2f} +- {share.std():.2f} of itself")
+    print(f"{name}: the last block reads {share.mean():.3f} +- {share.std():.3f} of itself")
 
 # %% [markdown]
-# ## A way of talking of your own
+# ## Where the network looks
 #
-# The network's builder knows no names, only two protocols ([Extend](extending.md)). A layer
-# interaction is called behind each block with what the call before returned. In this one, a
-# block's channels are turned up or down by what all the blocks so far have seen: a gate for
-# each channel, made of the running mean of their pooled features.
+# Class activation maps (Grad-CAM) show which places speak for the class that the network names.
+
+# %%
+shown = slice(None, None, 40)
+maps = class_activation_maps(dla, test_images[shown])
+plot_class_activation(
+    test_images_and_labels[0][shown],
+    maps,
+    classes=dla.predict(test_images[shown], verbose=0).argmax(axis=-1),
+    class_names=BLOOD_CELL_CLASSES,
+)
+
+# %% [markdown]
+# ## An interaction of your own
+#
+# The network's builder knows no names, only two protocols
+# ([Extend](extending.md)). A layer interaction is called behind each block with
+# what the call before returned. In this one, a block's channels are turned up or down by what all
+# the blocks so far have seen: a gate for each channel, made of the running mean of their pooled
+# features.
 
 
 # %%
 @keras.saving.register_keras_serializable(package="tutorial")
 class SharedGate(keras_dla.layers.LayerInteraction):
-    """x^l <- x^l * (1 + tanh(a^l * mean of the pooled x^1 ... x^l)), a vector a^l a block."""
+    """x^l <- x^l * (1 + tanh(a^l * mean of the pooled x^1 ... x^l)), a vector a^l per block."""
 
     def build(self, features_shape, state_shape=None, shortcut_shape=None):
         channels = self.build_channels(features_shape)

@@ -1,4 +1,4 @@
-"""Draws the pictures of `docs/idea.md` from the arrays that `measure.py` left.
+"""Draws the pictures of the site from the arrays that `measure.py` left.
 
 KERAS_BACKEND=torch python docs/pictures/draw.py
 """
@@ -6,25 +6,28 @@ KERAS_BACKEND=torch python docs/pictures/draw.py
 from pathlib import Path
 
 import keras
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from keras_dla.analysis import plot_attention
 from keras_dla.layers import DIAUnit, DynamicLayerAttention, DynamicSharingUnit, LSTMUnit
 
 FOLDER = Path(__file__).parent
 # Of the colour-blind safe palette of Okabe and Ito.
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#7a7a7a"
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#6a6a6a"
+# Narrow, so that the letters stay readable on a phone.
+WIDTH = 6.2
+STYLE = {"font.size": 11, "axes.titlesize": 12, "svg.hashsalt": "keras_dla"}
 
 
-def new(width, height, columns=1, ratios=None):
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(1, columns, squeeze=False, width_ratios=ratios)[0]
+def new(height, rows=1, columns=1, **ratios):
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **ratios)
 
 
 def save(figure, name):
-    figure.savefig(FOLDER / f"{name}.png", dpi=110)
+    figure.savefig(FOLDER / f"{name}.svg", dpi=110, metadata={"Date": None})
 
 
 def canvas(axis, width, height, title=None):
@@ -37,7 +40,13 @@ def box(axis, x, y, text, color=GREY, width=1.2, height=0.7):
     corner = (x - width / 2, y - height / 2)
     style = {"facecolor": "white", "edgecolor": color, "linewidth": 1.8}
     axis.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.03", **style))
-    axis.text(x, y, text, ha="center", va="center", fontsize=10)
+    axis.text(x, y, text, ha="center", va="center")
+
+
+def dot(axis, x, y, text, color):
+    """Draws the place where two values meet, with the operation in it."""
+    axis.plot(x, y, "o", markersize=17, markerfacecolor="white", color=color, markeredgewidth=1.6)
+    axis.text(x, y, text, ha="center", va="center", color=color)
 
 
 def arrow(axis, start, end, color=GREY, text="", bend=0.0, width=1.6, shift=(0.0, 0.0), **style):
@@ -56,112 +65,142 @@ def arrow(axis, start, end, color=GREY, text="", bend=0.0, width=1.6, shift=(0.0
         )
     )
     x, y = (np.add(start, end) / 2) + shift
-    axis.text(x, y, text, color=color, ha="center", va="center", fontsize=10)
+    axis.text(x, y, text, color=color, ha="center", va="center")
 
 
 def stage(measured):
     """A photograph, the maps of the blocks, and what each block reads of those before it."""
-    maps, scores = measured["maps"], measured["first_scores"]
-    figure, (axis,) = new(10, 3.1)
-    canvas(axis, 14.6, 4.4)
-    show(axis, measured["picture"], 1, 1.5)
-    axis.text(1, 0.45, "photograph", ha="center", fontsize=10)
-    places = [3.6 + 2 * block for block in range(len(maps))]
-    arrow(axis, (1.85, 1.5), (places[0] - 0.8, 1.5), linestyle="--")
+    maps, weights = measured["maps"], measured["dynamic_weights_1"]
+    figure, axes = new(3.1)
+    axis = axes[0, 0]
+    canvas(axis, 11.2, 5.2)
+    show(axis, measured["image"], 0.95, 1.7)
+    axis.text(0.95, 0.45, "image", ha="center")
+    places = [3.1 + 1.8 * block for block in range(len(maps))]
+    arrow(axis, (1.75, 1.7), (places[0] - 0.75, 1.7), linestyle="--")
     for block, (x, image) in enumerate(zip(places, maps, strict=True)):
-        show(axis, image, x, 1.5, cmap="cividis")
-        axis.text(x, 0.45, f"block {block + 1}", ha="center", fontsize=10)
-        axis.text(x, 0.05, f"itself: {scores[block, block]:.2f}", ha="center", color=BLUE)
+        show(axis, image, x, 1.7, cmap="cividis")
+        axis.text(x, 0.45, f"block {block + 1}", ha="center", size=10)
         if block:
-            arrow(axis, (x - 1.2, 1.5), (x - 0.8, 1.5))
             for read in range(block):
-                arc(axis, places[read], x, scores[block, read])
+                arc(axis, places[read], x, weights[block, read])
+    axis.text(0.1, 4.8, "read of an earlier block (score x scale)", color=BLUE)
     save(figure, "stage")
 
 
-def arc(axis, read, asking, score):
+def arc(axis, read, asking, weight):
     """Draws how much the block at `asking` reads of the one at `read`, if it can be seen."""
-    if score < 0.05:
+    if weight < 0.03:
         return
-    start, end, height = (read + 0.2, 2.4), (asking - 0.2, 2.4), 0.24 * (asking - read) - 0.15
-    arrow(axis, start, end, BLUE, bend=-0.45, width=5 * score, alpha=0.7)
-    axis.text((read + asking) / 2, 2.65 + height, f"{score:.2f}", color=BLUE, ha="center")
+    start, end = (read + 0.15, 2.5), (asking - 0.15, 2.5)
+    arrow(axis, start, end, BLUE, bend=-0.5, width=1 + 6 * weight, alpha=0.7)
+    height = 2.5 + 0.25 * (asking - read) + 0.25
+    axis.text((read + asking) / 2, height, f"{weight:.2f}", color=BLUE, ha="center", size=9)
 
 
 def show(axis, image, x, y, **style):
-    axis.imshow(image, extent=(x - 0.8, x + 0.8, y - 0.8, y + 0.8), zorder=3, **style)
+    axis.imshow(image, extent=(x - 0.72, x + 0.72, y - 0.72, y + 0.72), zorder=3, **style)
 
 
 def paths(measured):
-    """Static and dynamic layer attention beside each other, and measured scales."""
-    figure, axes = new(13, 4.6, columns=3, ratios=(1, 1, 0.95))
-    for axis, title in zip(axes, ("static (MRLA)", "dynamic (DLA)"), strict=False):
+    """Static and dynamic layer attention, one above the other."""
+    figure, axes = new(8.6, rows=2)
+    for axis, title in zip(axes[:, 0], ("static (MRLA)", "dynamic (DLA)"), strict=True):
         canvas(axis, 6.4, 5.6, title)
         for number, x in enumerate((1, 3.2, 5.4), start=1):
             box(axis, x, 2.6, f"$x^{number}$")
             if number < 3:
                 arrow(axis, (x + 0.65, 2.6), (x + 1.55, 2.6), linestyle="--")
-        box(axis, 5.4, 4.7, "attention\nof block 3", BLUE, width=1.7, height=0.9)
+        box(axis, 5.2, 4.8, "attention\nof block 3", BLUE, width=1.9, height=0.95)
         for x in (1, 3.2, 5.4):
-            arrow(axis, (x, 3.0), (5.4 - 0.5 + 0.1 * x, 4.2), BLUE)
-    axes[0].text(
-        3.2, 0.9, "once made, a block's features stay\nas they are", ha="center", color=GREY
-    )
+            arrow(axis, (x, 3.0), (5.2 - 0.5 + 0.1 * x, 4.27), BLUE)
+        axis.set(xlim=(-0.9, 6.6), ylim=(-1.3, 5.5))
+    static, dynamic = axes[:, 0]
+    static.set(ylim=(1.2, 5.5))
+    static.text(2.7, 1.5, "a block's features stay as they were made", ha="center", color=GREY)
     for number, x in enumerate((1, 3.2, 5.4), start=1):
-        box(axes[1], x, 0.8, f"DSU: $c^{number}$", GREEN, width=1.4)
-        arrow(axes[1], (x + 0.15, 2.2), (x + 0.15, 1.2), GREEN, f"$y^{number}$", shift=(0.28, 0))
+        box(dynamic, x, 0.7, f"unit: $c^{number}$", GREEN, width=1.6)
+        text = f"$y^{number}$"
+        arrow(dynamic, (x + 0.15, 2.2), (x + 0.15, 1.1), GREEN, text, shift=(0.32, 0))
         if number < 3:
-            arrow(axes[1], (x + 0.75, 0.8), (x + 1.45, 0.8), GREEN)
-    axes[1].plot((5.4, 5.4, 0, 0), (0.4, -0.5, -0.5, 1.7), color=ORANGE)
-    axes[1].plot((2.2, 2.2), (-0.5, 1.7), color=ORANGE)
+            arrow(dynamic, (x + 0.85, 0.7), (x + 1.35, 0.7), GREEN)
+    dynamic.plot((5.4, 5.4, -0.1, -0.1), (0.3, -0.6, -0.6, 1.65), color=ORANGE)
+    dynamic.plot((2.15, 2.15), (-0.6, 1.65), color=ORANGE)
     for number, x in ((1, 1), (2, 3.2)):
-        arrow(axes[1], (x - 1.02, 1.65), (x - 0.5, 2.25), ORANGE)
-        axes[1].text(x - 1.15, 2.05, rf"$\times d^{number}$", color=ORANGE, ha="center")
-    axes[1].text(3.8, -0.95, "backward", color=ORANGE, ha="center")
-    axes[1].text(1.35, 0.05, "forward", color=GREEN, ha="center")
-    for axis in axes[:2]:
-        axis.set(xlim=(-0.8, 6.4), ylim=(-1.2, 5.6))
-    scales_of(figure, axes[2], measured["left"])
+        arrow(dynamic, (x - 1.1, 1.6), (x - 0.5, 2.22), ORANGE)
+        dynamic.text(x - 1.2, 2.05, rf"$\times d^{number}$", color=ORANGE, ha="center")
+    dynamic.text(3.8, -1.05, "backward: the newest context", color=ORANGE, ha="center")
+    dynamic.text(4.25, 0.0, "forward", color=GREEN, ha="center", size=9)
     save(figure, "paths")
 
 
-def scales_of(figure, axis, left):
-    shown = np.where(np.tri(len(left), dtype=bool), left, np.nan)
-    edges = (0.5, len(left) + 0.5, len(left) + 0.5, 0.5)
+def scales(measured):
+    """What is left of old values, the scores, and their product."""
+    figure, axes = new(7.4, rows=2, columns=2)
+    axes[1, 1].set_axis_off()
+    left = measured["left"]
+    panels = [
+        (axes[0, 0], "scores", measured["dynamic_scores_3"]),
+        (axes[0, 1], "scales of the values", left),
+        (axes[1, 0], "score x scale: what is read", measured["dynamic_weights_3"]),
+    ]
+    for axis, title, array in panels:
+        image = triangle(axis, array, title)
+    figure.colorbar(image, ax=axes[1, 1], location="left", fraction=0.15)
+    save(figure, "scales")
+
+
+def triangle(axis, array, title):
+    """Draws a matrix of layers below its diagonal, on one scale from 0 to 1."""
+    shown = np.where(np.tri(len(array), dtype=bool), array, np.nan)
+    edges = (0.5, len(array) + 0.5, len(array) + 0.5, 0.5)
     image = axis.imshow(shown, cmap="cividis", vmin=0, vmax=1, extent=edges)
-    for row, column in zip(*np.tril_indices(len(left)), strict=True):
-        value = left[row, column]
-        color = "white" if value < 0.5 else "black"
-        axis.text(
-            column + 1, row + 1, f"{value:.2f}", ha="center", va="center", color=color, size=8
-        )
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set(
-        title="how the values are scaled (stage 3)",
-        xlabel="block m, which is read",
-        ylabel="block l, which reads",
-    )
-    figure.colorbar(image, ax=axis)
+    axis.set(title=title, xlabel="block that is read", ylabel="block that asks")
+    ticks = range(1, len(array) + 1, 1 if len(array) < 8 else 2)
+    axis.set(xticks=ticks, yticks=ticks)
+    return image
+
+
+def attention(measured):
+    """Figure 2 of the paper for our two networks: what is read, static beside dynamic."""
+    figure, axes = new(3.4, columns=2)
+    for axis, kind, name in zip(
+        axes[0], ("static", "dynamic"), ("static: MRLA-B", "dynamic: DLA-B"), strict=True
+    ):
+        image = triangle(axis, measured[f"{kind}_weights_3"], name)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="read")
+    save(figure, "attention")
 
 
 def unit(measured):
-    """The flow of the DSU, and what four units weigh."""
-    figure, (flow, weights) = new(11, 4, columns=2, ratios=(1.5, 1))
-    canvas(flow, 9.6, 5.4)
-    box(flow, 0.9, 4.4, "$c^{m-1}$", GREEN)
-    box(flow, 0.9, 1.2, "$y^m$\npooled block", width=1.5, height=0.9)
-    box(flow, 3.3, 2.4, "bottleneck\nC/r channels", BLUE, width=1.8, height=1)
-    arrow(flow, (0.9, 4.0), (2.35, 2.7), GREEN, r"$\sigma$", shift=(0.2, 0.3))
-    arrow(flow, (1.7, 1.3), (2.35, 2.1))
-    for y, gate in ((3.4, "forget  $f$"), (2.1, "input  $i$"), (0.8, r"candidate  $\tilde{c}$")):
-        box(flow, 5.9, y, gate, BLUE, width=1.8)
-        arrow(flow, (4.25, 2.4), (4.95, y))
-    box(flow, 8.5, 4.4, "$c^m$", GREEN)
-    arrow(flow, (1.55, 4.4), (7.85, 4.4), GREEN, r"$\times f$", shift=(1.5, 0.25))
-    arrow(flow, (6.85, 3.4), (7.3, 4.3), BLUE)
-    arrow(flow, (6.85, 2.1), (8.4, 4.0), BLUE)
-    arrow(flow, (6.85, 0.8), (8.7, 4.0), BLUE, r"$+\; i\,\tilde{c}$", shift=(1.0, -0.3))
-    draw_weights(weights)
+    """The flow of the DSU of Eq. 7-9, and what four units weigh."""
+    figure, axes = new(7.6, rows=2, height_ratios=(1.35, 1))
+    flow = axes[0, 0]
+    canvas(flow, 10.2, 6.6)
+    box(flow, 0.8, 5.8, "$c^{m-1}$", GREEN)
+    box(flow, 0.8, 1.4, "$y^m$", width=1.2)
+    flow.text(0.8, 0.75, "pooled block", ha="center", size=9, color=GREY)
+    box(flow, 3.0, 2.9, "$W_1$, ReLU\nC/r channels", BLUE, width=2.2, height=1.1)
+    arrow(flow, (0.8, 5.4), (2.0, 3.5), GREEN, r"$\sigma$", shift=(0.3, 0.2))
+    arrow(flow, (1.45, 1.45), (2.2, 2.3))
+    gates = ((4.4, r"forget  $\sigma$: $f$"), (2.9, r"input  $\sigma$: $i$"),
+             (1.4, r"new  tanh: $\tilde{c}$"))  # fmt: skip
+    for y, gate in gates:
+        box(flow, 5.9, y, gate, BLUE, width=2.2)
+        arrow(flow, (4.15, 2.9), (4.75, y))
+    dot(flow, 7.6, 5.8, r"$\times$", GREEN)
+    arrow(flow, (1.45, 5.8), (7.25, 5.8), GREEN)
+    arrow(flow, (7.05, 4.4), (7.5, 5.45), BLUE)
+    dot(flow, 8.1, 2.15, r"$\times$", BLUE)
+    arrow(flow, (7.05, 2.9), (7.8, 2.35), BLUE)
+    arrow(flow, (7.05, 1.4), (7.8, 1.95), BLUE)
+    dot(flow, 8.5, 5.8, "+", GREEN)
+    arrow(flow, (7.95, 5.8), (8.15, 5.8), GREEN)
+    arrow(flow, (8.15, 2.55), (8.47, 5.4), BLUE)
+    box(flow, 9.55, 5.8, "$c^m$", GREEN, width=0.9)
+    arrow(flow, (8.85, 5.8), (9.05, 5.8), GREEN)
+    draw_weights(axes[1, 0])
     save(figure, "unit")
 
 
@@ -190,52 +229,58 @@ def count(cell):
 
 
 def base_and_light(measured):
-    """What the two versions keep, and what the attention of each block costs."""
-    figure, (kept, cost) = new(11, 4, columns=2, ratios=(1.4, 1))
-    canvas(kept, 9.2, 5.6)
-    for number, x in enumerate((1, 3, 5), start=1):
-        box(kept, x, 4.5, f"$V^{number}$", BLUE)
-        arrow(kept, (x, 4.1), (7.1, 3.6 if number == 1 else 3.7), BLUE, bend=0.12)
-    kept.text(0.2, 5.25, "DLA-B keeps every map", color=BLUE, fontsize=11)
-    box(kept, 7.8, 3.6, "softmax\nsum: $o^3$", BLUE, height=0.9)
-    kept.text(0.2, 2.15, "DLA-L keeps one map", color=ORANGE, fontsize=11)
-    for number, x in enumerate((1, 4.4, 7.8), start=1):
-        box(kept, x, 1.2, f"$o^{number}$", ORANGE)
-        arrow(kept, (x, 0.1), (x, 0.8), ORANGE, f"gate $V^{number}$", shift=(0.75, -0.1))
+    """What the versions keep, and what the attention of each block costs."""
+    figure, axes = new(9.4, rows=2, height_ratios=(1.45, 1))
+    kept = axes[0, 0]
+    canvas(kept, 9.2, 8.4)
+    kept.text(0.1, 8.0, "DLA-B keeps every map", color=BLUE)
+    for number, x in enumerate((0.9, 2.7, 4.5), start=1):
+        box(kept, x, 7.1, f"$V^{number}$", BLUE)
+        arrow(kept, (x, 6.7), (7.0, 6.2), BLUE, bend=0.15)
+    box(kept, 7.9, 6.2, "softmax\nsum: $o^3$", BLUE, width=1.7, height=1)
+    kept.text(0.1, 4.9, "DLA-L, Eq. 3: keeps one running map", color=ORANGE)
+    kept.text(0.1, 2.15, "DLA-L, official: reads the block's shortcut", color=GREEN)
+    for number, x in enumerate((0.9, 4.3, 7.7), start=1):
+        box(kept, x, 4.0, f"$o^{number}$", ORANGE)
+        arrow(kept, (x, 2.7), (x, 3.6), ORANGE, f"gate $V^{number}$", shift=(0.95, -0.05))
         if number < 3:
             text = rf"$\times\,\lambda^{number + 1} d$"
-            arrow(kept, (x + 0.65, 1.2), (x + 2.75, 1.2), ORANGE, text, shift=(0, 0.3))
-    draw_cost(cost)
+            arrow(kept, (x + 0.65, 4.0), (x + 2.75, 4.0), ORANGE, text, shift=(0, 0.35))
+        box(kept, x, 0.5, f"$o^{number}$", GREEN)
+        arrow(kept, (x, 1.4), (x, 0.88), GREEN)
+        kept.text(x + 0.15, 1.5, r"shortcut: $\times d$, conv", color=GREEN, ha="center", size=9)
+    draw_cost(axes[1, 0])
     save(figure, "base_and_light")
 
 
 def draw_cost(axis, depth=18):
     features = keras.KerasTensor((1, 32, 32, 64))
-    for mode, label, color in (("base", "DLA-B", BLUE), ("light", "DLA-L", ORANGE)):
-        dla = DynamicLayerAttention(depth, mode, data_format="channels_last")
-        dla.build(features.shape)
-        costs = [sum(dla.flops(features, index=index).values()) / 1e6 for index in range(depth)]
-        axis.plot(range(1, depth + 1), costs, color=color, marker="o", markersize=4, label=label)
+    for mode, formulation, label, color, line in (
+        ("base", "official", "DLA-B", BLUE, "-"),
+        ("light", "paper", "DLA-L, Eq. 3", ORANGE, "-"),
+        ("light", "official", "DLA-L, official", GREEN, "-"),
+    ):
+        dla = DynamicLayerAttention(
+            depth, mode, formulation=formulation, data_format="channels_last"
+        )
+        dla.build(features.shape, shortcut_shape=features.shape)
+        costs = [
+            sum(dla.flops(features, shortcut=features, index=index).values()) / 1e6
+            for index in range(depth)
+        ]
+        axis.plot(
+            range(1, depth + 1), costs, line, color=color, marker="o", markersize=4, label=label
+        )
     axis.set(xlabel="block of the stage", ylabel="million multiply-adds", ylim=(0, None))
     axis.set_xticks(range(1, depth + 1, 3))
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def attention(measured):
-    """Figure 2 of the paper for our two networks."""
-    scores = {
-        f"{name}, {measured[f'{kind}_accuracy']:.1%} right": {
-            "stage 3": measured[f"{kind}_scores"][None, None]
-        }
-        for kind, name in (("static", "MRLA-B"), ("dynamic", "DLA-B"))
-    }
-    save(plot_attention(scores), "attention")
-
-
 def main():
+    matplotlib.rcParams.update(STYLE)
     with np.load(FOLDER / "measured.npz", allow_pickle=False) as measured:
-        for draw in (stage, paths, unit, base_and_light, attention):
+        for draw in (stage, paths, scales, unit, base_and_light, attention):
             draw(measured)
 
 

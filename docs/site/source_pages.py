@@ -56,7 +56,10 @@ def on_page_markdown(markdown, page, config, files):
     def link(match):
         name = match[1]
         if name in SHOWN:
-            return f"[`{name}`]({get_relative_url(f'source/{name}.html', page.file.src_uri)})"
+            # Paths break at their slashes. What is no code any more must not become italic.
+            text = name.replace("_", "&#95;").replace("/", "/<wbr>")
+            url = get_relative_url(f"source/{name}.html", page.file.src_uri)
+            return f"[<code>{text}</code>]({url})"
         return f"[`{name}`][{name}]" if name in PUBLIC else match[0]
 
     parts = FENCE.split(markdown)

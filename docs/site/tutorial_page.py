@@ -1,27 +1,19 @@
-"""Makes the page of the tutorial from `tutorial.py`, whose cells begin with `# %%`."""
+"""Shows the tutorial's notebook, with its outputs, as a page."""
 
-import re
 from pathlib import Path
 
+import nbformat
 from mkdocs.structure.files import File
-
-CELL = re.compile(r"^# %%(?: \[(markdown)\])?\n", re.MULTILINE)
+from nbconvert import MarkdownExporter
 
 
 def on_files(files, config):
-    """Adds the page to those of the site."""
-    source = Path(config.docs_dir, "tutorial.py").read_text(encoding="utf-8")
-    files.append(File.generated(config, "tutorial.md", content=to_markdown(source)))
+    """Adds the page and its pictures to those of the site."""
+    notebook = nbformat.read(Path(config.docs_dir, "tutorial.ipynb"), as_version=4)
+    text, resources = MarkdownExporter().from_notebook_node(notebook)
+    # Of the settings of a notebook nothing need be seen.
+    text = text.replace("%matplotlib inline\n", "")
+    files.append(File.generated(config, "tutorial.md", content=text))
+    for name, content in resources["outputs"].items():
+        files.append(File.generated(config, name, content=content))
     return files
-
-
-def to_markdown(source: str) -> str:
-    """Returns the cells of a notebook-style script as one page."""
-    _, *cells = CELL.split(source)
-    return "\n".join(_cell(kind, text) for kind, text in zip(cells[::2], cells[1::2], strict=True))
-
-
-def _cell(kind, text):
-    if kind != "markdown":
-        return f"```python\n{text.strip()}\n```\n"
-    return re.sub(r"^# ?", "", text, flags=re.MULTILINE)

@@ -64,15 +64,15 @@ def served(folder: Path):
 
 
 @contextlib.contextmanager
-def browser(url: str, *options: str):
+def browser(url: str, *options: str, stdout=subprocess.DEVNULL):
     """Runs the browser with a page, and ends it and its children."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
             BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
             f"--user-data-dir={profile}", *options, url,
         ]  # fmt: skip
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command, start_new_session=True, **silent)
+        outputs = {"stdout": stdout, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, start_new_session=True, **outputs)
         try:
             yield process
         finally:
@@ -95,6 +95,16 @@ def widths(site: Path, pages: list[str]) -> dict[str, list[int]]:
             return results.get(timeout=240)
     finally:
         measure.unlink()
+
+
+def dom(url: str) -> str:
+    """Returns a page as it is after its scripts have run."""
+    with tempfile.TemporaryFile("w+") as file:
+        options = ("--virtual-time-budget=8000", "--dump-dom")
+        with browser(url, *options, stdout=file) as process:
+            process.wait(timeout=60)
+        file.seek(0)
+        return file.read()
 
 
 def screenshot(site: Path, page: str, width: int, height: int, file: Path) -> None:

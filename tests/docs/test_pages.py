@@ -64,6 +64,8 @@ def test_commands_name_what_exists(page):
         words = shlex.split(command)
         while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
             check_variable(words.pop(0))
+        if words[0] == "eval":  # what the command prints is for the shell
+            words = shlex.split(words[1].removeprefix("$(").removesuffix(")"))
         assert words and words[0] in TOOLS, command
         check_tool(*words)
 
@@ -107,6 +109,33 @@ def source_of(first, *others):
 def check_options(source, arguments):
     for option in (word for word in arguments if word.startswith("--")):
         assert re.search(rf"""["']{option}["']""", source), option
+
+
+@on_pytorch
+def test_the_notebook_is_the_script_with_its_outputs():
+    """After a change of the script: `jupytext --to ipynb --execute docs/tutorial.py`."""
+    jupytext = pytest.importorskip("jupytext", reason="reading notebooks needs the extra `docs`")
+    script, notebook = jupytext.read(TUTORIAL), jupytext.read(TUTORIAL.with_suffix(".ipynb"))
+    sources = [[(cell.cell_type, cell.source) for cell in one.cells] for one in (script, notebook)]
+    assert sources[0] == sources[1]
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    assert any("image/png" in out.get("data", {}) for out in outputs)
+    assert not any(out.output_type == "error" or out.get("name") == "stderr" for out in outputs)
+
+
+def test_the_readme_says_what_its_code_prints(capsys):
+    page = ROOT / "README.md"
+    exec(compile(blocks(page, "python")[0], name_of(page), "exec"), {})
+    printed = capsys.readouterr().out.strip()
+    assert f"`{printed}`" in page.read_text("utf-8")
+
+
+def test_the_readme_begins_shortly():
+    """At most 500 words before the section about trust, and a picture among them."""
+    fold = (ROOT / "README.md").read_text("utf-8").split("## Can I trust it?")[0]
+    assert len(fold.split()) <= 500 and "![" in fold
+    long = [line for line in fold.splitlines() if len(line) > 100]
+    assert not long
 
 
 @on_pytorch
