@@ -19,7 +19,7 @@ def table_experiments(
     """Returns an experiment for each row and each seed, in the table's order.
 
     Args:
-        table: integer, 1, 4 or 6.
+        table: integer, 1, 4, 5 or 6.
         rows: sequence of strings, names of rows: a network, or a network and its unit such as
             `"dla_l_110-lstm"`; `None` for all rows.
         datasets: sequence of strings, which data sets; `None` for all of the table.
@@ -49,6 +49,8 @@ def _rows(table: int) -> list[dict[str, Any]]:
     """What the table's rows say of an experiment."""
     from keras_dla.analysis.paper import published_costs as published
 
+    if table == 5:
+        return _rows_of_table_5()
     datasets = {10: "cifar10", 100: "cifar100"}
     return [
         {
@@ -57,6 +59,21 @@ def _rows(table: int) -> list[dict[str, Any]]:
             "dataset": datasets[row.arguments.get("classes", 100)],
         }
         for row in published.rows(table)
+    ]
+
+
+def _rows_of_table_5() -> list[dict[str, Any]]:
+    """The paper prints no costs of these networks, which are those of DLA-L."""
+    from keras_dla.analysis.paper.published_accuracy import ACTIVATIONS
+
+    return [
+        {
+            "model": f"dla_l_{depth}",
+            "unit": None if normalizer == "sigmoid" else f"dsu_{normalizer}",
+            "dataset": "cifar100",
+        }
+        for depth, printed in ACTIVATIONS.items()
+        for normalizer in printed
     ]
 
 

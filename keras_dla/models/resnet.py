@@ -70,7 +70,8 @@ def ResNet(  # noqa: N802
             `"verbatim"` (their code to the bit), for `"rla_g"`, `"dianet"`, MRLA and DLA; defaults
             to `None`, `"official"`.
         unit: string, function or `None`, the recurrent unit of `"dianet"`, `"dla_b"` and `"dla_l"`
-            (Tables 4 and 6): `"dsu"`, `"dia"`, `"lstm"`, `"rnn"`, or a function of the number of
+            (Tables 4 to 6): `"dsu"`, with another normaliser `"dsu_tanh"`, `"dsu_relu"` or
+            `"dsu_identity"`; `"dia"`, `"lstm"`, `"rnn"`, or a function of the number of
             channels that returns a Keras RNN cell; defaults to `None`, the DIA unit for DIANet and
             the DSU for DLA.
         reduction: integer or `None`, r of the interaction's bottlenecks or recurrent unit; defaults

@@ -123,6 +123,9 @@ def published_accuracy(model: str, dataset: str, unit: str | None = None) -> Acc
         return _of_table_1(depth, interaction, dataset)
     if dataset != "cifar100":
         return None
+    if interaction == "dla_l" and unit.startswith("dsu_"):
+        printed = ACTIVATIONS.get(depth, {}).get(unit.removeprefix("dsu_"))
+        return _accuracy(printed, table=5)
     if (interaction, depth) == ("dla_l", 110):
         return _accuracy(UNITS.get(unit), table=4)
     if interaction == "dianet":
@@ -145,9 +148,10 @@ def label(model: str, unit: str | None = None) -> str:
     """Returns a network's name as the tables write it.
 
     Example:
-    >>> label("dla_l_110", "lstm"), label("nl_20")
-    ('DLA-L-110 (LSTM)', 'NL-20')
+    >>> label("dla_l_110", "lstm"), label("dla_l_56", "dsu_tanh"), label("nl_20")
+    ('DLA-L-110 (LSTM)', 'DLA-L-56 (DSU tanh)', 'NL-20')
     """
     interaction, _, depth = model.rpartition("_")
     name = f"{LABELS.get(interaction, interaction.upper())}-{depth}" if interaction else model
-    return name if unit is None else f"{name} ({unit.upper()})"
+    kind, _, normalizer = (unit or "").partition("_")
+    return f"{name} ({f'{kind.upper()} {normalizer}'.strip()})" if kind else name

@@ -40,7 +40,8 @@ class DynamicLayerAttention(UnitInteraction):
     Args:
         depth: integer, the number of layers of the stage.
         mode: `"base"` or `"light"`.
-        unit: the recurrent unit Dyn: `"dsu"`, `"dia"`, `"lstm"`, `"rnn"`, a Keras RNN cell with as
+        unit: the recurrent unit Dyn: `"dsu"`, with another normaliser `"dsu_tanh"`, `"dsu_relu"`
+            or `"dsu_identity"` (Table 5); `"dia"`, `"lstm"`, `"rnn"`, a Keras RNN cell with as
             many outputs as the features have channels, or a function of the number of channels
             that returns one.
         reduction: integer, r of the DSU and the DIA unit.

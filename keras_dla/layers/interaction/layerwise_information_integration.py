@@ -24,8 +24,9 @@ class LayerwiseInformationIntegration(UnitInteraction):
 
     Args:
         depth: integer, the number of blocks of the stage.
-        unit: `"dia"`, `"dsu"`, `"lstm"`, `"rnn"`, a Keras RNN cell with as many outputs as the
-            features have channels, or a function of the number of channels that returns one.
+        unit: `"dia"`, `"dsu"` (or `"dsu_tanh"`, `"dsu_relu"`, `"dsu_identity"`), `"lstm"`,
+            `"rnn"`, a Keras RNN cell with as many outputs as the features have channels, or a
+            function of the number of channels that returns one.
         reduction: integer, r of the DIA unit and the DSU.
         formulation: the DSU's formulation; makes no difference to the other units.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.

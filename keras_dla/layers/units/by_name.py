@@ -1,4 +1,4 @@
-"""The recurrent units by name, so that Table 4's four rows differ in one word."""
+"""The recurrent units by name, so that the rows of Tables 4 and 5 differ in one word."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -64,8 +64,12 @@ def make_unit(
 
 def _make_named(name, channels, reduction, formulation, dtype):
     common = {"dtype": dtype, "name": "unit"}
+    if name.startswith("dsu"):
+        normalizer = name.removeprefix("dsu").removeprefix("_") or "sigmoid"
+        return DynamicSharingUnit(
+            channels, reduction, normalizer=normalizer, formulation=formulation, **common
+        )
     makers = {
-        "dsu": lambda: DynamicSharingUnit(channels, reduction, formulation=formulation, **common),
         "dia": lambda: DIAUnit(channels, reduction, **common),
         "lstm": lambda: LSTMUnit(channels, **common),
         "rnn": lambda: RNNUnit(channels, **common),

@@ -37,7 +37,8 @@ class DynamicSharingUnit(RecurrentUnit):
     This is `formulation="paper"`: the output is `c`, the first `c` is a trainable vector. The
     authors' network (`"official"`) gives `y` and the hidden vector `h` a bottleneck each, with
     biases, and adds the two; its states are `h` and `c`, both zero at first, `h = sigmoid(c)`
-    afterwards, and its output is `h`.
+    afterwards, and its output is `h`. There the normaliser therefore also shapes the output, by
+    which the layers are scaled; in the paper's form the output is `c` whatever the normaliser.
 
     An object of this class is a Keras RNN cell: call it layer by layer, or hand it to
     `keras.layers.RNN`.

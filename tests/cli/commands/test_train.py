@@ -226,6 +226,11 @@ def test_the_options_are_fields_of_an_experiment():
         (["--table", "1", "--rows", "nl_20"], "`--rows` must be of Table 1's resnet_20, se_20, "),
         (["--table", "1", "--seeds", "0"], "`--seeds` must be at least 1, but is 0."),
         (["--table", "4", "--dataset", "cifar10"], "Table 4 has no such rows on cifar10."),
+        (
+            ["--table", "5", "--rows", "dla_l_20"],
+            "`--rows` must be of Table 5's dla_l_56-dsu_identity, dla_l_56-dsu_tanh, "
+            "dla_l_56-dsu_relu, dla_l_56, dla_l_110-dsu_identity, ",
+        ),
         (["--dataset", "cifar10", "cifar100"], "`--dataset` must be one data set without"),
         (["--checkpoint-steps", "0"], "`--checkpoint-steps` must be at least 1, but is 0."),
         (["--devices", "0"], "`--devices` must be an integer of at least 1, but is 0."),
