@@ -35,6 +35,11 @@ class Loaded:
         left_aside: tuple of strings, names of the source's tensors that the model has no place for.
         start: string, `"resnet"` or `"initial"`.
         note: string, which weights were read where the source has several.
+
+    Example:
+    >>> from keras_dla.interop import Loaded
+    >>> print(Loaded("a ResNet-50 for 1000 classes", 267, (), (), "resnet"))
+    Loaded 267 tensors of a ResNet-50 for 1000 classes; the network begins as it.
     """
 
     source: str

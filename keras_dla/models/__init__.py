@@ -2,6 +2,7 @@
 
 import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.keras_internals.lean_model import LeanModel
+from keras_dla.models.add_interaction import add_interaction
 from keras_dla.models.dla_resnet import (
     DLAResNet20,
     DLAResNet50,
@@ -24,6 +25,7 @@ __all__ = [
     "DLAResNet164",
     "LeanModel",
     "ResNet",
+    "add_interaction",
     "get_model",
     "list_models",
     "used_options",

@@ -1,0 +1,233 @@
+"""Layer interaction put into a trained network of any kind, which computes what it did at first."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_dla.keras_internals.graph_nodes import call_node, ordered_nodes
+from keras_dla.layers.base_config import clone_layer
+from keras_dla.layers.interaction.dynamic_layer_attention import DynamicLayerAttention
+from keras_dla.layers.interaction.layer_attention import LayerAttention
+from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.neutral_start import start_neutral
+from keras_dla.layers.registry import find_interaction
+from keras_dla.ops.channels import channel_axis
+
+LARGEST_HEAD = 32
+# The size that stands for an unknown height or width where shapes are compared.
+PROBE = 256
+
+
+def add_interaction(
+    model: keras.Model,
+    interaction: str | LayerInteraction,
+    after: Sequence[str] | None = None,
+) -> keras.Model:
+    """Returns a copy of a network in which blocks of equal shape talk through layer interaction.
+
+    The copy has the network's weights, and an interaction layer for each run of blocks, with a
+    neutral start: it computes what the network did until it is trained. Heads have at most 32
+    channels and as many as divide the run's.
+
+    Args:
+        model: functional `keras.Model`, such as a network of `keras.applications`, a backbone of
+            KerasHub, or your own.
+        interaction: string, `"mrla_b"`, `"mrla_l"`, `"dla_b"` or `"dla_l"`; or such a layer, with
+            settings of its own, or another `LayerInteraction` that begins as the identity
+            (`start_neutral` returns 1).
+        after: list of strings, names of the layers behind whose outputs the interaction stands, in
+            order; defaults to `None`, the sums of the residual blocks, or the activation that
+            alone reads one. Neighbours of equal shape make a run; one alone is left out.
+
+    Returns:
+        A functional `keras.Model` with the inputs and outputs of `model`.
+
+    Raises:
+        ValueError: when the model is not functional or has no such runs, or the interaction has no
+            start that leaves the outputs as they are.
+
+    Reference:
+        https://arxiv.org/abs/2406.13392
+
+    Example:
+    >>> import keras
+    >>> import keras_dla
+    >>> plain = keras.applications.MobileNetV2((32, 32, 3), weights=None, classes=10)
+    >>> model = keras_dla.models.add_interaction(plain, "dla_l")
+    >>> [layer.name for layer in model.layers if "interaction" in layer.name][:2]
+    ['block_4_add_interaction', 'block_7_add_interaction']
+    """
+    nodes = _nodes(model)
+    data_format = _data_format(nodes)
+    layer = _layer(interaction, data_format)
+    points = _named(nodes, after) if after is not None else _residual_outputs(nodes)
+    runs = _runs(points, _shapes(model, nodes))
+    if not runs:
+        raise ValueError(_no_runs(model, nodes, after))
+    copy, layers, added = _copied(model, nodes, runs, layer)
+    for old, new in layers:
+        new.set_weights(old.get_weights())
+    for new in added:
+        if start_neutral(new) != 1:
+            raise ValueError(
+                f"`interaction` must have a start that changes nothing, as MRLA and DLA have, but "
+                f"{type(new).__name__} scales what it is given."
+            )
+    return copy
+
+
+def _nodes(model: keras.Model) -> list[Any]:
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(f"`model` must be a functional keras.Model, but is {model!r}.")
+    graph = keras.Function(model.inputs, model.outputs)
+    return [node for node in ordered_nodes(graph) if not node.is_input]
+
+
+def _data_format(nodes: list[Any]) -> str:
+    """Returns that of the network's layers, of which a convolution has one."""
+    found = [getattr(node.operation, "data_format", None) for node in nodes]
+    return next((one for one in found if one), keras.config.image_data_format())
+
+
+def _layer(interaction: Any, data_format: str) -> LayerInteraction:
+    if isinstance(interaction, str):
+        interaction = find_interaction(interaction).make("imagenet", data_format, {})
+    if not isinstance(interaction, LayerInteraction) or _reads_inputs(interaction):
+        raise ValueError(
+            f"`interaction` must be 'mrla_b', 'mrla_l', 'dla_b', 'dla_l' or a LayerInteraction "
+            f"that reads the blocks' outputs alone, but is {interaction!r}."
+        )
+    return interaction
+
+
+def _reads_inputs(interaction: LayerInteraction) -> bool:
+    """Whether blocks would read more than the network gives them."""
+    return type(interaction).block_input is not LayerInteraction.block_input
+
+
+def _named(nodes: list[Any], after: Sequence[str]) -> list[Any]:
+    points = []
+    for name in after:
+        found = [node for node in nodes if node.operation.name == name]
+        if len(found) != 1:
+            what = "is called several times" if found else "is not in the network"
+            raise ValueError(f"`after` must name layers that are called once, but {name!r} {what}.")
+        points += found
+    return points
+
+
+def _residual_outputs(nodes: list[Any]) -> list[Any]:
+    """Returns the calls that end a residual block: a sum of two maps, or its activation."""
+    readers: dict[int, list[Any]] = {}
+    for node in nodes:
+        for tensor in node.input_tensors:
+            readers.setdefault(id(tensor), []).append(node)
+    points = []
+    for node in nodes:
+        shapes = [tensor.shape for tensor in node.input_tensors]
+        if type(node.operation).__name__ != "Add" or len(shapes) != 2 or len(shapes[0]) != 4:
+            continue
+        following = readers.get(id(node.outputs[0]), [])
+        activated = len(following) == 1 and isinstance(
+            following[0].operation, (keras.layers.ReLU, keras.layers.Activation)
+        )
+        points.append(following[0] if activated else node)
+    return points
+
+
+def _shapes(model: keras.Model, nodes: list[Any]) -> dict[int, tuple]:
+    """Returns the shape of every tensor for images of one size, by the tensor's `id`."""
+    known = {
+        id(tensor): keras.KerasTensor(
+            (tensor.shape[0], *(size or PROBE for size in tensor.shape[1:])), tensor.dtype
+        )
+        for tensor in model.inputs
+    }
+    for node in nodes:
+        call_node(node, known, node.operation.compute_output_spec)
+    return {key: tuple(tensor.shape) for key, tensor in known.items()}
+
+
+def _runs(points: list[Any], shapes: dict[int, tuple]) -> list[list[Any]]:
+    """Returns neighbours of equal shape, of which there are at least two."""
+    runs: list[list[Any]] = []
+    last = None
+    for point in points:
+        shape = shapes[id(point.outputs[0])]
+        if shape == last:
+            runs[-1].append(point)
+        else:
+            runs.append([point])
+        last = shape
+    return [run for run in runs if len(run) > 1]
+
+
+def _no_runs(model: keras.Model, nodes: list[Any], after: Sequence[str] | None) -> str:
+    if after is not None:
+        return (
+            f"`after` must name neighbours whose outputs have one shape, at least two, but is "
+            f"{list(after)!r}."
+        )
+    nested = [n.operation.name for n in nodes if isinstance(n.operation, keras.Model)]
+    inside = f"; its blocks may be inside {nested[0]!r}: give that model" if nested else ""
+    return (
+        f"`model` must have residual blocks of one shape behind each other, but {model.name!r} has "
+        f"none{inside}; `after` names the layers of another kind of block."
+    )
+
+
+def _copied(
+    model: keras.Model, nodes: list[Any], runs: list[list[Any]], layer: LayerInteraction
+) -> tuple[keras.Model, list[tuple], list[LayerInteraction]]:
+    """Returns the copy, pairs of an old layer and its copy, and the interactions of the runs."""
+    copies: dict[int, Any] = {}
+    inputs = {
+        id(t): keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
+    }
+    known: dict[int, Any] = dict(inputs)
+    places = {id(node): (run, index) for run in runs for index, node in enumerate(run)}
+    talking: dict[int, tuple[LayerInteraction, Any]] = {}
+    for node in nodes:
+        copy = copies.setdefault(id(node.operation), _copy_of(node.operation))
+        call_node(node, known, copy)
+        if id(node) not in places:
+            continue
+        run, index = places[id(node)]
+        output = id(node.outputs[0])
+        interaction, state = talking.get(id(run), (None, None))
+        if interaction is None:
+            interaction = _for_run(layer, run, known[output].shape)
+        known[output], state = interaction(known[output], state, index=index)
+        talking[id(run)] = interaction, state
+    # A sequential model that was never called has no `input` and `output`.
+    sequential = isinstance(model, keras.Sequential)
+    given, made = (model.inputs, model.outputs) if sequential else (model.input, model.output)
+    outputs = keras.tree.map_structure(lambda tensor: known[id(tensor)], made)
+    structure = keras.tree.map_structure(lambda tensor: inputs[id(tensor)], given)
+    originals = {id(node.operation): node.operation for node in nodes}
+    pairs = [
+        (originals[key], copy)
+        for key, copy in copies.items()
+        if isinstance(copy, keras.layers.Layer)
+    ]
+    added = [interaction for interaction, _ in talking.values()]
+    return keras.Model(structure, outputs, name=model.name), pairs, added
+
+
+def _copy_of(operation: Any) -> Any:
+    # An operation without weights belongs to no model.
+    return clone_layer(operation) if isinstance(operation, keras.layers.Layer) else operation
+
+
+def _for_run(layer: LayerInteraction, run: list[Any], shape: tuple) -> LayerInteraction:
+    """Returns the layer for a run, with heads (and a reduction) that the channels allow."""
+    channels = shape[channel_axis(layer.data_format)]
+    changes: dict[str, Any] = {}
+    if isinstance(layer, (DynamicLayerAttention, LayerAttention)):
+        changes["head_size"] = math.gcd(channels, LARGEST_HEAD)
+    if isinstance(layer, DynamicLayerAttention):
+        changes["reduction"] = min(layer.reduction, channels)
+    name = f"{run[0].operation.name}_interaction"
+    return clone_layer(layer, **changes, depth=len(run), name=name)
