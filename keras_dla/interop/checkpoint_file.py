@@ -79,10 +79,7 @@ def _what_else(start: bytes) -> str:
         return "is an HDF5 file, as Keras writes it: `model.load_weights` reads it"
     if start.startswith(b"\x93NUMPY"):
         return "is a single NumPy array without a name"
-    if (
-        start.startswith((b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!"))
-        or start[257:262] == b"ustar"
-    ):
+    if start.startswith(ARCHIVES) or start[257:262] == b"ustar":
         return "is an archive: unpack it first"
     return "is of an unknown kind or damaged"
 
@@ -223,7 +220,9 @@ def _harmless() -> list:
     ]
     dtypes = [value for value in vars(np.dtypes).values() if isinstance(value, type)]
     times = [datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone]
-    plain = [list, dict, int, float, set, argparse.Namespace, collections.defaultdict, np.dtype]
+    # PyTorch's reader fills no other dictionaries than its own.
+    default = (lambda factory=None: collections.OrderedDict(), "collections.defaultdict")
+    plain = [list, dict, int, float, set, argparse.Namespace, default, np.dtype]
     return [*paths, *numpy_names, *dtypes, *times, *plain]
 
 

@@ -161,6 +161,10 @@ def _as_array(name: Any, value: Any, source: str) -> np.ndarray:
             )
         # NumPy has no bfloat16; every value of it is a float32.
         value = value.float().numpy() if value.is_floating_point() else value.numpy()
+    if isinstance(value, (list, tuple)):
+        raise ValueError(
+            f"`path_or_mapping` must hold numeric tensors, but {name!r} of {source} is a list."
+        )
     array = np.asarray(value)
     if array.dtype.name == "bfloat16":
         array = array.astype("float32")
