@@ -86,6 +86,34 @@ class KnowsItsData:
                 f"{loss!r}."
             )
 
+    def infer(self, x: Nest) -> dict[str, Tensor]:
+        """Returns the detections of a batch as tensors, for programs that are exported.
+
+        Args:
+            x: dictionary of `"images"` and `"sizes"`.
+        """
+        return self(x, training=False)  # type: ignore[operator]
+
+    def export_shape(self, image_shape: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Returns the shape of one padded image that an exported detector reads.
+
+        Args:
+            image_shape: pair of integers, height and width in pixels; defaults to None, that of
+                the training.
+
+        Raises:
+            ValueError: when nobody knows it, or it is not of two multiples of 32.
+        """
+        known = getattr(self.preparation, "padded_shape", None)
+        shape = getattr(self, "image_shape", None) or image_shape or known
+        if shape is None or len(shape) != 2 or any(side <= 0 or side % 32 for side in shape):
+            raise ValueError(
+                "`image_shape` must be the height and width of the padded images, multiples of "
+                f"32, but is {shape!r}."
+            )
+        last = self.data_format == "channels_last"  # type: ignore[attr-defined]
+        return (*shape, 3) if last else (3, *shape)
+
     def _match(self, name, dataset):
         check_classes(self.classes, self.class_names, name, dataset)
         names = self.class_names and names_of(dataset)

@@ -15,6 +15,7 @@ from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
 from keras_dla.detection.ops.boxes import clip_boxes
 from keras_dla.detection.validation import check_inputs
 from keras_dla.keras_internals.private_names import operation_of
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 LEVELS = ("P3", "P4", "P5")
@@ -161,6 +162,9 @@ class RetinaNet(KnowsItsData, keras.Model):
         if isinstance(outputs, tuple):  # JAX hands the state on
             return self.detections(outputs[0], x), outputs[1]
         return self.detections(outputs, x)
+
+    def infer(self, x: Nest) -> dict[str, Tensor]:
+        return self.detections(self(x, training=False), x)
 
     def detections(self, outputs: dict, x: dict) -> dict:
         """Returns the detections that the outputs of a call on `x` stand for."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from keras_dla.interop.exporting_detector import is_detector, write_detector
 from keras_dla.utils.names import EXPORT_SUFFIXES
 
 
@@ -31,7 +32,12 @@ FORMATS = {
 }
 
 
-def export_model(model: keras.Model, path: "str | Path", format: str) -> None:
+def export_model(
+    model: keras.Model,
+    path: "str | Path",
+    format: str,
+    image_shape: tuple[int, int] | None = None,
+) -> None:
     """Writes a network in a format that runs without Keras and without this package.
 
     The batch size stays free, and so do heights and widths that are `None` in the model's input
@@ -39,11 +45,15 @@ def export_model(model: keras.Model, path: "str | Path", format: str) -> None:
     is the same on every backend, so a network trained on one is exported from another.
 
     Args:
-        model: a functional model with one input, such as those of `keras_dla.models`.
+        model: a functional model with one input, such as those of `keras_dla.models`, or a
+            detector.
         path: where to write: a file that ends in `.onnx`, `.tflite` (LiteRT) or `.pt2`
             (`torch.export`), replaced if there is one, or a new folder (`"tf_saved_model"`).
         format: `"onnx"` (from TensorFlow and PyTorch), `"tf_saved_model"` (from TensorFlow and
-            JAX), `"litert"` (from TensorFlow) or `"torch"` (from PyTorch).
+            JAX), `"litert"` (from TensorFlow) or `"torch"` (from PyTorch). A detector is written
+            as `"onnx"` or `"tf_saved_model"` from TensorFlow.
+        image_shape: pair of integers, height and width in pixels of the padded images that an
+            exported detector reads; defaults to None, that of its training.
 
     Raises:
         ValueError: if `format` is unknown or not written from this backend, if `path` does not fit
@@ -61,11 +71,15 @@ def export_model(model: keras.Model, path: "str | Path", format: str) -> None:
     path = Path(path)
     _check_format(format)
     _check_path(path, format)
-    _check_model(model)
+    if not is_detector(model):
+        _check_model(model)
     _check_backend(format)
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
         partial = Path(folder) / path.name
-        _writers()[format](model, partial)
+        if is_detector(model):
+            write_detector(model, partial, format, image_shape)
+        else:
+            _writers()[format](model, partial)
         os.replace(partial, path)
 
 

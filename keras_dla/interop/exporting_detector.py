@@ -1,0 +1,84 @@
+"""Detectors in formats that run without Keras, non-maximum suppression inside.
+
+Only TensorFlow writes them: a detector loops over boxes until enough are found, which
+`torch.export` does not trace, and which plain LiteRT has no operations for.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+FORMATS = ("onnx", "tf_saved_model")
+# The lowest that has what the loops need.
+OPSET = 18
+
+
+def is_detector(model: object) -> bool:
+    """Returns whether `model` is a detector, which reads images and their sizes."""
+    return hasattr(model, "infer") and hasattr(model, "export_shape")
+
+
+def write_detector(
+    model: Any, path: Path, format: str, image_shape: tuple[int, int] | None
+) -> None:
+    """Writes a detector that maps `images` and `sizes` to `boxes`, `scores` and `classes`.
+
+    The number of images stays free; their height and width are fixed, as the anchors' are.
+
+    Args:
+        model: a `FasterRCNN`, `MaskRCNN` or `RetinaNet`.
+        path: the file or folder to write.
+        format: `"onnx"` or `"tf_saved_model"`.
+        image_shape: pair of integers, height and width of the padded images in pixels, or None for
+            those of the training.
+
+    Raises:
+        ValueError: when the format is not written, or nobody knows the size of the images.
+    """
+    if format not in FORMATS or keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            f"`format` of a detector must be {' or '.join(map(repr, FORMATS))}, written from the "
+            f"backend tensorflow, but is {format!r} from {keras.backend.backend()}."
+        )
+    shape = model.export_shape(image_shape)
+    serve = _function(model, shape)
+    if format == "tf_saved_model":
+        _write_saved_model(model, serve, path)
+    else:
+        _write_onnx(serve, path)
+
+
+def _function(model, shape):
+    import tensorflow as tf
+
+    signature = [
+        tf.TensorSpec((None, *shape), tf.float32, name="images"),
+        tf.TensorSpec((None, 2), tf.int32, name="sizes"),
+    ]
+
+    @tf.function(input_signature=signature)
+    def serve(images, sizes):
+        return model.infer({"images": images, "sizes": sizes})
+
+    return serve
+
+
+def _write_saved_model(model, serve, path):
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.model, module.serve = model, serve
+    tf.saved_model.save(module, str(path), signatures={"serve": serve})
+
+
+def _write_onnx(serve, path):
+    import tf2onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        partial = Path(folder) / "detector.onnx"
+        tf2onnx.convert.from_function(
+            serve, input_signature=serve.input_signature, opset=OPSET, output_path=str(partial)
+        )
+        path.write_bytes(partial.read_bytes())
