@@ -23,6 +23,7 @@ from keras_dla.utils.validation import (
     check_choice,
     check_positive_integer,
     check_rate,
+    is_integer,
     standardize_data_format,
 )
 
@@ -228,12 +229,12 @@ def stage_depths(depth: "int | tuple[int, ...]", stem: str) -> tuple[int, ...]:
     if stem == "imagenet":
         check_choice("depth", depth, tuple(IMAGENET_DEPTHS))
         return IMAGENET_DEPTHS[depth]
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 11 or (depth - 2) % 9:
+    if not is_integer(depth) or depth < 11 or (depth - 2) % 9:
         raise ValueError(
             f"`depth` must be 9n + 2 (11, 20, 29, 56, 110, 164, ...) for `stem='cifar'`, "
             f"but is {depth!r}."
         )
-    return ((depth - 2) // 9,) * 3
+    return ((int(depth) - 2) // 9,) * 3
 
 
 def stage_planes(planes: "tuple[int, ...] | None", stem: str) -> tuple[int, ...]:

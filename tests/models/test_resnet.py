@@ -6,6 +6,7 @@ from keras import ops
 from keras_dla.layers import BatchNormalization, SqueezeExcitation
 from keras_dla.layers.registry import interaction_names
 from keras_dla.models import ResNet
+from keras_dla.models.resnet import stage_depths
 from tests.backends import on_pytorch
 from tests.golden import as_format
 
@@ -302,3 +303,8 @@ def test_bad_arguments(arguments, sentence):
     with pytest.raises(ValueError) as caught:
         ResNet(**{"depth": 11, **arguments})
     assert sentence in str(caught.value).splitlines()[0]
+
+
+@pytest.mark.parametrize(("depth", "stem"), [(11, "cifar"), (50, "imagenet")])
+def test_integers_of_numpy_are_integers(depth, stem):
+    assert stage_depths(np.int64(depth), stem) == stage_depths(depth, stem)

@@ -13,7 +13,7 @@ from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import check_channels, check_positive_integer
+from keras_dla.utils.validation import check_positive_integer
 
 # Along the rows, then along the columns.
 RESAMPLING = {
@@ -156,7 +156,7 @@ class AttentionAugmentedConvolution(BlockAttention):
 
     def build(self, input_shape: tuple) -> None:
         axis = channel_axis(self.data_format)
-        check_channels("inputs", input_shape, axis)
+        self.build_channels(input_shape)
         height, width = self._table_sizes(input_shape)
         kwargs = {"data_format": self.data_format, "dtype": self.dtype_policy}
         convolved = self.filters - self.value_channels

@@ -7,9 +7,9 @@ from keras import ops
 
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.ops.channels import per_channel
+from keras_dla.ops.channels import channel_axis, per_channel
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import standardize_data_format
+from keras_dla.utils.validation import check_channels, standardize_data_format
 
 # Where in its block the layer stands, and what it is called with:
 # - "convolution": in place of the 3x3 convolution, with that one's input;
@@ -66,6 +66,13 @@ class BlockAttention(keras.layers.Layer):
     def for_block(self, place: BlockPlace, name: str | None = None) -> "BlockAttention | None":
         """Returns a new layer with this one's settings for the block, or `None` to leave it out."""
         return clone_layer(self, name=name)
+
+    def build_channels(self, input_shape: tuple) -> int:
+        """Returns the number of channels, which Keras checks at every call from now on."""
+        axis = channel_axis(self.data_format)
+        channels = check_channels("inputs", input_shape, axis)
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: channels})
+        return channels
 
     def add_vector_weight(self, name: str, shape: tuple, initializer: Any) -> keras.Variable:
         """Adds a weight of pooled vectors, which stays in the variable dtype."""

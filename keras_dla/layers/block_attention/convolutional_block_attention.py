@@ -12,7 +12,7 @@ from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool, global_max_pool, largest
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
+from keras_dla.utils.validation import check_positive_integer, check_reduction
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -61,7 +61,7 @@ class ConvolutionalBlockAttention(BlockAttention):
 
     def build(self, input_shape: tuple) -> None:
         axis = channel_axis(self.data_format)
-        channels = check_channels("inputs", input_shape, axis)
+        channels = self.build_channels(input_shape)
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
         self.reduce_kernel, self.reduce_bias = self._linear("reduce", channels, hidden)

@@ -10,9 +10,8 @@ from keras_dla.layers.block_attention.non_local import is_one_of_five, to_maps, 
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.channels import channel_axis
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
+from keras_dla.utils.validation import check_positive_integer, check_reduction
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -72,7 +71,7 @@ class DoubleAttention(BlockAttention):
         return super().for_block(place, name) if is_one_of_five(place) else None
 
     def build(self, input_shape: tuple) -> None:
-        channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
+        channels = self.build_channels(input_shape)
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
         self.phi = self._linear("phi", channels, hidden)

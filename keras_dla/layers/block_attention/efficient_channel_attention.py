@@ -10,7 +10,6 @@ from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.ops.channels import channel_axis, global_average_pool
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import check_channels
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -45,7 +44,7 @@ class EfficientChannelAttention(BlockAttention):
     """
 
     def build(self, input_shape: tuple) -> None:
-        channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
+        channels = self.build_channels(input_shape)
         size = adaptive_kernel_size(channels)
         self.kernel = self.add_vector_weight("kernel", (size,), torch_uniform(size))
 

@@ -10,10 +10,9 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention, Blo
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.softmax import softmax
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
+from keras_dla.utils.validation import check_positive_integer, check_reduction
 
 LAYOUTS = {"channels_last": "bhwc", "channels_first": "bchw"}
 
@@ -80,7 +79,7 @@ class GlobalContext(BlockAttention):
         return super().for_block(place, name)
 
     def build(self, input_shape: tuple) -> None:
-        channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
+        channels = self.build_channels(input_shape)
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
         uniform = torch_uniform(channels)

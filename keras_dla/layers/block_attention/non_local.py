@@ -10,9 +10,9 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention, Blo
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.ops.channels import spatial_axes
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import check_channels, check_choice, check_positive_integer
+from keras_dla.utils.validation import check_choice, check_positive_integer
 
 # How many of the five blocks stand in which stage (from 0): the paper's res3 and res4.
 BLOCKS_IN_STAGE = {1: 2, 2: 3}
@@ -124,8 +124,7 @@ class NonLocal(BlockAttention):
         return super().for_block(place, name) if PLACES[self.blocks](place) else None
 
     def build(self, input_shape: tuple) -> None:
-        axis = channel_axis(self.data_format)
-        channels = check_channels("inputs", input_shape, axis)
+        channels = self.build_channels(input_shape)
         self._check_size(input_shape)
         hidden = max(channels // 2, 1)
         self.theta = self._linear("theta", channels, hidden)

@@ -8,9 +8,9 @@ from keras import ops
 from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.channels import channel_axis, global_average_pool
+from keras_dla.ops.channels import global_average_pool
 from keras_dla.utils.types import Tensor
-from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
+from keras_dla.utils.validation import check_positive_integer, check_reduction
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -51,7 +51,7 @@ class SqueezeExcitation(BlockAttention):
         self.reduction = reduction
 
     def build(self, input_shape: tuple) -> None:
-        channels = check_channels("inputs", input_shape, channel_axis(self.data_format))
+        channels = self.build_channels(input_shape)
         check_reduction(self.reduction, channels)
         hidden = channels // self.reduction
         self.reduce_kernel = self.add_kernel("reduce_kernel", channels, hidden)

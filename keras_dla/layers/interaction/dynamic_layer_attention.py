@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
+from keras_dla.layers.interaction.layer_interaction import check_entries
 from keras_dla.layers.interaction.refresh import RefreshedMRLABase, RefreshedMRLALight, scales_of
 from keras_dla.layers.interaction.unit_interaction import UnitInteraction
 from keras_dla.layers.registry import register_interaction
@@ -30,7 +31,8 @@ class DynamicLayerAttention(UnitInteraction):
     followed by the attention of Eq. 2 over all layers (`mode="base"`, DLA-B) or by the recurrence
     of Eq. 3 (`mode="light"`, DLA-L). One object serves one stage: its unit `Dyn` is shared by all
     layers, the projections f_q, f_k, f_v, lambda and BN belong to one layer each. DLA-B keeps one
-    value map a layer, whatever the depth.
+    value map per layer, whatever the depth. In a stage of one layer DLA-B refreshes nothing, so
+    that its unit gets no gradient, of which Keras warns.
 
     Formulations: `"official"` is the authors' network, with every image refreshed by its own
     context. `"verbatim"` is their code to the bit, which refreshes all images of a batch by the
@@ -118,6 +120,8 @@ class DynamicLayerAttention(UnitInteraction):
         training: bool | None = None,
     ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
+        if index:
+            self._check_entries(state)
         x = self.merge(features, shortcut)
         memory = self.attention.recall(state["memory"] if index else None, shortcut, x)
         y = global_average_pool(x, self.data_format)  # Eq. 4
@@ -125,6 +129,19 @@ class DynamicLayerAttention(UnitInteraction):
         output, memory = self.attention.attend(x, y, memory, index)
         x = self.attention.add(x, output, index, training)
         return x, {"context": context, "memory": memory, "recalled": recalled}
+
+    def _check_entries(self, state: Nest) -> None:
+        """Raises `ValueError` for the state of another layer, mode or unit."""
+        # Networks in files of release 0.1 hand on no `recalled`.
+        optional = ("recalled",) if "recalled" in state else ()
+        check_entries(state, ("context", "memory", *optional))
+        check_entries(state["memory"], self.attention.memory_names)
+        size = steps_of(self.unit).recalled_size
+        if optional and state["recalled"].shape[-1] != size:
+            raise ValueError(
+                f"`state` must be of a layer with the same unit, which recalls {size} numbers, "
+                f"but has {state['recalled'].shape[-1]}."
+            )
 
     def _refreshed(self, y, state, memory, index):
         """Returns the context of this layer, what the unit recalls of it, and the memory."""
@@ -134,7 +151,6 @@ class DynamicLayerAttention(UnitInteraction):
             recalled = unit.recall(context)
         else:
             context = state["context"]
-            # Networks in files of release 0.1 hand on no `recalled`.
             recalled = state["recalled"] if "recalled" in state else unit.recall(context)
         pooled = self.attention.pooled(memory, index)
         read, of_memory = self._read(unit, y, pooled)

@@ -7,7 +7,7 @@ from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.drop_path import DropPath
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import he_normal_depthwise, torch_uniform
-from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.interaction.layer_interaction import LayerInteraction, check_entries
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.ops.channels import channel_axis, global_average_pool, repeat_each
 from keras_dla.ops.cheap import reshape
@@ -87,6 +87,8 @@ class LayerAttention(LayerInteraction):
     """
 
     keeps_maps = True
+    # The entries of the state.
+    memory_names: tuple[str, ...] = ()
     # The base version rectifies its output, the light version does not.
     rectify = False
 
@@ -137,6 +139,8 @@ class LayerAttention(LayerInteraction):
         training: bool | None = None,
     ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
+        if index:
+            check_entries(state, self.memory_names)
         x = self.merge(features, shortcut)
         y = global_average_pool(x, self.data_format)
         output, memory = self.attend(x, y, self.recall(state, shortcut, x), index)

@@ -156,6 +156,19 @@ class LayerInteraction(keras.layers.Layer):
         return {**base_config(self), "depth": self.depth, "data_format": self.data_format}
 
 
+def check_entries(state: Nest, names: tuple[str, ...]) -> None:
+    """Raises `ValueError` unless `state` is a dictionary of these entries.
+
+    A layer of another kind, mode or unit returns others, and would be misread.
+    """
+    found = sorted(state) if isinstance(state, dict) else [type(state).__name__]
+    if found != sorted(names):
+        raise ValueError(
+            f"`state` must be what this layer returned at the index before, with "
+            f"{', '.join(sorted(names))}, but has {', '.join(found)}."
+        )
+
+
 def _tensors(nest):
     """Yields the tensors of a nest.
 

@@ -59,6 +59,8 @@ class MRLABase(LayerAttention):
     ((1, 4, 4, 64), (1, 2, 64))
     """
 
+    memory_names = ("keys", "values")
+
     def __init__(
         self,
         depth: int,

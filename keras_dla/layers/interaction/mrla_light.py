@@ -57,6 +57,8 @@ class MRLALight(LayerAttention):
     ((1, 4, 4, 64), (1, 4, 4, 64))
     """
 
+    memory_names = ("output",)
+
     def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
         super().build(features_shape, state_shape, shortcut_shape)
         self.decays = [

@@ -48,6 +48,8 @@ class RefreshedMRLABase(MRLABase):
     rewriting them at every layer would keep n**2.
     """
 
+    memory_names = STATE
+
     def pooled(self, memory: dict, index: int) -> Tensor | None:
         """Returns the y^m of what is to be refreshed, `[batch, layers, channels]`, or `None`."""
         if index == 0:

@@ -144,6 +144,8 @@ class DynamicSharingUnit(RecurrentUnit):
         """Returns the states before the first layer: zeros, or the paper's trainable c^0."""
         if self.formulation != "paper":
             return super().get_initial_state(batch_size)
+        if not self.built:
+            self.build((None, self.units))
         context = ops.cast(self.initial_context, self.compute_dtype)
         return [ops.broadcast_to(context, (batch_size, self.units))]
 

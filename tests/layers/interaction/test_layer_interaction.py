@@ -156,3 +156,25 @@ def test_the_example_of_the_protocol():
     assert tuple(read.shape) == (2, 4, 4, 128)
     x, state = layer(4 * MAPS, state, shortcut=4 * MAPS, index=1)
     np.testing.assert_allclose(ops.convert_to_numpy(state), np.full(MAPS.shape, 2 + 0.25 * 6))
+
+
+@pytest.mark.parametrize(
+    ("made", "given", "sentence"),
+    [
+        (("dla_l", {}), ("dla_b", {}), "`state` must be what this layer returned at the index "),
+        (("dla_b", {}), ("dla_l", {}), "with output, but has keys, pooled, scales, values."),
+        (
+            ("dla_l", {"unit": "lstm"}),
+            ("dla_l", {}),
+            "of a layer with the same unit, which recalls",
+        ),
+        (("mrla_l", {}), ("mrla_b", {}), "with keys, values, but has output."),
+        (("dla_l", {}), ("mrla_l", {}), "with output, but has context, memory, recalled."),
+    ],
+)
+def test_the_state_of_another_kind_mode_or_unit(made, given, sentence):
+    (maker, options), (reader, others) = made, given
+    maker = INTERACTIONS[maker](3, data_format="channels_last", **options)
+    reader = INTERACTIONS[reader](3, data_format="channels_last", **others)
+    _, state = maker(MAPS, shortcut=MAPS)
+    assert sentence in message(reader, MAPS, state, shortcut=MAPS, index=1)

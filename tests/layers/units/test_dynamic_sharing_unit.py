@@ -125,3 +125,10 @@ def test_inputs_of_another_size():
     unit = DynamicSharingUnit(16)
     with pytest.raises(ValueError, match=r"`inputs` must have `units` \(16\) channels"):
         unit(np.ones((2, 8), "float32"), unit.get_initial_state(2))
+
+
+def test_the_papers_first_state_before_the_first_call():
+    unit = DynamicSharingUnit(8, formulation="paper")
+    (context,) = unit.get_initial_state(batch_size=3)
+    assert tuple(context.shape) == (3, 8)
+    assert unit.built
