@@ -24,6 +24,7 @@ from keras_dla.detection.ops.roi_align import pyramid_roi_align
 from keras_dla.detection.validation import check_inputs, check_positive_number
 from keras_dla.layers.base_config import base_config
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
     check_feature_map,
     check_positive_integer,
@@ -187,10 +188,10 @@ class FasterRCNN(Detector):
             return None, size, size, channels
         return None, channels, size, size
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple | None = None) -> None:
         """Does nothing: all parts are built with the model."""
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Nest:
         check_inputs("inputs", inputs)
         self._check_images(inputs["images"])
         maps = self._maps(inputs["images"], training)
@@ -297,7 +298,7 @@ class FasterRCNN(Detector):
             data_format=self.data_format,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **base_config(self),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
@@ -307,6 +308,6 @@ class FasterRCNN(Detector):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
         backbone = keras.saving.deserialize_keras_object(config["backbone"], custom_objects)
         return cls(**{**config, "backbone": backbone})

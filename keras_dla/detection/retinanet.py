@@ -128,11 +128,18 @@ class RetinaNet(KnowsItsData, keras.Model):
         self.box_loss = keras.metrics.Mean("box_loss")
         self.built = True  # the detector is
 
-    def call(self, x, training=None):
+    def call(self, x: Tensor, training: bool | None = None) -> Nest:
         check_inputs("x", x)
         return self.detector({"images": self._images(x)}, training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Nest = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+    ) -> Tensor:
         """Returns the focal loss of the classes plus the smooth L1 loss of the boxes."""
         targets = {
             "boxes": ops.cast(y["boxes"], "float32"),
@@ -151,12 +158,12 @@ class RetinaNet(KnowsItsData, keras.Model):
         return sum([classification, box, *self.losses])
 
     @property
-    def metrics(self):
+    def metrics(self) -> list:
         # Without the label encoder's own, which counts the padding of the targets as objects.
         of_parts = set(map(id, self.detector.metrics))
         return [metric for metric in super().metrics if id(metric) not in of_parts]
 
-    def predict_step(self, *args):
+    def predict_step(self, *args: Any) -> Nest:
         x, _, _ = keras.utils.unpack_x_y_sample_weight(args[-1])
         outputs = super().predict_step(*args)
         if isinstance(outputs, tuple):  # JAX hands the state on
@@ -182,7 +189,7 @@ class RetinaNet(KnowsItsData, keras.Model):
         """Returns the images with the static shape that the anchors are made for."""
         return ops.reshape(x["images"], (-1, *self.image_shape, x["images"].shape[-1]))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         decoder = self.detector.prediction_decoder
         return {
             "name": self.name,
@@ -201,7 +208,7 @@ class RetinaNet(KnowsItsData, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         backbone = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(**{**config, "backbone": backbone})
 

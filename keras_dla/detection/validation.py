@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from keras_dla.utils.types import Tensor
+
 INPUTS = ("images", "sizes")
 SHAPES = {
     "boxes": "(batch, objects, 4)",
@@ -73,7 +75,7 @@ def check_inputs(name: str, x: object) -> None:
     _check_entries(name, x, INPUTS)
 
 
-def check_batch(x, y, names: tuple[str, ...]) -> None:
+def check_batch(x: Tensor, y: Tensor, names: tuple[str, ...]) -> None:
     """Raises `ValueError` unless a detector can be trained on `x` and `y`.
 
     Args:

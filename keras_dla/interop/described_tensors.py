@@ -8,8 +8,8 @@ import numpy as np
 from keras_dla.utils.names import IMAGENET_DEPTHS
 
 BLOCK = re.compile(r"(?:layer|stages\.)(\d+)\.(?:layers\.|ModuleList\.)?(\d+)\.conv1\.weight")
-DEPTHS = {blocks: depth for depth, blocks in IMAGENET_DEPTHS.items()}
-BASIC_DEPTHS = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
+DEPTHS: dict[tuple[int, ...], int] = {blocks: depth for depth, blocks in IMAGENET_DEPTHS.items()}
+BASIC_DEPTHS: dict[tuple[int, ...], int] = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
 # What an interaction's tensors have in their names.
 PARTS = {
     "layer_attention": "DLA",

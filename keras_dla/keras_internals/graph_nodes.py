@@ -1,6 +1,7 @@
 """The calls in the graph of a functional model."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -25,7 +26,7 @@ def ordered_nodes(graph: keras.Function) -> list:
     return [node for depth in depths for node in graph._nodes_by_depth[depth]]
 
 
-def call_node(node, known: dict, operation: Callable) -> None:
+def call_node(node: Any, known: dict, operation: Callable) -> None:
     """Calls `operation` as `node` says, with the tensors in `known`, and adds what it returns.
 
     Args:
@@ -60,7 +61,7 @@ def _flat(nest) -> list:
     """
     if not isinstance(nest, (dict, list, tuple)):
         return [nest]
-    tensors = []
+    tensors: list = []
     return [tensors[number] for number in keras.tree.flatten(_numbered(nest, tensors))]
 
 

@@ -51,5 +51,7 @@ def _rename(path, old: list[str]) -> None:
     with h5py.File(path, "r+") as file:
         # The innermost first, so that the paths of the outer ones still hold.
         for name in sorted(old, key=lambda name: name.count("/"), reverse=True):
-            parent, old_name, number = OLD_GROUP.fullmatch(name).groups("")
+            found = OLD_GROUP.fullmatch(name)
+            assert found is not None  # `old` holds those that match
+            parent, old_name, number = found.groups("")
             file.move(name, f"{parent}{RENAMED[old_name]}{number}")

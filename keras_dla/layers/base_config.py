@@ -24,7 +24,7 @@ def base_config(layer: keras.layers.Layer) -> dict[str, Any]:
 
 
 def clone_layer(
-    layer: keras.layers.Layer, config: dict | None = None, **changes
+    layer: keras.layers.Layer, config: dict | None = None, **changes: Any
 ) -> keras.layers.Layer:
     """Returns a new layer with the settings of `layer` but for `changes`.
 

@@ -15,19 +15,20 @@ import math
 import keras
 
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.utils.types import Tensor
 
 
-def entries(x) -> int:
+def entries(x: Tensor) -> int:
     """Returns the number of entries of one image's `x`."""
     return math.prod(x.shape[1:])
 
 
-def positions(x, data_format: str) -> int:
+def positions(x: Tensor, data_format: str) -> int:
     """Returns height times width of a batch of feature maps."""
     return math.prod(x.shape[axis] for axis in spatial_axes(data_format))
 
 
-def kernel_flops(*kernels, times: int = 1) -> int:
+def kernel_flops(*kernels: Tensor, times: int = 1) -> int:
     """Returns the cost of applying each of `kernels` at `times` places."""
     return times * sum(math.prod(kernel.shape) for kernel in kernels)
 

@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
+
+import keras
 
 from keras_dla.ops.devices import torch_compiles
 
@@ -20,7 +23,7 @@ def observe() -> Iterator[list]:
         _observations.reset(token)
 
 
-def report(layer, index: int, **tensors) -> None:
+def report(layer: keras.layers.Layer, index: int, **tensors: Any) -> None:
     """Adds an observation where somebody observes; otherwise does nothing."""
     if torch_compiles():
         return

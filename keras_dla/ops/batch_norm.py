@@ -1,6 +1,7 @@
 """Batch normalisation in the fastest form for the backend, with the moving statistics it leaves."""
 
 import functools
+from typing import Any
 
 import keras
 from keras import ops
@@ -47,8 +48,16 @@ def batch_norm(
 
 
 def batch_norm_plain(
-    x, gamma, beta, moving, momentum, epsilon, training, data_format, over_replicas=False
-):
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    moving: Any,
+    momentum: float,
+    epsilon: float,
+    training: bool | None,
+    data_format: str,
+    over_replicas: bool = False,
+) -> Tensor:
     """The same in `keras.ops`; on JAX the statistics are over all devices in any case."""
     axis = channel_axis(data_format) % 4
     mean, variance = moving

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_dla.ops.cheap import in_float32
+from keras_dla.utils.types import Tensor
 
 
 def channel_axis(data_format: str) -> int:
@@ -15,7 +16,7 @@ def spatial_axes(data_format: str) -> tuple[int, int]:
     return (1, 2) if data_format == "channels_last" else (2, 3)
 
 
-def global_average_pool(x, data_format: str):
+def global_average_pool(x: Tensor, data_format: str) -> Tensor:
     """GAP of Eq. 4, in float32 at least: `[batch, channels]` from a batch of feature maps."""
     x = in_float32(x)
     axes = spatial_axes(data_format)
@@ -26,7 +27,7 @@ def global_average_pool(x, data_format: str):
     return ops.mean(x, axis=axes)
 
 
-def global_max_pool(x, data_format: str):
+def global_max_pool(x: Tensor, data_format: str) -> Tensor:
     """The largest entry of every channel: `[batch, channels]` from a batch of feature maps."""
     batch, channels = ops.shape(x)[0], x.shape[channel_axis(data_format)]
     shape = (batch, -1, channels) if data_format == "channels_last" else (batch, channels, -1)
@@ -34,7 +35,7 @@ def global_max_pool(x, data_format: str):
     return ops.squeeze(largest(ops.reshape(x, shape), axis), axis)
 
 
-def largest(x, axis: int):
+def largest(x: Tensor, axis: int) -> Tensor:
     """The first of the largest entries along `axis`, which is kept; the gradient goes to it alone.
 
     The gradient of `ops.max` on JAX compares the maximum with entries that XLA may have computed a
@@ -44,13 +45,13 @@ def largest(x, axis: int):
     return ops.take_along_axis(x, ops.stop_gradient(places), axis=axis)
 
 
-def per_channel(vector, data_format: str):
+def per_channel(vector: Tensor, data_format: str) -> Tensor:
     """Shapes `[..., channels]` so that it multiplies a batch of feature maps channel by channel."""
     axis = -2 if data_format == "channels_last" else -1
     return ops.expand_dims(ops.expand_dims(vector, axis), axis)
 
 
-def repeat_each(x, times: int):
+def repeat_each(x: Tensor, times: int) -> Tensor:
     """Repeats every entry along the last axis: `[..., n]` to `[..., n * times]`."""
     shape = ops.shape(x)
     x = ops.broadcast_to(ops.expand_dims(x, -1), (*shape, times))

@@ -9,13 +9,15 @@ import functools
 import keras
 from keras import ops
 
+from keras_dla.utils.types import Tensor
 
-def cast(x, dtype: str):
+
+def cast(x: Tensor, dtype: str) -> Tensor:
     """`ops.cast`, which returns a tensor of that dtype as it is."""
     return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
 
 
-def in_float32(x):
+def in_float32(x: Tensor) -> Tensor:
     """Casts to float32, or leaves what is finer."""
     return cast(x, _float32_at_least(x.dtype))
 
@@ -27,12 +29,12 @@ def _float32_at_least(dtype) -> str:
     return dtype if dtype == "float64" else "float32"
 
 
-def reshape(x, shape: tuple):
+def reshape(x: Tensor, shape: tuple) -> Tensor:
     """`ops.reshape`."""
     return x.reshape(shape) if keras.backend.backend() == "torch" else ops.reshape(x, shape)
 
 
-def split_at(x, size: int, axis: int) -> list:
+def split_at(x: Tensor, size: int, axis: int) -> list:
     """Returns the first `size` entries along `axis`, and the rest."""
     if keras.backend.backend() == "torch":
         return x.split([size, x.shape[axis] - size], axis)

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from keras_dla.ops.devices import is_jax_on_cpu, is_tensorflow_on_cpu
+from keras_dla.utils.types import Tensor
 
 
-def conv2d(x, kernel, strides: tuple[int, int], data_format: str):
+def conv2d(x: Tensor, kernel: Tensor, strides: tuple[int, int], data_format: str) -> Tensor:
     """Convolves with zeros of `(size - 1) // 2` on each side of the map.
 
     Args:

@@ -1,22 +1,24 @@
 """Depthwise 3x3 convolution, the hot spot of layer attention, in the fastest form there is."""
 
 import functools
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.devices import is_jax_on_cpu
+from keras_dla.utils.types import Tensor
 
 
-def depthwise_native(x, kernel, data_format: str):
+def depthwise_native(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     """The backend's own grouped convolution. `kernel` is `[3, 3, channels]`."""
     return ops.depthwise_conv(
         x, ops.expand_dims(kernel, -1), padding="same", data_format=data_format
     )
 
 
-def depthwise_shifted(x, kernel, data_format: str):
+def depthwise_shifted(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     """The same sum as nine shifted multiply-adds, which a compiler fuses into one loop."""
     if data_format == "channels_last":
         height, width = ops.shape(x)[1:3]
@@ -30,7 +32,7 @@ def depthwise_shifted(x, kernel, data_format: str):
     return sum(part * per_channel(taps[n], data_format) for n, part in enumerate(shifted))
 
 
-def depthwise_conv3x3(x, kernel, data_format: str):
+def depthwise_conv3x3(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     """Depthwise convolution in the fastest form for the backend and its device.
 
     `benchmarks/depthwise.py` prints the measurements behind the choice.
@@ -44,7 +46,7 @@ def depthwise_conv3x3(x, kernel, data_format: str):
 
 
 @functools.cache
-def fastest_form():
+def fastest_form() -> Callable[[Tensor, Tensor, str], Tensor]:
     """Returns the function that convolves fastest here."""
     if is_jax_on_cpu():
         from keras_dla.ops.jax.depthwise import depthwise_jax

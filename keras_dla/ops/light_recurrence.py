@@ -3,9 +3,18 @@
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.depthwise import depthwise_conv3x3
 from keras_dla.ops.devices import torch_runs_eagerly
+from keras_dla.utils.types import Tensor
 
 
-def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format: str):
+def light_recurrence(
+    x: Tensor,
+    kernel: Tensor,
+    gate: Tensor,
+    memory: Tensor,
+    decay: Tensor,
+    excitation: Tensor,
+    data_format: str,
+) -> Tensor:
     """Returns gate * depthwise(x) + decay * memory, and + depthwise(memory) with an excitation.
 
     Args:
@@ -25,7 +34,15 @@ def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format: st
     return light_recurrence_plain(*arguments)
 
 
-def light_recurrence_plain(x, kernel, gate, memory, decay, excitation, data_format: str):
+def light_recurrence_plain(
+    x: Tensor,
+    kernel: Tensor,
+    gate: Tensor,
+    memory: Tensor,
+    decay: Tensor,
+    excitation: Tensor,
+    data_format: str,
+) -> Tensor:
     """The same in `keras.ops`, which XLA fuses into few loops."""
     value = depthwise_conv3x3(x, kernel, data_format)
     output = per_channel(gate, data_format) * value + per_channel(decay, data_format) * memory

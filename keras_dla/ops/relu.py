@@ -3,9 +3,10 @@
 from keras import ops
 
 from keras_dla.ops.devices import torch_runs_eagerly
+from keras_dla.utils.types import Tensor
 
 
-def relu_of_sum(x, y):
+def relu_of_sum(x: Tensor, y: Tensor) -> Tensor:
     """Returns ReLU(x + y)."""
     total = x + y
     # In place only because the sum is a map of its own: the derivative of a view that was
@@ -13,7 +14,7 @@ def relu_of_sum(x, y):
     return total.relu_() if torch_runs_eagerly() else ops.relu(total)
 
 
-def rectify(x):
+def rectify(x: Tensor) -> Tensor:
     """Returns ReLU(x), for a map that nothing reads again: the backward pass needs its signs."""
     if torch_runs_eagerly():
         from keras_dla.ops.torch import relu as relu_torch

@@ -3,8 +3,10 @@
 import keras
 from keras import ops
 
+from keras_dla.utils.types import Tensor
 
-def softmax(logits, axis: int | tuple[int, int]):
+
+def softmax(logits: Tensor, axis: int | tuple[int, int]) -> Tensor:
     """Softmax over one axis or several.
 
     Keras's own warns where the axis has one entry, and needs to know its length on TensorFlow.

@@ -2,9 +2,10 @@
 
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.devices import torch_runs_eagerly
+from keras_dla.utils.types import Tensor
 
 
-def weighted_sum(maps: list, weights, data_format: str):
+def weighted_sum(maps: list, weights: Tensor, data_format: str) -> Tensor:
     """Returns the sum of `maps[m] * weights[:, m]`, channel by channel, and the maps.
 
     Summed one by one: stacked maps would be kept for the backward pass at every layer again,
@@ -26,7 +27,7 @@ def weighted_sum(maps: list, weights, data_format: str):
     return weighted_sum_plain(maps, weights, data_format), maps
 
 
-def weighted_sum_plain(maps: list, weights, data_format: str):
+def weighted_sum_plain(maps: list, weights: Tensor, data_format: str) -> Tensor:
     """The sum in `keras.ops`, which XLA fuses into one loop."""
     first, *others = (
         feature_map * per_channel(weights[:, m], data_format) for m, feature_map in enumerate(maps)

@@ -5,6 +5,7 @@ import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,7 @@ class DetectionDataset(EpochDataset):
 
     def __init__(
         self,
-        source,
+        source: Any,
         batch_size: int,
         shorter_side: int = 800,
         longer_side: int = 1333,
@@ -92,8 +93,8 @@ class DetectionDataset(EpochDataset):
         seed: int = 0,
         max_objects: int = 100,
         mask_size: int | None = None,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
+        mean: Any = IMAGENET_MEAN,
+        std: Any = IMAGENET_STD,
         data_format: str | None = None,
         initial_epoch: int = 0,
         workers: int = 0,
@@ -235,7 +236,9 @@ class DetectionDataset(EpochDataset):
         return stacked
 
 
-def common_padded_shape(source, *others, shorter_side: int, longer_side: int) -> tuple[int, int]:
+def common_padded_shape(
+    source: Any, *others: Any, shorter_side: int, longer_side: int
+) -> tuple[int, int]:
     """The least padded shape that holds every image of one or more sources.
 
     With it as `padded_shape` of a `DetectionDataset`, all batches have one shape, and images are

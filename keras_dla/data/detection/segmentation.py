@@ -1,5 +1,7 @@
 """Masks in COCO's forms, polygons and run lengths."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_dla.utils.optional_imports import import_for
@@ -8,7 +10,7 @@ from keras_dla.utils.optional_imports import import_for
 _FURTHEST = 100_000
 
 
-def check_segmentation(segmentation, height: int, width: int) -> None:
+def check_segmentation(segmentation: Any, height: int, width: int) -> None:
     """Raises `ValueError` unless this is a segmentation of an image of this size.
 
     Args:
@@ -82,7 +84,7 @@ def _decompress(text):
     return None if shift else counts
 
 
-def decode_segmentations(segmentations, height: int, width: int) -> np.ndarray:
+def decode_segmentations(segmentations: Any, height: int, width: int) -> np.ndarray:
     """Draws segmentations, each checked by `check_segmentation`.
 
     Args:

@@ -5,6 +5,8 @@ The functions take and return a sample: a dictionary of `"image"` `(height, widt
 `"masks"` `(objects, size, size)` are in the frames of their boxes, so resizing leaves them alone.
 """
 
+from typing import Any
+
 import numpy as np
 
 from keras_dla.data.images import resize_image
@@ -92,7 +94,7 @@ def clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(boxes, 0, limits)
 
 
-def padded_shape_of(shapes, multiple: int = 32) -> tuple[int, int]:
+def padded_shape_of(shapes: Any, multiple: int = 32) -> tuple[int, int]:
     """The smallest height and width that hold every image, as multiples of `multiple`.
 
     Example:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ from keras_dla.detection.validation import check_classes
 AREAS = ("all", "small", "medium", "large")
 
 
-def evaluate_coco(model, dataset, by_class: bool = False) -> dict[str, float]:
+def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> dict[str, float]:
     """Returns the average precision of a detector as COCO defines it, from 0 to 1.
 
     `AP` is the mean over the classes and over the overlaps 0.5, 0.55, ..., 0.95 that a detection
@@ -80,17 +81,17 @@ class CocoEvaluation(keras.callbacks.Callback):
         model.fit(training, epochs=12, callbacks=[CocoEvaluation(validation, every=4)])
     """
 
-    def __init__(self, dataset, every: int = 1):
+    def __init__(self, dataset: Any, every: int = 1):
         super().__init__()
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"`every` must be an integer of at least 1, but is {every!r}.")
         self.dataset = dataset
         self.every = every
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         _check_classes(self.model, self.dataset)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every == 0 and logs is not None:
             figures = evaluate_coco(self.model, self.dataset)
             logs.update({f"val_{name}": value for name, value in figures.items()})

@@ -1,7 +1,8 @@
 """What a detector finds in a data set, in the form of COCO's results."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 
 from keras_dla.detection.coco.mask_pasting import paste_mask
@@ -9,7 +10,7 @@ from keras_dla.detection.coco.mask_pasting import paste_mask
 MASK_THRESHOLD = 0.5
 
 
-def coco_results(model, dataset) -> tuple[list[dict], list[int]]:
+def coco_results(model: keras.Model, dataset: Any) -> tuple[list[dict], list[int]]:
     """Runs a detector over a data set and writes down what it found as COCO's JSON has it.
 
     Boxes are mapped back to the image as it was before it was resized and mirrored, and cut off at
@@ -55,7 +56,7 @@ class Found(NamedTuple):
     has_masks: bool
 
 
-def run_detector(model, dataset) -> Found:
+def run_detector(model: keras.Model, dataset: Any) -> Found:
     """Returns what `coco_results` does, and whether the detector gives masks."""
     category_ids = _category_ids(model, dataset.source)
     results, image_ids, has_masks = [], [], False
@@ -158,7 +159,7 @@ def run_lengths(mask: np.ndarray) -> dict:
     return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
 
 
-def import_pycocotools(module: str):
+def import_pycocotools(module: str) -> Any:
     """Returns a module of pycocotools; a sentence where it is missing."""
     import importlib
 

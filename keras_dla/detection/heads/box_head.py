@@ -1,6 +1,7 @@
 """The box head of Faster R-CNN: what is in a proposal, and where exactly."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,6 +9,7 @@ from keras import ops
 from keras_dla.detection.ops.box_coder import BoxCoder
 from keras_dla.detection.ops.losses import absolute_error, gather_targets
 from keras_dla.detection.ops.non_maximum_suppression import class_detections
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import standardize_data_format
 
 BOX_CODER = BoxCoder((0.1, 0.1, 0.2, 0.2))
@@ -37,7 +39,9 @@ class BoxHead(keras.layers.Layer):
     [(1, 5, 4), (1, 5, 3, 4)]
     """
 
-    def __init__(self, classes: int, units: int = 1024, data_format: str | None = None, **kwargs):
+    def __init__(
+        self, classes: int, units: int = 1024, data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.classes = classes
@@ -51,12 +55,12 @@ class BoxHead(keras.layers.Layer):
             units, activation, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self.hidden[0].build((None, math.prod(input_shape[2:])))
         for layer in (self.hidden[1], self.logits, self.deltas):
             layer.build((None, self.units))
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Nest:
         count = inputs.shape[1]
         # One order in both formats, so that the weights are the same.
         if self.data_format == "channels_first":
@@ -67,10 +71,10 @@ class BoxHead(keras.layers.Layer):
         deltas = ops.reshape(self.deltas(x), (-1, count, self.classes, 4))
         return ops.cast(self.logits(x), self.variable_dtype), ops.cast(deltas, self.variable_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         return (*input_shape[:2], self.classes + 1), (*input_shape[:2], self.classes, 4)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "classes": self.classes,
@@ -83,7 +87,15 @@ def _normal(deviation):
     return keras.initializers.RandomNormal(stddev=deviation)
 
 
-def box_losses(logits, deltas, proposals, matches, sampled, boxes, classes) -> tuple:
+def box_losses(
+    logits: Tensor,
+    deltas: Tensor,
+    proposals: Tensor,
+    matches: Tensor,
+    sampled: Tensor,
+    boxes: Tensor,
+    classes: Tensor,
+) -> tuple:
     """The losses of the box head on sampled proposals.
 
     Args:
@@ -112,7 +124,14 @@ def box_losses(logits, deltas, proposals, matches, sampled, boxes, classes) -> t
     return class_loss, ops.sum(weights * absolute_error(targets, own)) / count
 
 
-def box_detections(logits, deltas, proposals, valid, sizes, **thresholds) -> dict:
+def box_detections(
+    logits: Tensor,
+    deltas: Tensor,
+    proposals: Tensor,
+    valid: Tensor,
+    sizes: Tensor,
+    **thresholds: Any,
+) -> dict:
     """Returns the detections, see `keras_dla.detection.FasterRCNN`, and their `"sources"`.
 
     Args:

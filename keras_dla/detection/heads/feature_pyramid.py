@@ -1,6 +1,7 @@
 """The feature pyramid of a detector (Lin et al., 2017, FPN), as MMDetection has it."""
 
 import itertools
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,6 +10,7 @@ from keras_dla.layers.base_config import base_config
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.utils.types import Nest
 from keras_dla.utils.validation import (
     check_channels,
     check_positive_integer,
@@ -57,7 +59,7 @@ class FeaturePyramid(keras.layers.Layer):
         channels: int = 256,
         extra_levels: int = 1,
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         check_positive_integer("channels", channels)
         if isinstance(extra_levels, bool) or not isinstance(extra_levels, int) or extra_levels < 0:
@@ -70,7 +72,7 @@ class FeaturePyramid(keras.layers.Layer):
         self.data_format = standardize_data_format(data_format)
         self._spatial = spatial_axes(self.data_format)
 
-    def build(self, input_shape):
+    def build(self, input_shape: list) -> None:
         axis = channel_axis(self.data_format)
         if not input_shape or not isinstance(input_shape[0], (list, tuple)):
             raise ValueError(
@@ -111,7 +113,7 @@ class FeaturePyramid(keras.layers.Layer):
         shape[channel_axis(self.data_format)] = self.channels
         return tuple(shape)
 
-    def call(self, maps):
+    def call(self, maps: Any) -> Nest:
         merged = [lateral(level) for lateral, level in zip(self.laterals, maps, strict=True)]
         for n in range(len(merged) - 1, 0, -1):
             merged[n - 1] = merged[n - 1] + self._upsample(merged[n], merged[n - 1])
@@ -134,7 +136,7 @@ class FeaturePyramid(keras.layers.Layer):
     def _every_second(self, x):
         return x[:, ::2, ::2] if self.data_format == "channels_last" else x[:, :, ::2, ::2]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         shapes = [self._with_channels(shape) for shape in input_shape]
         for _ in range(self.extra_levels):
             shape = list(shapes[-1])
@@ -143,7 +145,7 @@ class FeaturePyramid(keras.layers.Layer):
             shapes.append(tuple(shape))
         return shapes
 
-    def flops(self, maps):
+    def flops(self, maps: Any) -> dict[str, int]:
         places = [positions(level, self.data_format) for level in maps]
         return {
             name: sum(
@@ -153,7 +155,7 @@ class FeaturePyramid(keras.layers.Layer):
             for name, convolutions in (("laterals", self.laterals), ("outputs", self.outputs))
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **base_config(self),
             "channels": self.channels,

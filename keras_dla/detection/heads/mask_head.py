@@ -1,5 +1,7 @@
 """The mask head of Mask R-CNN (He et al., 2017): which pixels of a box are the object's."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from keras_dla.detection.ops.roi_align import roi_align
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.initializers import he_normal_fan_out
 from keras_dla.ops.channels import channel_axis
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import standardize_data_format
 
 
@@ -34,7 +37,9 @@ class MaskHead(keras.layers.Layer):
     (1, 5, 28, 28, 3)
     """
 
-    def __init__(self, classes: int, channels: int = 256, data_format: str | None = None, **kwargs):
+    def __init__(
+        self, classes: int, channels: int = 256, data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.classes = classes
         self.channels = channels
@@ -64,7 +69,7 @@ class MaskHead(keras.layers.Layer):
         )
         self.logits = keras.layers.Dense(classes, name="logits", **options)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         shape = list(input_shape[:1] + input_shape[2:])
         for layer in self.convolutions:
             layer.build(tuple(shape))
@@ -72,7 +77,7 @@ class MaskHead(keras.layers.Layer):
         self.upsampling.build((None, None, None, self.channels))
         self.logits.build((None, self.channels))
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Nest:
         count = inputs.shape[1]
         x = ops.reshape(inputs, (-1, *inputs.shape[2:]))
         for layer in self.convolutions:
@@ -83,11 +88,11 @@ class MaskHead(keras.layers.Layer):
         x = ops.reshape(x, (-1, count, *x.shape[1:]))
         return ops.cast(x, self.variable_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         size = 2 * input_shape[3]
         return (*input_shape[:2], size, size, self.classes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "classes": self.classes,
@@ -96,7 +101,7 @@ class MaskHead(keras.layers.Layer):
         }
 
 
-def mask_of_class(masks, classes):
+def mask_of_class(masks: Tensor, classes: Tensor) -> Tensor:
     """Returns the mask of each box's own class, `[batch, R, size, size]`.
 
     Args:
@@ -107,7 +112,9 @@ def mask_of_class(masks, classes):
     return ops.einsum("brijc,brc->brij", masks, chosen)
 
 
-def mask_targets(masks, boxes, proposals, matches, size: int):
+def mask_targets(
+    masks: Tensor, boxes: Tensor, proposals: Tensor, matches: Tensor, size: int
+) -> Tensor:
     """Returns the part of each proposal's object that lies in the proposal.
 
     Args:
@@ -133,7 +140,7 @@ def mask_targets(masks, boxes, proposals, matches, size: int):
     return ops.cast(cut[..., 0] >= 0.5, "float32")
 
 
-def mask_loss(logits, targets, classes, positive):
+def mask_loss(logits: Tensor, targets: Tensor, classes: Tensor, positive: Tensor) -> Tensor:
     """Returns the mean cross-entropy of the masks of the right classes.
 
     Args:

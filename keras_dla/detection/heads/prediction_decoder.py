@@ -1,10 +1,13 @@
 """From a detector's boxes and scores to detections: the last step of KerasCV's detectors."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_dla.detection.ops.non_maximum_suppression import class_detections
 from keras_dla.detection.validation import check_fraction
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 
@@ -60,7 +63,7 @@ class PredictionDecoder(keras.layers.Layer):
         iou_threshold: float = 0.5,
         max_detections: int = 100,
         candidates: int = 2000,
-        **kwargs,
+        **kwargs: Any,
     ):
         check_fraction("score_threshold", score_threshold)
         check_fraction("iou_threshold", iou_threshold)
@@ -75,7 +78,13 @@ class PredictionDecoder(keras.layers.Layer):
         self.candidates = candidates
         self.built = True
 
-    def call(self, box_prediction, class_prediction, images=None, image_shape=None):
+    def call(
+        self,
+        box_prediction: Tensor,
+        class_prediction: Tensor,
+        images: Tensor = None,
+        image_shape: tuple[int, int] | None = None,
+    ) -> Nest:
         scores = ops.sigmoid(class_prediction) if self.from_logits else class_prediction
         found = class_detections(
             ops.expand_dims(box_prediction, 2),
@@ -93,7 +102,7 @@ class PredictionDecoder(keras.layers.Layer):
             "num_detections": ops.sum(found_any, axis=-1),
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "from_logits": self.from_logits,

@@ -1,15 +1,20 @@
 """From the output of the RPN to boxes that the second stage looks at."""
 
+from typing import Any
+
 from keras import ops
 
 from keras_dla.detection.heads.region_proposal_network import BOX_CODER
 from keras_dla.detection.ops.non_maximum_suppression import non_maximum_suppression
 from keras_dla.detection.ops.stable_top_k import stable_top_k
+from keras_dla.utils.types import Tensor
 
 IOU_THRESHOLD = 0.7
 
 
-def region_proposals(logits, deltas, anchors, sizes, candidates: int, count: int) -> tuple:
+def region_proposals(
+    logits: Tensor, deltas: Tensor, anchors: Any, sizes: Tensor, candidates: int, count: int
+) -> tuple:
     """Returns the likeliest boxes that do not overlap much with a likelier one of their level.
 
     Args:

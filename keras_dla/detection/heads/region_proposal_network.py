@@ -1,5 +1,7 @@
 """The region proposal network, RPN (Ren et al., 2015)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from keras_dla.detection.ops.box_sampler import sample_mask
 from keras_dla.detection.ops.losses import absolute_error, binary_cross_entropy, gather_targets
 from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.ops.channels import channel_axis
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import standardize_data_format
 
 # MMDetection pads an image to multiples of this.
@@ -47,7 +50,7 @@ class RegionProposalNetwork(keras.layers.Layer):
     """
 
     def __init__(
-        self, channels: int = 256, anchors: int = 3, data_format: str | None = None, **kwargs
+        self, channels: int = 256, anchors: int = 3, data_format: str | None = None, **kwargs: Any
     ):
         super().__init__(**kwargs)
         self.channels = channels
@@ -62,14 +65,14 @@ class RegionProposalNetwork(keras.layers.Layer):
         kwargs = {"data_format": self.data_format, "dtype": self.dtype_policy, **kwargs}
         return Conv2D(filters, size, use_bias=True, kernel_initializer=normal, name=name, **kwargs)
 
-    def build(self, input_shape):
+    def build(self, input_shape: list) -> None:
         self.convolution.build(input_shape[0])
         hidden_shape = list(input_shape[0])
         hidden_shape[channel_axis(self.data_format)] = self.channels
         self.objectness.build(tuple(hidden_shape))
         self.deltas.build(tuple(hidden_shape))
 
-    def call(self, maps):
+    def call(self, maps: Any) -> Nest:
         hidden = [self.convolution(level) for level in maps]
         logits = [self._by_anchor(self.objectness(level), 1) for level in hidden]
         deltas = [self._by_anchor(self.deltas(level), 4) for level in hidden]
@@ -83,7 +86,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         x = ops.reshape(x, (-1, height * width * self.anchors, numbers))
         return ops.cast(x, self.variable_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         axis = channel_axis(self.data_format) % 4
         batch = input_shape[0][0]
         sizes = [[n for i, n in enumerate(shape) if i not in (0, axis)] for shape in input_shape]
@@ -91,7 +94,7 @@ class RegionProposalNetwork(keras.layers.Layer):
         count = self.anchors * sum(h * w for h, w in sizes) if known else None
         return (batch, count), (batch, count, 4)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "channels": self.channels,
@@ -100,7 +103,15 @@ class RegionProposalNetwork(keras.layers.Layer):
         }
 
 
-def region_proposal_losses(logits, deltas, anchors, boxes, valid, sizes, seed) -> tuple:
+def region_proposal_losses(
+    logits: Tensor,
+    deltas: Tensor,
+    anchors: Any,
+    boxes: Tensor,
+    valid: Tensor,
+    sizes: Tensor,
+    seed: int | None,
+) -> tuple:
     """The losses of the RPN on a sample of the anchors that are in the image.
 
     Args:
@@ -128,7 +139,7 @@ def region_proposal_losses(logits, deltas, anchors, boxes, valid, sizes, seed) -
     return class_loss, box_loss
 
 
-def in_image(anchors, sizes):
+def in_image(anchors: Any, sizes: Tensor) -> Tensor:
     """Returns which anchors have their cell in the image, padded to multiples of 32 pixels.
 
     What lies beyond is there only because a larger image is in the batch: MMDetection's

@@ -3,20 +3,21 @@
 from keras import ops
 
 from keras_dla.detection.ops.boxes import elementwise_overlap
+from keras_dla.utils.types import Tensor
 
 BACKGROUND, IGNORED = -1, -2
 
 
 def match_boxes(
-    boxes,
-    targets,
-    valid,
+    boxes: Tensor,
+    targets: Tensor,
+    valid: Tensor,
     positive: float = 0.5,
     negative: float = 0.5,
     minimum: float = 0.5,
     low_quality: bool = False,
-    usable=None,
-):
+    usable: Tensor = None,
+) -> Tensor:
     """Assigns every box an object, the background, or nothing: MMDetection's `MaxIoUAssigner`.
 
     A box whose largest overlap is below `negative` is background; from `positive` on it belongs to

@@ -5,10 +5,11 @@ from keras import ops
 
 from keras_dla.detection.ops.box_matcher import BACKGROUND, IGNORED
 from keras_dla.detection.ops.stable_top_k import stable_top_k
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 
-def sample_mask(matches, count: int, positive_fraction: float, seed) -> tuple:
+def sample_mask(matches: Tensor, count: int, positive_fraction: float, seed: int | None) -> tuple:
     """Draws `count` boxes of every image, without replacement: MMDetection's `RandomSampler`.
 
     At most `count * positive_fraction` boxes, rounded down, are positive, drawn uniformly among the
@@ -50,7 +51,7 @@ def sample_mask(matches, count: int, positive_fraction: float, seed) -> tuple:
     return marked == 1, marked == 2
 
 
-def sample_boxes(matches, count: int, positive_fraction: float, seed) -> tuple:
+def sample_boxes(matches: Tensor, count: int, positive_fraction: float, seed: int | None) -> tuple:
     """Draws boxes as `sample_mask` does, and returns their indices, the positive ones first.
 
     Args:

@@ -2,11 +2,13 @@
 
 from keras import ops
 
+from keras_dla.utils.types import Tensor
+
 # Below this area, in square pixels, a union counts as this area: boxes without area overlap by 0.
 SMALLEST_UNION = 1e-6
 
 
-def box_area(boxes):
+def box_area(boxes: Tensor) -> Tensor:
     """Returns the areas of boxes; a box with a side that is zero or negative has none.
 
     Args:
@@ -25,7 +27,7 @@ def box_area(boxes):
     return ops.maximum(x2 - x1, 0.0) * ops.maximum(y2 - y1, 0.0)
 
 
-def elementwise_overlap(a, b):
+def elementwise_overlap(a: Tensor, b: Tensor) -> Tensor:
     """Returns intersection over union of box by box.
 
     Args:
@@ -50,7 +52,7 @@ def elementwise_overlap(a, b):
     return intersection / ops.maximum(union, SMALLEST_UNION)
 
 
-def intersection_over_union(a, b):
+def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
     """Returns intersection over union of every box of `a` with every box of `b`.
 
     Args:
@@ -71,7 +73,7 @@ def intersection_over_union(a, b):
     return elementwise_overlap(ops.expand_dims(a, -2), ops.expand_dims(b, -3))
 
 
-def clip_boxes(boxes, sizes):
+def clip_boxes(boxes: Tensor, sizes: Tensor) -> Tensor:
     """Moves the corners of boxes that lie outside their image onto its border.
 
     Args:

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_dla.detection.ops.boxes import intersection_over_union
 from keras_dla.detection.ops.stable_top_k import stable_top_k
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 # So many boxes, the best not yet looked at, are compared at once with those kept and each other.
@@ -14,7 +15,12 @@ BEFORE = np.triu(np.ones((BLOCK, BLOCK), "bool"), 1)
 
 
 def non_maximum_suppression(
-    boxes, scores, iou_threshold: float, max_outputs: int, classes=None, valid=None
+    boxes: Tensor,
+    scores: Tensor,
+    iou_threshold: float,
+    max_outputs: int,
+    classes: Tensor = None,
+    valid: Tensor = None,
 ) -> tuple:
     """Greedy non-maximum suppression in fixed shape: the exact one, on every backend.
 
@@ -63,8 +69,8 @@ def non_maximum_suppression(
 
 
 def class_detections(
-    boxes,
-    scores,
+    boxes: Tensor,
+    scores: Tensor,
     score_threshold: float = 0.05,
     iou_threshold: float = 0.5,
     max_detections: int = 100,

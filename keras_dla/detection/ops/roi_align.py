@@ -5,6 +5,7 @@ from keras import ops
 from keras_dla.detection.ops.roi_windows import crop_by_window, exact_windows
 from keras_dla.detection.validation import check_positive_number
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import (
     check_feature_map,
     check_positive_integer,
@@ -16,14 +17,14 @@ WINDOW = 32
 
 
 def roi_align(
-    features,
-    boxes,
+    features: Tensor,
+    boxes: Tensor,
     stride: float,
     output_size: int,
-    indices=None,
+    indices: Tensor = None,
     window: int | None = None,
     data_format: str | None = None,
-):
+) -> Tensor:
     """Resamples the part of a feature map that lies in each box to `output_size` x `output_size`.
 
         out[i, j, c] = sum over y, x of Wy[i, y] Wx[j, x] F[y, x, c]
@@ -85,13 +86,13 @@ def roi_align(
 
 def pyramid_roi_align(
     maps: list,
-    boxes,
+    boxes: Tensor,
     strides: list | tuple,
     output_size: int,
     finest_scale: float = 56,
     window: int | None = None,
     data_format: str | None = None,
-):
+) -> Tensor:
     """Does `roi_align` on that level of a feature pyramid whose cells suit the box's size.
 
         level = floor(log2(sqrt(width * height) / finest_scale + 1e-6)), between 0 and the last
@@ -155,7 +156,7 @@ def pyramid_roi_align(
     return _Maps(maps, data_format).crop(positions, begin, sizes, output_size, windows)
 
 
-def box_levels(boxes, levels: int, finest_scale: float = 56):
+def box_levels(boxes: Tensor, levels: int, finest_scale: float = 56) -> Tensor:
     """Returns the level of a feature pyramid that each box reads, `[batch, number]` int32.
 
     See `keras_dla.detection.ops.roi_align.pyramid_roi_align`.

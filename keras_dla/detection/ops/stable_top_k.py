@@ -3,8 +3,10 @@
 import keras
 from keras import ops
 
+from keras_dla.utils.types import Tensor
 
-def stable_top_k(scores, count: int):
+
+def stable_top_k(scores: Tensor, count: int) -> Tensor:
     """Returns where the `count` largest scores are, by descending score.
 
     Of equal scores the one with the lower index comes first, on every backend; and the scores are

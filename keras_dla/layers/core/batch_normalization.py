@@ -1,5 +1,7 @@
 """Batch normalisation with PyTorch's constants, through each backend's fused kernel."""
 
+from typing import Any
+
 import keras
 
 from keras_dla.keras_internals.private_names import in_stateless_scope
@@ -41,7 +43,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     (2, 4, 4, 8)
     """
 
-    def __init__(self, data_format: str | None = None, synchronized: bool = False, **kwargs):
+    def __init__(self, data_format: str | None = None, synchronized: bool = False, **kwargs: Any):
         data_format = standardize_data_format(data_format)
         super().__init__(
             **{"momentum": 0.9, "epsilon": 1e-5, **kwargs, "axis": channel_axis(data_format)}
@@ -51,7 +53,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if synchronized:
             self.synchronize()
 
-    def synchronize(self):
+    def synchronize(self) -> None:
         """Takes the statistics over the batches of all devices from now on."""
         self.over_replicas = True
         # Keras's own BN can do it on TensorFlow, and refuses elsewhere.
@@ -90,7 +92,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             if value is not variable.value:
                 variable.assign(value)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
             "data_format": self.data_format,

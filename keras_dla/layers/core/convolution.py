@@ -1,5 +1,7 @@
 """2-D convolution as PyTorch pads it, in either data format on every device."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -39,13 +41,18 @@ class Conv2D(keras.layers.Conv2D):
     """
 
     def __init__(
-        self, filters: int, kernel_size: int, strides: int = 1, data_format=None, **kwargs
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         kwargs = {"kernel_initializer": he_normal_fan_out(), "use_bias": False, **kwargs}
         kwargs["padding"] = "same"
         super().__init__(filters, kernel_size, strides, data_format=data_format, **kwargs)
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
         keep_as_read(self.kernel, self.data_format)
 
@@ -58,5 +65,5 @@ class Conv2D(keras.layers.Conv2D):
             outputs = outputs + per_channel(bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return conv2d(inputs, kernel, self.strides, self.data_format)

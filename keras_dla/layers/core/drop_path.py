@@ -1,5 +1,7 @@
 """Drop path, or stochastic depth (Huang et al., 2016)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -39,7 +41,7 @@ class DropPath(keras.layers.Layer):
     [0.0, 2.0]
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         check_rate("rate", rate)
         super().__init__(**kwargs)
         self.rate = rate
@@ -54,11 +56,11 @@ class DropPath(keras.layers.Layer):
         ones = ops.ones((ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1), inputs.dtype)
         return inputs * keras.random.dropout(ones, self.rate, seed=self.seed_generator)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         return input_shape
 
-    def flops(self, inputs):
+    def flops(self, inputs: Tensor) -> dict[str, int]:
         return {}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -1,5 +1,7 @@
 """Dynamic Layer Attention (Section 3.3 of the paper): DLA-B and DLA-L. The context is Eq. 4-5."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -91,7 +93,7 @@ class DynamicLayerAttention(UnitInteraction):
         drop_path: float = 0.0,
         formulation: str = "official",
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_choice("mode", mode, tuple(MODES))
         super().__init__(depth, unit, reduction, formulation, data_format, **kwargs)
@@ -106,7 +108,9 @@ class DynamicLayerAttention(UnitInteraction):
             name="attention",
         )
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+    def build(
+        self, features_shape: tuple, state_shape: Any = None, shortcut_shape: Any = None
+    ) -> None:
         channels = self.build_channels(features_shape)
         self.attention.build(features_shape)
         self.build_unit(channels)
@@ -179,7 +183,9 @@ class DynamicLayerAttention(UnitInteraction):
         # `recalled` last: files of release 0.1 count the tensors before it.
         return {"context": context, "memory": memory, "recalled": recalled}
 
-    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+    def flops(
+        self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
+    ) -> dict[str, int]:
         # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6).
         vectors = 1 + self.attention.refreshed(index)
         attention = self.attention.flops(features, index=index)

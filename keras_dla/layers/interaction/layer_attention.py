@@ -1,5 +1,7 @@
 """Queries, keys and values of the layers of a stage (Eq. 1), and the sum that attention ends in."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -26,38 +28,38 @@ from keras_dla.utils.validation import (
 class ChannelConv1D(keras.layers.Layer):
     """f_q and f_k of Eq. 1: one kernel that is convolved along the channels of pooled features."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         size = adaptive_kernel_size(input_shape[-1])
         # Read by DLA-B too, in mixed precision, where it is to stay in float32.
         self.kernel = self.add_weight(
             name="kernel", shape=(size,), initializer=torch_uniform(size), autocast=False
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Nest:
         return convolve_channels(inputs, self.kernel)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         return input_shape
 
 
 class DepthwiseConv3x3(keras.layers.Layer):
     """f_v of Eq. 1: every channel is convolved with a 3x3 kernel of its own; no bias."""
 
-    def __init__(self, data_format: str, **kwargs):
+    def __init__(self, data_format: str, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = data_format
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = input_shape[channel_axis(self.data_format)]
         self.kernel = self.add_weight(
             name="kernel", shape=(3, 3, channels), initializer=he_normal_depthwise(channels)
         )
         keep_as_read(self.kernel, self.data_format)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Nest:
         return depthwise_conv3x3(inputs, self.kernel, self.data_format)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         return input_shape
 
 
@@ -99,7 +101,7 @@ class LayerAttention(LayerInteraction):
         drop_path: float = 0.0,
         formulation: str = "official",
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_positive_integer("head_size", head_size)
         check_rate("drop_path", drop_path)
@@ -116,7 +118,9 @@ class LayerAttention(LayerInteraction):
         self.values = [DepthwiseConv3x3(name=f"value_{index}", **of_maps) for index in indices]
         self.norms = [BatchNormalization(name=f"norm_{index}", **of_maps) for index in indices]
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+    def build(
+        self, features_shape: tuple, state_shape: Any = None, shortcut_shape: Any = None
+    ) -> None:
         channels = self.build_channels(features_shape)
         if channels % self.head_size:
             raise ValueError(

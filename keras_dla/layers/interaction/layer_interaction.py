@@ -1,5 +1,7 @@
 """The protocol by which the blocks of a stage talk to each other."""
 
+from typing import Any
+
 import keras
 
 from keras_dla.layers.base_config import base_config, clone_layer
@@ -53,7 +55,7 @@ class LayerInteraction(keras.layers.Layer):
     # Whether every feature map in the state has the shape of `features`, which is then checked.
     keeps_maps = False
 
-    def __init__(self, depth: int, data_format: str | None = None, **kwargs) -> None:
+    def __init__(self, depth: int, data_format: str | None = None, **kwargs: Any) -> None:
         check_positive_integer("depth", depth)
         # A state in float32 must not be cast down when it comes back to a mixed-precision layer.
         super().__init__(autocast=False, **kwargs)
@@ -86,12 +88,25 @@ class LayerInteraction(keras.layers.Layer):
         """Returns the nest of `keras.KerasTensor` that the call at `index` returns as state."""
         raise NotImplementedError
 
-    def compute_output_spec(self, features, state=None, shortcut=None, index=0, training=None):
+    def compute_output_spec(
+        self,
+        features: Tensor,
+        state: Nest = None,
+        shortcut: Tensor = None,
+        index: int = 0,
+        training: bool | None = None,
+    ) -> Nest:
         self.check_call(features, state, shortcut, index)
         output = keras.KerasTensor(features.shape, self.compute_dtype)
         return output, self.state_spec(features, state, shortcut, index)
 
-    def compute_output_shape(self, features_shape, state_shape=None, shortcut_shape=None, index=0):
+    def compute_output_shape(
+        self,
+        features_shape: tuple,
+        state_shape: Any = None,
+        shortcut_shape: Any = None,
+        index: int = 0,
+    ) -> Any:
         """Returns the shape of the output and those of the state; builds the layer for it."""
         if not self.built:
             self.build(features_shape)

@@ -1,5 +1,7 @@
 """Layer-wise information integration, Section 5.3; with the DIA unit it is DIANet."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -60,11 +62,13 @@ class LayerwiseInformationIntegration(UnitInteraction):
         reduction: int = 4,
         formulation: str = "official",
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(depth, unit, reduction, formulation, data_format, **kwargs)
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+    def build(
+        self, features_shape: tuple, state_shape: Any = None, shortcut_shape: Any = None
+    ) -> None:
         self.build_unit(self.build_channels(features_shape))
 
     def call(
@@ -89,5 +93,7 @@ class LayerwiseInformationIntegration(UnitInteraction):
     ) -> list:
         return state_specs(self.unit, features.shape[0])
 
-    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+    def flops(
+        self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
+    ) -> dict[str, int]:
         return {"unit": matrix_flops(self.unit)}

@@ -103,7 +103,9 @@ class MRLABase(LayerAttention):
         # The number of tensors of a state is fixed, so maps not known yet are the newest.
         return output, values + values[-1:] * (self.depth - len(values))
 
-    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+    def flops(
+        self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
+    ) -> dict[str, int]:
         return self.attention_flops(features, index, keys=index + 1, maps=index + 1)
 
     def state_spec(

@@ -1,5 +1,7 @@
 """Static layer attention as a recurrence: MRLA-L, Eq. 3 of the paper."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -59,7 +61,9 @@ class MRLALight(LayerAttention):
 
     memory_names = ("output",)
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+    def build(
+        self, features_shape: tuple, state_shape: Any = None, shortcut_shape: Any = None
+    ) -> None:
         super().build(features_shape, state_shape, shortcut_shape)
         self.decays = [
             self.add_weight(
@@ -118,7 +122,9 @@ class MRLALight(LayerAttention):
             self.data_format,
         )
 
-    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+    def flops(
+        self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
+    ) -> dict[str, int]:
         return self.attention_flops(features, index, keys=1, maps=2)
 
     def state_spec(

@@ -1,5 +1,7 @@
 """Layers under the names that `.keras` files of earlier releases know them by."""
 
+from typing import Any
+
 import keras
 
 from keras_dla.layers.interaction.mrla_base import MRLABase
@@ -14,7 +16,7 @@ class BaseLayerAttention(MRLABase):
     the file is read. Once its weights are here the layer is one like all others.
     """
 
-    def load_own_variables(self, store) -> None:
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         self.__class__ = MRLABase
 
@@ -23,6 +25,6 @@ class BaseLayerAttention(MRLABase):
 class LightLayerAttention(MRLALight):
     """`MRLALight` as a file from before its renaming has it; see `BaseLayerAttention`."""
 
-    def load_own_variables(self, store) -> None:
+    def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
         self.__class__ = MRLALight

@@ -1,5 +1,7 @@
 """Recurrent layer aggregation, RLA_g (Zhao et al., 2021)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -80,7 +82,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         hidden_channels: int = 32,
         formulation: str = "official",
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_positive_integer("hidden_channels", hidden_channels)
         check_choice("formulation", formulation, FORMULATIONS)
@@ -94,7 +96,9 @@ class RecurrentLayerAggregation(LayerInteraction):
             BatchNormalization(name=f"norm_{index}", **options) for index in range(self.depth)
         ]
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+    def build(
+        self, features_shape: tuple, state_shape: Any = None, shortcut_shape: Any = None
+    ) -> None:
         self.build_channels(features_shape)
         hidden_shape = self._hidden_shape(features_shape)
         self.gather.build(features_shape)
@@ -149,7 +153,9 @@ class RecurrentLayerAggregation(LayerInteraction):
     ) -> keras.KerasTensor:
         return keras.KerasTensor(self._hidden_shape(features.shape), self.compute_dtype)
 
-    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+    def flops(
+        self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
+    ) -> dict[str, int]:
         places = positions(features, self.data_format)
         return {
             "gather": kernel_flops(self.gather.kernel, times=places),

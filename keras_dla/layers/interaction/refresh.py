@@ -110,7 +110,9 @@ class RefreshedMRLABase(MRLABase):
         """Returns how many vectors the unit scales at layer `index`."""
         return index if self.formulation == "paper" else 2 * index
 
-    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+    def flops(
+        self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
+    ) -> dict[str, int]:
         flops = super().flops(features, state, shortcut, index)
         if self.formulation == "paper":
             kernels = [self.keys[m].kernel for m in range(index)]
@@ -136,12 +138,14 @@ class RefreshedMRLALight(MRLALight):
     stage (`excite`), which the paper does not mention.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.formulation != "paper":
             self.excite = DepthwiseConv3x3(self.data_format, dtype=self.dtype_policy, name="excite")
 
-    def build(self, features_shape, state_shape=None, shortcut_shape=None) -> None:
+    def build(
+        self, features_shape: tuple, state_shape: Any = None, shortcut_shape: Any = None
+    ) -> None:
         super().build(features_shape, state_shape, shortcut_shape)
         if self.formulation != "paper":
             self.excite.build(features_shape)
@@ -186,7 +190,9 @@ class RefreshedMRLALight(MRLALight):
         """Returns how many vectors the unit scales at layer `index`."""
         return 1
 
-    def flops(self, features, state=None, shortcut=None, index=0) -> dict[str, int]:
+    def flops(
+        self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
+    ) -> dict[str, int]:
         flops = super().flops(features, state, shortcut, index)
         if self.formulation != "paper":
             places = positions(features, self.data_format)

@@ -34,7 +34,7 @@ class UnitInteraction(LayerInteraction):
         reduction: int = 4,
         formulation: str = "official",
         data_format: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         check_choice("formulation", formulation, FORMULATIONS)
         check_positive_integer("reduction", reduction)

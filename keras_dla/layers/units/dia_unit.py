@@ -1,5 +1,7 @@
 """The unit of DIANet (Huang et al., 2020), compared with the DSU in Tables 4 and 6."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -40,7 +42,7 @@ class DIAUnit(RecurrentUnit):
     state_names = ("hidden", "cell")
     gates = 4
 
-    def __init__(self, units: int, reduction: int = 4, **kwargs):
+    def __init__(self, units: int, reduction: int = 4, **kwargs: Any):
         check_positive_integer("units", units)
         check_positive_integer("reduction", reduction)
         check_reduction(reduction, units)
@@ -51,7 +53,7 @@ class DIAUnit(RecurrentUnit):
         self.input_gates = GateBottleneck(name="input_gates", **sizes)
         self.hidden_gates = GateBottleneck(name="hidden_gates", **sizes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_input(input_shape)
         self.input_gates.build((None, self.units))
         self.hidden_gates.build((None, self.units))
@@ -68,5 +70,5 @@ class DIAUnit(RecurrentUnit):
         h = ops.sigmoid(o) * ops.sigmoid(c)
         return h, [h, c]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}

@@ -1,5 +1,7 @@
 """The Dynamic Sharing Unit, Section 3.4 of the paper (Eq. 7-9)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -83,7 +85,7 @@ class DynamicSharingUnit(RecurrentUnit):
         reduction: int = 4,
         normalizer: str = "sigmoid",
         formulation: str = "official",
-        **kwargs,
+        **kwargs: Any,
     ):
         check_choice("formulation", formulation, FORMULATIONS)
         check_choice("normalizer", normalizer, tuple(NORMALIZERS))
@@ -106,7 +108,7 @@ class DynamicSharingUnit(RecurrentUnit):
             self.input_gates = GateBottleneck(name="input_gates", **sizes)
             self.hidden_gates = GateBottleneck(name="hidden_gates", **sizes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_input(input_shape)
         if self.formulation == "paper":
             self._build_paper()
@@ -140,7 +142,7 @@ class DynamicSharingUnit(RecurrentUnit):
             autocast=False,
         )
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         """Returns the states before the first layer: zeros, or the paper's trainable c^0."""
         if self.formulation != "paper":
             return super().get_initial_state(batch_size)
@@ -169,7 +171,7 @@ class DynamicSharingUnit(RecurrentUnit):
         h = self._normalize(c)
         return h, [h, c]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "reduction": self.reduction,

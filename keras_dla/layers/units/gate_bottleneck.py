@@ -1,22 +1,25 @@
 """The two-layer perceptron inside DSU and DIA: channels -> channels/r -> several gates."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.cheap import cast
 from keras_dla.ops.linear import linear
+from keras_dla.utils.types import Nest, Tensor
 
 
 class GateBottleneck(keras.layers.Layer):
     """Maps `[batch, channels]` to `gates` vectors side by side, `[batch, gates * channels]`."""
 
-    def __init__(self, hidden: int, outputs: int, **kwargs):
+    def __init__(self, hidden: int, outputs: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.hidden = hidden
         self.outputs = outputs
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = input_shape[-1]
         self.reduce_kernel = self._weight("reduce_kernel", (channels, self.hidden), channels)
         self.reduce_bias = self._weight("reduce_bias", (self.hidden,), channels)
@@ -28,10 +31,10 @@ class GateBottleneck(keras.layers.Layer):
         initializer = torch_uniform(fan_in)
         return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Nest:
         return self.gates(inputs)
 
-    def gates(self, inputs):
+    def gates(self, inputs: Tensor) -> Tensor:
         """The map itself; a unit calls it directly, which spares the cost of a layer call."""
         dtype = self.compute_dtype
         kernel, bias = cast(self.reduce_kernel.value, dtype), cast(self.reduce_bias.value, dtype)
@@ -39,5 +42,5 @@ class GateBottleneck(keras.layers.Layer):
         kernel, bias = cast(self.expand_kernel.value, dtype), cast(self.expand_bias.value, dtype)
         return linear(hidden, kernel, bias)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> Any:
         return (*input_shape[:-1], self.outputs)

@@ -10,7 +10,7 @@ from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.cheap import cast, split_at
 from keras_dla.ops.linear import linear, sum_of_products
 from keras_dla.ops.tanh import tanh
-from keras_dla.utils.types import Tensor
+from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 
@@ -36,7 +36,7 @@ class RecurrentUnit(keras.layers.Layer):
         """How many numbers `recall` returns for one image."""
         return self.gates * self.units
 
-    def __init__(self, units: int, **kwargs) -> None:
+    def __init__(self, units: int, **kwargs: Any) -> None:
         check_positive_integer("units", units)
         super().__init__(**kwargs)
         self.units = int(units)
@@ -72,11 +72,11 @@ class RecurrentUnit(keras.layers.Layer):
         """Returns the states before the first layer, all zero: a list of `[batch, units]`."""
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
 
-    def compute_output_shape(self, inputs_shape, states_shape=None):
+    def compute_output_shape(self, inputs_shape: tuple, states_shape: Any = None) -> Any:
         shape = (*inputs_shape[:-1], self.units)
         return shape, [shape] * len(self.state_size)
 
-    def flops(self, inputs, states) -> dict[str, int]:
+    def flops(self, inputs: Tensor, states: Nest) -> dict[str, int]:
         return {"unit": matrix_flops(self)}
 
     def get_config(self) -> dict:
@@ -93,7 +93,7 @@ class RecurrentUnit(keras.layers.Layer):
 class LinearRecurrentUnit(RecurrentUnit):
     """A unit whose gates are linear maps of input and hidden state, each with a bias of its own."""
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_input(input_shape)
         outputs = self.gates * self.units
         self.input_kernel = self._weight("input_kernel", (self.units, outputs))

@@ -4,9 +4,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.utils.types import Tensor
 
 
-def conv1x1(x, kernel, strides, data_format):
+def conv1x1(x: Tensor, kernel: Tensor, strides: tuple[int, int], data_format: str) -> Tensor:
     """Convolves as a product of matrices; `kernel` is `[1, 1, channels, filters]`."""
     kernel = kernel[0, 0]
     # Not by an index, whose sizes JAX cannot tell to be a convolution's where none is known.

@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 
+from keras_dla.utils.types import Tensor
+
 HALO = ((0, 0), (1, 1), (1, 1), (0, 0))
 TAPS = [(i, j) for i in range(3) for j in range(3)]
 
 
 @jax.custom_vjp
-def depthwise_last(x, kernel):
+def depthwise_last(x: Tensor, kernel: Tensor) -> Tensor:
     """Convolves `[batch, height, width, channels]` with `[3, 3, channels]`."""
     height, width = x.shape[1:3]
     padded = jnp.pad(x, HALO)
@@ -46,7 +48,7 @@ def _kernel_gradient(x, cotangent):
 depthwise_last.defvjp(_forward, _backward)
 
 
-def depthwise_jax(x, kernel, data_format: str):
+def depthwise_jax(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     """The same in either data format."""
     kernel = jnp.asarray(kernel)
     if data_format == "channels_last":

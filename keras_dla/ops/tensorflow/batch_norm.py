@@ -1,15 +1,26 @@
 """TensorFlow's fused batch normalisation."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from keras_dla.ops.devices import is_tensorflow_on_cpu
+from keras_dla.utils.types import Tensor
 
 LAYOUTS = {"channels_last": "NHWC", "channels_first": "NCHW"}
 
 
 def batch_norm(
-    x, gamma, beta, moving, momentum, epsilon, training, data_format, over_replicas=False
-):
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    moving: Any,
+    momentum: float,
+    epsilon: float,
+    training: bool | None,
+    data_format: str,
+    over_replicas: bool = False,
+) -> Tensor:
     """See `keras_dla.ops.batch_norm.batch_norm`."""
     transposed = data_format == "channels_first" and is_tensorflow_on_cpu()
     mean, variance = map(tf.convert_to_tensor, moving)

@@ -5,10 +5,12 @@ from keras import ops
 from tensorflow.python.framework import ops as framework_ops
 from tensorflow.python.ops import control_flow_util
 
+from keras_dla.utils.types import Tensor
+
 TAPS = [(i, j) for i in range(3) for j in range(3)]
 
 
-def depthwise_tensorflow(x, kernel, data_format: str):
+def depthwise_tensorflow(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     """TensorFlow's own kernel, or shifted multiply-adds where XLA compiles for a CPU."""
     kernel = tf.convert_to_tensor(kernel)
     if compiles_for_cpu():
@@ -27,7 +29,7 @@ def compiles_for_cpu() -> bool:
 
 
 @tf.custom_gradient
-def depthwise_last(x, kernel):
+def depthwise_last(x: Tensor, kernel: Tensor) -> Tensor:
     """Convolves `[batch, height, width, channels]` with `[3, 3, channels]`."""
 
     def gradient(cotangent):
@@ -36,14 +38,14 @@ def depthwise_last(x, kernel):
     return shifted_sum(x, kernel), gradient
 
 
-def shifted_sum(x, kernel):
+def shifted_sum(x: Tensor, kernel: Tensor) -> Tensor:
     """Nine shifted multiply-adds, which XLA fuses into one loop."""
     height, width = ops.shape(x)[1:3]
     padded = pad(x)
     return tf.add_n([padded[:, i : i + height, j : j + width] * kernel[i, j] for i, j in TAPS])
 
 
-def kernel_gradient(x, cotangent):
+def kernel_gradient(x: Tensor, cotangent: Tensor) -> Tensor:
     """Sums image by image into maps that stay in the cache; XLA's reductions do not vectorise."""
     batch, height, width = ops.shape(x)[:3]
     padded = pad(x)
@@ -60,6 +62,6 @@ def kernel_gradient(x, cotangent):
     return tf.cast(tf.reshape(gradient, (3, 3, x.shape[-1])), x.dtype)
 
 
-def pad(x):
+def pad(x: Tensor) -> Tensor:
     """Adds a border of zeros."""
     return tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))

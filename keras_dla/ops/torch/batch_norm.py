@@ -1,13 +1,24 @@
 """PyTorch's fused batch normalisation, which moves the statistics itself."""
 
+from typing import Any
+
 import torch
 
 from keras_dla.ops.torch.layout import as_it_was, channels_first
+from keras_dla.utils.types import Tensor
 
 
 def batch_norm(
-    x, gamma, beta, moving, momentum, epsilon, training, data_format, over_replicas=False
-):
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    moving: Any,
+    momentum: float,
+    epsilon: float,
+    training: bool | None,
+    data_format: str,
+    over_replicas: bool = False,
+) -> Tensor:
     """See `keras_dla.ops.batch_norm.batch_norm`; `moving` changes in place."""
     x = channels_first(x, data_format)
     if training and x.numel() == x.shape[1]:

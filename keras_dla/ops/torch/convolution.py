@@ -3,9 +3,12 @@
 import torch
 
 from keras_dla.ops.torch.layout import as_it_was, channels_first
+from keras_dla.utils.types import Tensor
 
 
-def conv2d(x, kernel, strides, groups, data_format):
+def conv2d(
+    x: Tensor, kernel: Tensor, strides: int | tuple[int, int], groups: int, data_format: str
+) -> Tensor:
     """Convolves with zeros of `(size - 1) // 2` around the map.
 
     Args:
@@ -22,13 +25,13 @@ def conv2d(x, kernel, strides, groups, data_format):
     return as_it_was(outputs, data_format)
 
 
-def depthwise_torch(x, kernel, data_format):
+def depthwise_torch(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     """Depthwise convolution of the same kind; `kernel` is `[3, 3, channels]`."""
     kernel = torch.as_tensor(kernel.value if hasattr(kernel, "value") else kernel)
     return conv2d(x, kernel.unsqueeze(2), (1, 1), kernel.shape[-1], data_format)
 
 
-def convolve_channels_torch(vectors, kernels):
+def convolve_channels_torch(vectors: Tensor, kernels: Tensor) -> Tensor:
     """See `keras_dla.ops.channel_convolution.convolve_channels`."""
     if kernels.ndim == 1:
         return convolve_channels_torch(vectors[:, None], kernels[None])[:, 0]

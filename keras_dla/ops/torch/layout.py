@@ -1,19 +1,23 @@
 """Feature maps as PyTorch's functions read them; its channels-last layout is a view of them."""
 
+from typing import Any
+
 import torch
 
+from keras_dla.utils.types import Tensor
 
-def channels_first(x, data_format):
+
+def channels_first(x: Tensor, data_format: str) -> Tensor:
     """Returns a view of a batch of feature maps, `[batch, channels, height, width]`."""
     return x if data_format == "channels_first" else x.permute(0, 3, 1, 2)
 
 
-def as_it_was(x, data_format):
+def as_it_was(x: Tensor, data_format: str) -> Tensor:
     """Returns the view back in `data_format`."""
     return x if data_format == "channels_first" else x.permute(0, 2, 3, 1)
 
 
-def keep_as_read(variable, data_format):
+def keep_as_read(variable: Any, data_format: str) -> None:
     """Lays the numbers of a kernel out in memory as PyTorch's convolutions read them.
 
     The shape stays `[height, width, channels, filters]`, or `[height, width, channels]` of a

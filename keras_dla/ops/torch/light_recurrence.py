@@ -1,11 +1,14 @@
 """The recurrence of Eq. 3 for PyTorch, with few passes through memory and no map of values kept."""
 
+from typing import Any
+
 import torch
 from torch.nn.grad import conv2d_weight
 
 from keras_dla.ops.torch.batch_slices import batch_parts
 from keras_dla.ops.torch.convolution import depthwise_torch
 from keras_dla.ops.torch.layout import as_it_was, channels_first
+from keras_dla.utils.types import Tensor
 
 
 class LightRecurrence(torch.autograd.Function):
@@ -15,7 +18,15 @@ class LightRecurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, kernel, gate, memory, decay, excitation):
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        kernel: Tensor,
+        gate: Tensor,
+        memory: Tensor,
+        decay: Tensor,
+        excitation: Tensor,
+    ) -> Any:
         ctx.save_for_backward(x, kernel, gate, memory, decay, excitation)
         output = torch.empty_like(x)
         for part in batch_parts(x):
@@ -27,7 +38,7 @@ class LightRecurrence(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         x, kernel, gate, memory, decay, excitation = ctx.saved_tensors
         of_x, of_gate, of_memory, of_decay = map(torch.empty_like, (x, gate, memory, decay))
         of_kernel, of_excitation = [], []
@@ -50,7 +61,15 @@ class LightRecurrence(torch.autograd.Function):
         return of_x, _total(of_kernel), of_gate, of_memory, of_decay, _total(of_excitation)
 
 
-def light_recurrence(x, kernel, gate, memory, decay, excitation, data_format):
+def light_recurrence(
+    x: Tensor,
+    kernel: Tensor,
+    gate: Tensor,
+    memory: Tensor,
+    decay: Tensor,
+    excitation: Tensor,
+    data_format: str,
+) -> Tensor:
     """See `keras_dla.ops.light_recurrence.light_recurrence`."""
     x, memory = (channels_first(feature_map, data_format) for feature_map in (x, memory))
     gate, decay = (scores[:, :, None, None] for scores in (gate, decay))

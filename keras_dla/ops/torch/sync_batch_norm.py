@@ -1,14 +1,25 @@
 """Batch normalisation over the batches of all PyTorch processes."""
 
+from typing import Any
+
 import torch
 from torch import distributed
 
 from keras_dla.ops.torch.batch_norm import batch_norm
+from keras_dla.utils.types import Tensor
 
 
 def batch_norm_of_replicas(
-    x, gamma, beta, moving, momentum, epsilon, training, data_format, over_replicas=True
-):
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    moving: Any,
+    momentum: float,
+    epsilon: float,
+    training: bool | None,
+    data_format: str,
+    over_replicas: bool = True,
+) -> Tensor:
     """See `keras_dla.ops.batch_norm.batch_norm`; `moving` changes in place.
 
     PyTorch's own `SyncBatchNorm` refuses tensors on a CPU. The processes' batches must be equally
@@ -40,11 +51,11 @@ class Sum(torch.autograd.Function):
     """The sum over all processes, whose gradient is the sum of theirs."""
 
     @staticmethod
-    def forward(ctx, values):
+    def forward(ctx: Any, values: Tensor) -> Any:
         total = values.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> Any:
         return Sum.apply(gradient)

@@ -1,9 +1,12 @@
 """The weighted sum of feature maps for PyTorch, with few passes through memory."""
 
+from typing import Any
+
 import torch
 
 from keras_dla.ops.channels import spatial_axes
 from keras_dla.ops.torch.batch_slices import batch_parts
+from keras_dla.utils.types import Tensor
 
 
 class WeightedSum(torch.autograd.Function):
@@ -15,7 +18,7 @@ class WeightedSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, spatial_axes, weights, *maps):
+    def forward(ctx: Any, spatial_axes: tuple[int, ...], weights: Tensor, *maps: Any) -> Any:
         ctx.spatial_axes = spatial_axes
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(weights, *maps)
@@ -29,7 +32,7 @@ class WeightedSum(torch.autograd.Function):
         return total, *maps
 
     @staticmethod
-    def backward(ctx, gradient, *later):
+    def backward(ctx: Any, gradient: Tensor, *later: Any) -> Any:
         weights, *maps = ctx.saved_tensors
         if gradient is None:
             return None, None, *later
@@ -48,7 +51,7 @@ class WeightedSum(torch.autograd.Function):
         return None, of_weights, *of_maps
 
 
-def weighted_sum(maps, weights, data_format):
+def weighted_sum(maps: Any, weights: Tensor, data_format: str) -> Tensor:
     """See `keras_dla.ops.weighted_sum.weighted_sum`."""
     # A map's worth of arithmetic needs a weight for every map: [n, batch, 1, 1, channels].
     axes = spatial_axes(data_format)
