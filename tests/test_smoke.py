@@ -15,8 +15,9 @@ LABELS = np.arange(6) % 3
     "interaction", all_on_pytorch(["dla_l", "dla_b", "mrla_l", "dianet", "eca"], 2)
 )
 def test_network_trains_saves_and_loads(interaction, tmp_path):
+    options = keras_dla.models.used_options(f"{interaction}_20", drop_path=0.2)
     model = keras_dla.models.ResNet(
-        20, interaction, classes=3, drop_path=0.2, data_format="channels_last"
+        20, interaction, classes=3, data_format="channels_last", **options
     )
     model.compile("sgd", "sparse_categorical_crossentropy")
     history = model.fit(IMAGES, LABELS, batch_size=3, epochs=1, verbose=0)
