@@ -125,7 +125,8 @@ def _check_backend(format):
     if backend not in packages:
         raise ValueError(
             f"`format` {format!r} is written from the backend {' or '.join(packages)}, but the "
-            f"backend is {backend}: save the model to a .keras file and export it from there."
+            f"backend is {backend}: save the model to a .keras file and export that with "
+            f"KERAS_BACKEND={next(iter(packages))}."
         )
     missing = [name for name in packages[backend] if importlib.util.find_spec(name) is None]
     if missing:

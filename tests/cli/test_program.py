@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,17 @@ def test_no_memory_is_a_sentence(monkeypatch, fails, error):
 
     monkeypatch.setattr(list_models, "_is_wanted", fill)
     assert fails("list").startswith("the memory does not suffice")
+
+
+@on_pytorch
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is no signal there")
+def test_ctrl_c_while_a_network_is_built():
+    program = subprocess.Popen(
+        [sys.executable, "-m", "keras_dla", "summary", "dla_b_164"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stderr.readline() == "Building dla_b_164 ...\n"
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate(timeout=120)
+    assert (program.returncode, said) == (130, "keras-dla summary: interrupted.\n")

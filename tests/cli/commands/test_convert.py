@@ -6,6 +6,7 @@ import keras_dla.interop
 from keras_dla.cli import main
 from keras_dla.interop.official_names import official_entries
 from keras_dla.models import get_model
+from keras_dla.utils.names import EXPORT_SUFFIXES
 from tests.layers.stages import randomize
 
 
@@ -102,6 +103,14 @@ def test_a_real_export(files, tmp_path, capsys):
     assert main(command) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"wrote {output}"
     assert (output if torch else output / "saved_model.pb").is_file()
+
+
+def test_another_backend_is_named(files, tmp_path, fails):
+    format_ = "litert" if keras.backend.backend() != "tensorflow" else "torch"
+    other = "tensorflow" if format_ == "litert" else "torch"
+    sentence = fails("convert", files.dense, tmp_path / f"a{EXPORT_SUFFIXES[format_]}")
+    assert sentence.startswith(f"`--format` {format_!r} is written from the backend {other}")
+    assert f" with KERAS_BACKEND={other}" in sentence
 
 
 def test_a_folder_is_not_replaced(files, tmp_path, fails):

@@ -123,6 +123,11 @@ def test_writes_the_figures(capsys, folder, tmp_path):
     assert told[-2:] == ["2 of 2 batches ...", f"wrote {output}"]
 
 
+def test_prints_json_alone(capsys, folder):
+    assert main(command(folder, "fixed.keras", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)["AP"] == pytest.approx(1)
+
+
 def test_errors(fails, folder, tmp_path, nonsense):
     taken = tmp_path / "taken.json"
     taken.write_text("")

@@ -1,3 +1,5 @@
+import json
+
 from keras_dla.cli import main
 from keras_dla.models import list_models
 from tests.backends import on_pytorch
@@ -28,3 +30,8 @@ def test_nothing_found(fails):
         "no network has 'dla' and '7' in its name and is for imagenet; "
         "`keras-dla list` prints them all."
     )
+
+
+def test_json(capsys):
+    assert main(["list", "dla_", "_50", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == ["dla_b_50", "dla_l_50"]

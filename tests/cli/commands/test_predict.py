@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -95,6 +98,14 @@ def test_names_from_a_file(capsys, files, tmp_path):
         (["--mean", "1", "--std", "1"], "the mean and the deviation must have a number for each"),
         (["--mean", "1,1,1", "--std", "1,0,1"], "`--std` must be positive"),
         (
+            ["--mean", "123.7,116.3,103.5", "--std", "58.4,57.1,57.4"],
+            "`--mean` must be on the scale where white is 1, but is 123.7,116.3,103.5.",
+        ),
+        (
+            ["--mean", "0,0,0", "--std", "58.4,57.1,57.4"],
+            "`--std` must be positive and on the scale",
+        ),
+        (
             ["--normalize", "cifar", "--mean", "1,1,1", "--std", "1,1,1"],
             "`--normalize` must not be given together with",
         ),
@@ -134,3 +145,40 @@ def test_a_size_that_the_network_does_not_read(fails, files):
     command = ("predict", files.mean_first, files.images[0], "--normalize", "none")
     sentence = "`--size` must be 12x8, which mean reads, but is 9x9."
     assert fails(*command, "--size", "9") == sentence
+
+
+@pytest.mark.parametrize(
+    "option", [("--mean", "nan,0,0"), ("--std", "1,inf,1"), ("--size", "9999")]
+)
+def test_numbers_that_cannot_be(capsys, files, option):
+    with pytest.raises(SystemExit):
+        main(["predict", files.dla, files.images[0], *option])
+    assert f"argument {option[0]}: " in capsys.readouterr().err
+
+
+def test_a_folder_and_json(capsys, files, tmp_path):
+    for path in files.images:
+        shutil.copy(path, tmp_path)
+    (tmp_path / "notes.txt").write_text("no image")
+    command = ["predict", files.dla, str(tmp_path), "--classes", "blood_cells", "--top", "1"]
+    assert main([*command, "--json"]) == 0
+    records = json.loads(capsys.readouterr().out)
+    assert [record["image"] for record in records] == [
+        str(tmp_path / "cell0.png"),
+        str(tmp_path / "cell1.png"),
+    ]
+    for record in records:
+        [best] = record["classes"]
+        assert BLOOD_CELL_CLASSES[best["index"]] == best["name"]
+        assert record["probabilities"] and 1 / 3 <= best["score"] <= 1
+
+
+def test_class_files_as_editors_write_them(capsys, files, fails, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\nthree\r\n")
+    options = ("--classes", str(names), "--normalize", "cifar")
+    lines = predict(capsys, files.dla, files.images[0], *options)
+    assert sorted(line.split()[-1] for line in lines[1:]) == ["one", "three", "two"]
+    names.write_text("one\ntwo\x1b[31m\nthree\n")
+    sentence = fails("predict", files.dla, files.images[0], *options)
+    assert sentence.startswith("`--classes` must name classes in printable characters, but ")

@@ -1,3 +1,5 @@
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -151,3 +153,12 @@ def test_a_size_that_is_none(capsys, size):
         main(["summary", "resnet_11", f"--size={size}"])
     assert exit_.value.code == 2
     assert "is not a size such as 224" in capsys.readouterr().err
+
+
+def test_json(capsys, files):
+    record = json.loads(summary(capsys, files.dla, "--json"))
+    network = files.networks["dla"]
+    assert (record["name"], record["params"]) == ("mine", network.count_params())
+    assert record["input_shape"] == [32, 32, 3]
+    assert sum(layer["params"] for layer in record["layers"]) == record["params"]
+    assert record["flops"] == complexity(network).flops
