@@ -126,7 +126,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         if part is None:
             self._earlier_seconds = 0.0
             rate = self.model.optimizer.learning_rate
-            self._learning_rate = _shortest(ops.convert_to_numpy(rate))
+            self._learning_rate = _shortest(ops.convert_to_numpy(ops.convert_to_tensor(rate)))
         else:
             self._earlier_seconds = part.seconds
             self._learning_rate = part.learning_rate

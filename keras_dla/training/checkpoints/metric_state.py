@@ -11,7 +11,10 @@ from keras_dla.keras_internals.private_names import build_all
 
 def get_metrics(model: keras.Model) -> list:
     """Returns the state of the model's metrics, as JSON values."""
-    return [ops.convert_to_numpy(variable).tolist() for variable in model.metrics_variables]
+    return [
+        ops.convert_to_numpy(ops.convert_to_tensor(variable)).tolist()
+        for variable in model.metrics_variables
+    ]
 
 
 def set_metrics(model: keras.Model, values: list) -> None:

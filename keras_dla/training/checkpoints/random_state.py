@@ -11,7 +11,10 @@ from keras import ops
 
 def get_counters(model: keras.Model) -> list[list[int]]:
     """Returns the state of the model's seed generators, as JSON values."""
-    return [ops.convert_to_numpy(counter).tolist() for counter in _counters(model)]
+    return [
+        ops.convert_to_numpy(ops.convert_to_tensor(counter)).tolist()
+        for counter in _counters(model)
+    ]
 
 
 def set_counters(model: keras.Model, values: list[list[int]]) -> None:

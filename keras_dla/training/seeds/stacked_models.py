@@ -83,7 +83,7 @@ class StackedModels:
         optimizer = self.models[0].optimizer
         values = [value[0] for value in self.state[2]]
         with keras.StatelessScope(list(zip(optimizer.variables, values, strict=True))):
-            return _shortest(ops.convert_to_numpy(optimizer.learning_rate))
+            return _shortest(ops.convert_to_numpy(ops.convert_to_tensor(optimizer.learning_rate)))
 
     def arrays(self) -> list[np.ndarray]:
         """The whole state as NumPy arrays, in an order that equal stacks share."""
@@ -186,4 +186,7 @@ def _initial_metrics(model, batch):
     model.compute_loss(x=x, y=y, y_pred=predictions, sample_weight=weight)
     model.compute_metrics(x, y, predictions, weight)
     model.reset_metrics()
-    return [ops.convert_to_numpy(variable) for variable in model.metrics_variables]
+    return [
+        ops.convert_to_numpy(ops.convert_to_tensor(variable))
+        for variable in model.metrics_variables
+    ]

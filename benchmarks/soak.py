@@ -1,0 +1,88 @@
+"""Does the memory of a long run stop growing: resident memory while a network trains and tests.
+
+    KERAS_BACKEND=tensorflow python benchmarks/soak.py --steps 2000
+
+Prints the process's memory every so many steps, and how much a step adds in each half. Linux only.
+"""
+
+import argparse
+import gc
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_dla.data import ArrayDataset
+from keras_dla.models import ResNet
+from keras_dla.training import CIFAR, EndlessBatches, compile_model
+
+BATCH, SIDE, CLASSES = 8, 16, 10
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--every", type=int, default=100, help="steps per epoch of fit")
+    return parser.parse_args()
+
+
+def resident() -> int:
+    """Returns the memory of this process in bytes."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+class Memory(keras.callbacks.Callback):
+    """Notes the memory after every epoch, and prints it."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bytes.append(resident())
+        steps = (epoch + 1) * self.params["steps"]
+        print(f"{steps:6d} steps: {self.bytes[-1] / 1e6:8.1f} MB", flush=True)
+
+
+def main():
+    args = parse_arguments()
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (256, SIDE, SIDE, 3)).astype("uint8")
+    labels = generator.integers(0, CLASSES, 256)
+    data = ArrayDataset(images, labels, BATCH, data_format="channels_last")
+    test = ArrayDataset(
+        images, labels, BATCH, augment=False, shuffle=False, data_format="channels_last"
+    )
+    model = ResNet(
+        (2, 2),
+        "dla_l",
+        classes=CLASSES,
+        planes=(8, 16),
+        input_shape=(SIDE, SIDE, 3),
+        data_format="channels_last",
+        classifier_activation=None,
+    )
+    memory = Memory()
+    epochs = args.steps // args.every
+    compile_model(model, CIFAR.scaled(epochs), args.every).fit(
+        EndlessBatches(data),
+        steps_per_epoch=args.every,
+        epochs=epochs,
+        shuffle=False,
+        validation_data=test,
+        callbacks=[memory],
+        verbose=0,
+    )
+    half = len(memory.bytes) // 2
+    for name, part in (("first", memory.bytes[: half + 1]), ("second", memory.bytes[half:])):
+        per_step = (part[-1] - part[0]) / (len(part) - 1) / args.every
+        print(f"{keras.backend.backend()}, {name} half: {per_step / 1e3:.2f} kB per step")
+
+
+if __name__ == "__main__":
+    main()
