@@ -18,7 +18,10 @@ LARGE_EXAMPLES = (
     "keras_dla.analysis.attention_scores",
     "keras_dla.analysis.paper.paper_tables",
     "keras_dla.detection.backbones",
+    "keras_dla.detection.coco.evaluation",
+    "keras_dla.detection.detect",
     "keras_dla.detection.faster_rcnn",
+    "keras_dla.detection.retinanet",
     "keras_dla.models.dla_resnet",
 )
 SLOWEST = 20

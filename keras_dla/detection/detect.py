@@ -28,6 +28,14 @@ class Detections:
         masks: boolean array, `[detections, height, width]`, which pixels are the object's, or
             None from a detector without masks.
         size: pair of integers, height and width of the image in pixels.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection import Detections
+    >>> boxes, classes = np.array([[4.0, 8.0, 20.0, 30.0]]), np.array([1])
+    >>> found = Detections(boxes, np.array([0.9]), classes, ["cat"], None, (32, 48))
+    >>> found.names
+    ['cat']
     """
 
     boxes: np.ndarray
@@ -69,13 +77,18 @@ def detect(
             how images are to be prepared.
 
     Example:
-
-        import keras_dla
-
-        model = keras_dla.load_model("best.keras")
-        [found] = keras_dla.detection.detect(model, "photo.jpg")
-        for name, score, box in zip(found.names, found.scores, found.boxes):
-            print(name, score, box)
+    >>> import numpy as np
+    >>> from keras_dla.data import ImagePreparation
+    >>> from keras_dla.detection import FasterRCNN, detect
+    >>> from keras_dla.models import ResNet
+    >>> options = {"include_top": False, "data_format": "channels_last"}
+    >>> backbone = ResNet((1, 1, 1), "dla_l", stem="imagenet", planes=(8, 8, 8), **options)
+    >>> model = FasterRCNN(backbone, 3, channels=8, head_units=16, data_format="channels_last")
+    >>> # In earnest: model = keras_dla.load_model("best.keras"), which knows the preparation.
+    >>> preparation = ImagePreparation(shorter_side=64, longer_side=64)
+    >>> [found] = detect(model, np.zeros((40, 60, 3), "uint8"), 0.99, preparation)
+    >>> found.size
+    (40, 60)
     """
     check_fraction("score", score)
     preparation = preparation_of(model, preparation)

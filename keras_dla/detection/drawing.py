@@ -29,6 +29,14 @@ def draw_detections(pixels: np.ndarray, found: "Detections") -> np.ndarray:
 
     Raises:
         ImportError: when Pillow is not installed.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.detection import Detections, draw_detections
+    >>> boxes, classes = np.array([[4.0, 8.0, 20.0, 30.0]]), np.array([1])
+    >>> found = Detections(boxes, np.array([0.9]), classes, ["cat"], None, (32, 48))
+    >>> draw_detections(np.zeros((32, 48, 3), "uint8"), found).shape
+    (32, 48, 3)
     """
     pillow, draw, font = (
         import_for("draw_detections", f"PIL.{name}", extra="detection")

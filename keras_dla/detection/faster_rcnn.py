@@ -65,20 +65,24 @@ class FasterRCNN(Detector):
             `keras_dla.detection.feature_extractor`.
         classes: integer, the number of classes, without background.
         frozen_stages: integer, how many of the backbone's first stages, and what lies before them,
-            keep their weights. MMDetection freezes one of a backbone that is trained already.
+            keep their weights; defaults to `0`. MMDetection freezes one of a backbone that is
+            trained already.
         norm_eval: boolean, whether the backbone runs as in inference while training: BN with its
-            moving statistics. MMDetection does so with pretrained backbones.
-        channels: integer, channels of the feature pyramid and of the heads' convolutions.
-        head_units: integer, units of the box head's two linear maps.
-        anchor_scale: number, side of an anchor in cells of its level.
-        proposals: integer, how many boxes of an image the second stage looks at.
-        samples: integer, how many of them an image gives to the second stage's losses.
+            moving statistics; defaults to `False`. MMDetection does so with pretrained backbones.
+        channels: integer, channels of the feature pyramid and of the heads' convolutions; defaults
+            to `256`.
+        head_units: integer, units of the box head's two linear maps; defaults to `1024`.
+        anchor_scale: number, side of an anchor in cells of its level; defaults to `8`.
+        proposals: integer, how many boxes of an image the second stage looks at; defaults to
+            `1000`.
+        samples: integer, how many of them an image gives to the second stage's losses; defaults to
+            `512`.
         finest_scale: number, half the side in pixels from which on a box is read from the second
-            level.
-        score_threshold: float, what the score of a detection must exceed.
+            level; defaults to `56`.
+        score_threshold: float, what the score of a detection must exceed; defaults to `0.05`.
         iou_threshold: float, the overlap above which the weaker of two detections of one class is
-            left out.
-        max_detections: integer, how many detections of an image are returned.
+            left out; defaults to `0.5`.
+        max_detections: integer, how many detections of an image are returned; defaults to `100`.
         data_format: `"channels_last"` or `"channels_first"`, that of images and backbone; Keras's
             own by default.
         class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
@@ -92,6 +96,7 @@ class FasterRCNN(Detector):
             each image inside its padding. In training `fit` adds the targets: `"boxes"`
             `[batch, G, 4]` as (x1, y1, x2, y2) in pixels and `"classes"` `[batch, G]` below
             `classes`, -1 for an entry that is none.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         A dictionary of detections, by descending score: `"boxes"` `[batch, max_detections, 4]`,

@@ -27,6 +27,7 @@ class MaskRCNN(FasterRCNN):
         inputs: as of `keras_dla.detection.FasterRCNN`; the targets also have `"masks"`
             `[batch, G, M, M]`: every object inside its own box, resampled to M x M, with values
             from 0 to 1.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         The detections of `keras_dla.detection.FasterRCNN`, and `"masks"` `[batch, max_detections,

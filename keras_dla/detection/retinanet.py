@@ -48,14 +48,16 @@ class RetinaNet(KnowsItsData, keras.Model):
         classes: integer, the number of classes, without background.
         image_shape: `(height, width)` of the padded images, multiples of 32. It is fixed, so that
             the anchors are constants: `DetectionDataset(..., padded_shape=image_shape)`.
-        head_layers: integer, the number of convolutions in each head before its last one.
-        anchor_sizes: five floats, the side in pixels of the smallest anchors of P3 to P7.
-        score_threshold: float, what the score of a detection must exceed.
+        head_layers: integer, the number of convolutions in each head before its last one; defaults
+            to `3`.
+        anchor_sizes: five floats, the side in pixels of the smallest anchors of P3 to P7; defaults
+            to `(32.0, 64.0, 128.0, 256.0, 512.0)`.
+        score_threshold: float, what the score of a detection must exceed; defaults to `0.05`.
         iou_threshold: float, the overlap above which the weaker of two detections of one class is
-            left out.
-        max_detections: integer, how many detections of an image are returned.
+            left out; defaults to `0.5`.
+        max_detections: integer, how many detections of an image are returned; defaults to `100`.
         candidates: integer, how many of an image's pairs of box and class, the likeliest, are
-            looked at.
+            looked at; defaults to `2000`.
         class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
             takes those of its data.
         preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
@@ -65,6 +67,7 @@ class RetinaNet(KnowsItsData, keras.Model):
     Call arguments:
         x: a dictionary of `"images"` `[batch, height, width, channels]`, normalised, and `"sizes"`
             `[batch, 2]`, the height and width of each image inside its padding.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         Called: a dictionary of `"box"` `[batch, anchors, 4]` and `"classification"`
@@ -78,11 +81,13 @@ class RetinaNet(KnowsItsData, keras.Model):
         ValueError: if an argument is not among those allowed.
 
     Example:
-
-        model = keras_dla.detection.RetinaNet("dla_l_50", classes=3, image_shape=(512, 640))
-        model.compile(keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0))
-        model.fit(dataset, epochs=12)
-        found = model.predict_on_batch(dataset[0][0])
+    >>> from keras_dla.detection import RetinaNet
+    >>> from keras_dla.models import ResNet
+    >>> options = {"include_top": False, "data_format": "channels_last"}
+    >>> backbone = ResNet((1, 1, 1, 1), "dla_l", stem="imagenet", planes=(8, 8, 8, 8), **options)
+    >>> model = RetinaNet(backbone, classes=3, image_shape=(64, 64))  # in earnest: "dla_l_50"
+    >>> # model.compile(keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=10.0))
+    >>> # model.fit(dataset, epochs=12)
     """
 
     data_format = "channels_last"

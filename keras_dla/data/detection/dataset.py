@@ -44,24 +44,30 @@ class DetectionDataset(EpochDataset):
     Args:
         source: sequence of examples such as `CocoSource`, `TfdsSource` or `ShapesSource`.
         batch_size: int, images per batch.
-        shorter_side: int, the limit of an image's shorter side.
-        longer_side: int, the limit of an image's longer side.
-        padded_shape: pair of int (height, width), multiples of 32, to which every batch is
-            padded; an image that would exceed it becomes smaller. `common_padded_shape` finds
-            the least that holds all. `None` for the least shape that holds the batch,
-            which is then different from batch to batch: JAX compiles a program for each, and
-            TensorFlow no longer knows the size, which `FasterRCNN` and `MaskRCNN` need.
-        flip: float, the probability that an image is mirrored. Set it to 0 for validation.
-        shuffle: bool, whether every epoch has its own order. Set it to `False` for validation.
-        seed: int, at least 0.
-        max_objects: int, the most objects per image; of more, the largest stay.
-        mask_size: int, the cells along each side of a mask, or `None` for no masks.
-        mean: Sequence of 3 floats, in units of the white level (0 to 1).
-        std: Sequence of 3 floats, in the same unit.
-        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
-        initial_epoch: int, the epoch to start with, counted from 0. Give `model.fit` the same.
-        workers: int, how many threads prepare the next batches while one is in use; 0 for none.
-            They change nothing about the batches.
+        shorter_side: int, the limit of an image's shorter side; defaults to `800`.
+        longer_side: int, the limit of an image's longer side; defaults to `1333`.
+        padded_shape: pair of int (height, width), multiples of 32, to which every batch is padded;
+            an image that would exceed it becomes smaller; defaults to `None`. `common_padded_shape`
+            finds the least that holds all. `None` for the least shape that holds the batch, which
+            is then different from batch to batch: JAX compiles a program for each, and TensorFlow
+            no longer knows the size, which `FasterRCNN` and `MaskRCNN` need.
+        flip: float, the probability that an image is mirrored; defaults to `0.5`. Set it to 0 for
+            validation.
+        shuffle: bool, whether every epoch has its own order; defaults to `True`. Set it to `False`
+            for validation.
+        seed: int, at least 0; defaults to `0`.
+        max_objects: int, the most objects per image; of more, the largest stay; defaults to `100`.
+        mask_size: int, the cells along each side of a mask, or `None` for no masks; defaults to
+            `None`.
+        mean: sequence of 3 floats, in units of the white level (0 to 1); defaults to `(0.485,
+            0.456, 0.406)`.
+        std: sequence of 3 floats, in the same unit; defaults to `(0.229, 0.224, 0.225)`.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting; defaults
+            to `None`.
+        initial_epoch: int, the epoch to start with, counted from 0; defaults to `0`. Give
+            `model.fit` the same.
+        workers: int, how many threads prepare the next batches while one is in use; 0 for none;
+            defaults to `0`. They change nothing about the batches.
 
     Raises:
         ValueError: If an argument is not as described above.

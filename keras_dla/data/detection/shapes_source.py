@@ -28,11 +28,11 @@ class ShapesSource(DetectionSource):
 
     Args:
         size: int, the number of images.
-        image_size: int, or pair of int (height, width), at least 32 each.
-        seed: int, at least 0.
-        max_shapes: int, the most shapes in an image.
+        image_size: int, or pair of int (height, width), at least 32 each; defaults to `(128, 128)`.
+        seed: int, at least 0; defaults to `0`.
+        max_shapes: int, the most shapes in an image; defaults to `5`.
         shape_sizes: pair of int, the least and greatest size in pixels (a circle's diameter), at
-            least 8; the greatest at most the shorter side of the image.
+            least 8; the greatest at most the shorter side of the image; defaults to `(16, 64)`.
 
     Raises:
         ValueError: If an argument is not as described above.

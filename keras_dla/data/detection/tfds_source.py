@@ -32,8 +32,8 @@ class TfdsSource(DetectionSource):
     Args:
         name: str, the data set's name and configuration.
         split: str such as `"train"`, `"validation"` or `"train[:10%]"`.
-        data_dir: Path of the folder in which it was prepared, or `None` for
-            tensorflow-datasets' own folder.
+        data_dir: path of the folder in which it was prepared, or `None` for tensorflow-datasets'
+            own folder; defaults to `None`.
 
     Raises:
         ValueError: If `name` or `split` is not as described above, or the data set has other

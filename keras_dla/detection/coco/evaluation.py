@@ -27,8 +27,8 @@ def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> d
         model: a detector; anything whose `predict_on_batch(x)` returns what
             `keras_dla.detection.coco.results` reads.
         dataset: `keras_dla.data.DetectionDataset`, of which every image counts once.
-        by_class: boolean, whether to add the figures of every class: `"AP of cell"`,
-            `"AP50 of cell"`.
+        by_class: boolean, whether to add the figures of every class: `"AP of cell"`, `"AP50 of
+            cell"`; defaults to `False`.
 
     Returns:
         A dictionary with `"AP"`, `"AP50"`, `"AP75"`, `"AP_S"`, `"AP_M"` and `"AP_L"` of the boxes;
@@ -40,10 +40,16 @@ def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> d
         ValueError: if `model` returns no detections, or `dataset` has a class that it lacks.
 
     Example:
-
-        dataset = keras_dla.data.DetectionDataset(source, 2, flip=0, shuffle=False)
-        figures = keras_dla.detection.evaluate_coco(model, dataset)
-        print(figures["AP50"])
+    >>> from keras_dla.detection import FasterRCNN, evaluate_coco
+    >>> from keras_dla.data import DetectionDataset, ShapesSource
+    >>> from keras_dla.models import ResNet
+    >>> options = {"include_top": False, "data_format": "channels_last"}
+    >>> backbone = ResNet((1, 1, 1), "dla_l", stem="imagenet", planes=(8, 8, 8), **options)
+    >>> model = FasterRCNN(backbone, 3, channels=8, head_units=16, data_format="channels_last")
+    >>> size = {"shorter_side": 64, "padded_shape": (64, 64), "data_format": "channels_last"}
+    >>> data = DetectionDataset(ShapesSource(2, 64), 2, flip=0, shuffle=False, **size)
+    >>> sorted(evaluate_coco(model, data))
+    ['AP', 'AP50', 'AP75', 'AP_L', 'AP_M', 'AP_S']
     """
     import_pycocotools("cocoeval")
     _check_classes(model, dataset)
@@ -70,15 +76,18 @@ class CocoEvaluation(keras.callbacks.Callback):
 
     Args:
         dataset: `keras_dla.data.DetectionDataset`, best with `flip=0` and `shuffle=False`.
-        every: integer, after how many epochs to evaluate.
+        every: integer, after how many epochs to evaluate; defaults to `1`.
 
     Raises:
         ValueError: if `every` is not at least 1; before training, if the detector has not as many
             classes as `dataset`.
 
     Example:
-
-        model.fit(training, epochs=12, callbacks=[CocoEvaluation(validation, every=4)])
+    >>> from keras_dla.data import DetectionDataset, ShapesSource
+    >>> from keras_dla.detection import CocoEvaluation
+    >>> validation = DetectionDataset(ShapesSource(4), batch_size=2, flip=0, shuffle=False)
+    >>> callback = CocoEvaluation(validation, every=4)
+    >>> # model.fit(training, epochs=12, callbacks=[callback])
     """
 
     def __init__(self, dataset: Any, every: int = 1):

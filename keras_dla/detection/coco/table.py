@@ -11,6 +11,9 @@ def coco_table(figures: dict[str, float]) -> str:
     Args:
         figures: what `keras_dla.detection.evaluate_coco` returned.
 
+    Returns:
+        A string of several lines.
+
     Example:
     >>> from keras_dla.detection import coco_table
     >>> names = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
@@ -32,6 +35,9 @@ def coco_table_by_class(figures: dict[str, float], class_names: list[str]) -> st
     Args:
         figures: what `keras_dla.detection.evaluate_coco(..., by_class=True)` returned.
         class_names: the names of the classes.
+
+    Returns:
+        A string of several lines.
 
     Example:
     >>> from keras_dla.detection import coco_table_by_class

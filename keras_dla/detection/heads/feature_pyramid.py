@@ -30,8 +30,9 @@ class FeaturePyramid(keras.layers.Layer):
     what the finer map does not have. Kernels begin Glorot uniform, biases with zeros.
 
     Args:
-        channels: integer, of every map of the pyramid.
-        extra_levels: integer of at least 0, how many coarser levels follow the backbone's.
+        channels: integer, of every map of the pyramid; defaults to `256`.
+        extra_levels: integer of at least 0, how many coarser levels follow the backbone's; defaults
+            to `1`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:

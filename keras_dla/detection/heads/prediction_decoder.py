@@ -20,13 +20,14 @@ class PredictionDecoder(keras.layers.Layer):
     classes do not suppress each other.
 
     Args:
-        from_logits: boolean, whether a sigmoid turns the scores into probabilities.
-        score_threshold: float, what a probability must exceed.
+        from_logits: boolean, whether a sigmoid turns the scores into probabilities; defaults to
+            `True`.
+        score_threshold: float, what a probability must exceed; defaults to `0.05`.
         iou_threshold: float, the overlap above which the weaker of two boxes of one class is left
-            out.
-        max_detections: integer, how many detections of an image are returned.
+            out; defaults to `0.5`.
+        max_detections: integer, how many detections of an image are returned; defaults to `100`.
         candidates: integer, how many of an image's pairs of box and class, the likeliest, are
-            looked at.
+            looked at; defaults to `2000`.
         **kwargs: further arguments of `keras.layers.Layer`.
 
     Call arguments:

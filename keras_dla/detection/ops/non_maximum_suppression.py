@@ -34,8 +34,9 @@ def non_maximum_suppression(
         iou_threshold: number from 0 to 1.
         max_outputs: integer, how many boxes of a group are returned.
         classes: optional integer tensor `[B, N]`; boxes of different classes do not suppress each
-            other.
-        valid: optional boolean tensor `[B, N]`; others are never kept, and suppress none.
+            other; defaults to `None`.
+        valid: optional boolean tensor `[B, N]`; others are never kept, and suppress none; defaults
+            to `None`.
 
     Returns:
         indices: int32 tensor `[B, max_outputs]` into N, by descending score, 0 behind the last.
@@ -85,10 +86,12 @@ def class_detections(
     Args:
         boxes: tensor `[B, N, C, 4]`, a box for every class, or `[B, N, 1, 4]`.
         scores: tensor `[B, N, C]`, without background.
-        score_threshold: number that a score must exceed.
-        iou_threshold: number from 0 to 1, the overlap above which the weaker of two is left out.
-        max_detections: integer D, how many detections of an image are returned.
-        candidates: integer, how many pairs of an image, the likeliest, are looked at.
+        score_threshold: number that a score must exceed; defaults to `0.05`.
+        iou_threshold: number from 0 to 1, the overlap above which the weaker of two is left out;
+            defaults to `0.5`.
+        max_detections: integer D, how many detections of an image are returned; defaults to `100`.
+        candidates: integer, how many pairs of an image, the likeliest, are looked at; defaults to
+            `2000`.
 
     Returns:
         A dictionary by descending score: `"boxes"` float32 `[B, D, 4]`, `"scores"` float32

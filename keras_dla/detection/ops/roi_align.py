@@ -109,7 +109,8 @@ def pyramid_roi_align(
         boxes: `[batch, number, 4]`, corners (x1, y1, x2, y2) in pixels.
         strides: list of the maps' pixels a cell.
         output_size: integer.
-        finest_scale: number, half the size in pixels from which on a box is of the second level.
+        finest_scale: number, half the size in pixels from which on a box is of the second level;
+            defaults to `56`.
         window: integer of at least 2, how many rows and columns of the map a box reads at most, as
             of `roi_align`; defaults to None, all that it needs, or 32 where the size of a map is
             unknown.

@@ -29,7 +29,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Call arguments:
         inputs: `[batch, height, width, channels]` or channels first.
-        training: boolean, whether to normalise with the batch's statistics.
+        training: boolean, whether to normalise with the batch's statistics; defaults to `None`, as
+            Keras finds.
+        mask: tensor or `None`, as of `keras.layers.BatchNormalization`; defaults to `None`.
 
     Returns:
         A tensor of the input's shape.

@@ -22,7 +22,7 @@ class Conv2D(keras.layers.Conv2D):
     Args:
         filters: integer, the number of output channels.
         kernel_size: odd integer.
-        strides: integer.
+        strides: integer; defaults to `1`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
         **kwargs: further arguments of `keras.layers.Conv2D`, such as `use_bias`.
 

@@ -18,7 +18,7 @@ class DropPath(keras.layers.Layer):
     Args:
         rate: float, `0 <= rate < 1`, the probability that a sample is set to zero. Samples that
             stay are divided by `1 - rate`.
-        seed: optional integer, the seed of the random numbers.
+        seed: optional integer, the seed of the random numbers; defaults to `None`.
 
     Call arguments:
         inputs: tensor `[batch, ...]`.

@@ -43,15 +43,16 @@ class DynamicLayerAttention(UnitInteraction):
 
     Args:
         depth: integer, the number of layers of the stage.
-        mode: `"base"` or `"light"`.
-        unit: the recurrent unit Dyn: `"dsu"`, with another normaliser `"dsu_tanh"`, `"dsu_relu"`
-            or `"dsu_identity"` (Table 5); `"dia"`, `"lstm"`, `"rnn"`, a Keras RNN cell with as
-            many outputs as the features have channels, or a function of the number of channels
-            that returns one.
-        reduction: integer, r of the DSU and the DIA unit.
-        head_size: integer, channels a head; divides the number of channels.
-        drop_path: float, the probability of dropping a sample's attention output in training.
-        formulation: `"official"`, `"paper"` or `"verbatim"`.
+        mode: `"base"` or `"light"`; defaults to `"light"`.
+        unit: the recurrent unit Dyn: `"dsu"`, with another normaliser `"dsu_tanh"`, `"dsu_relu"` or
+            `"dsu_identity"` (Table 5); `"dia"`, `"lstm"`, `"rnn"`, a Keras RNN cell with as many
+            outputs as the features have channels, or a function of the number of channels that
+            returns one; defaults to `"dsu"`.
+        reduction: integer, r of the DSU and the DIA unit; defaults to `4`.
+        head_size: integer, channels per head; divides the number of channels; defaults to `32`.
+        drop_path: float, the probability of dropping a sample's attention output in training;
+            defaults to `0.0`.
+        formulation: `"official"`, `"paper"` or `"verbatim"`; defaults to `"official"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
@@ -61,6 +62,7 @@ class DynamicLayerAttention(UnitInteraction):
         shortcut: optional tensor of the shape of `features`. Without it the light mode refreshes
             its own running output.
         index: integer, the layer's place in the stage.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         The layer's new output, of the shape of `features`, and the state: the unit's states

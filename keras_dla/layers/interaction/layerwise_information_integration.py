@@ -26,11 +26,12 @@ class LayerwiseInformationIntegration(UnitInteraction):
 
     Args:
         depth: integer, the number of blocks of the stage.
-        unit: `"dia"`, `"dsu"` (or `"dsu_tanh"`, `"dsu_relu"`, `"dsu_identity"`), `"lstm"`,
-            `"rnn"`, a Keras RNN cell with as many outputs as the features have channels, or a
-            function of the number of channels that returns one.
-        reduction: integer, r of the DIA unit and the DSU.
-        formulation: the DSU's formulation; makes no difference to the other units.
+        unit: `"dia"`, `"dsu"` (or `"dsu_tanh"`, `"dsu_relu"`, `"dsu_identity"`), `"lstm"`, `"rnn"`,
+            a Keras RNN cell with as many outputs as the features have channels, or a function of
+            the number of channels that returns one; defaults to `"dia"`.
+        reduction: integer, r of the DIA unit and the DSU; defaults to `4`.
+        formulation: the DSU's formulation; makes no difference to the other units; defaults to
+            `"official"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
@@ -38,6 +39,7 @@ class LayerwiseInformationIntegration(UnitInteraction):
         state: what the call before returned; `None` at index 0.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the block's place in the stage.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         The block's output, of the shape of `features`, and the list of the unit's states.

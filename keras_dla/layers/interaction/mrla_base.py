@@ -29,9 +29,11 @@ class MRLABase(LayerAttention):
 
     Args:
         depth: integer, the number of layers of the stage.
-        head_size: integer, channels a head; divides the number of channels.
-        drop_path: float, the probability of dropping a sample's attention output in training.
-        formulation: accepted for uniformity: the paper and the authors' code agree here.
+        head_size: integer, channels per head; divides the number of channels; defaults to `32`.
+        drop_path: float, the probability of dropping a sample's attention output in training;
+            defaults to `0.0`.
+        formulation: accepted for uniformity: the paper and the authors' code agree here; defaults
+            to `"official"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
         rectify: boolean, whether a ReLU stands behind the BN; defaults to `True`.
 
@@ -41,6 +43,7 @@ class MRLABase(LayerAttention):
         state: what the call before returned; `None` at index 0.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the layer's place in the stage.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         The layer's new output, of the shape of `features`, and the state: `depth` value maps

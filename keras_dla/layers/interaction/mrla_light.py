@@ -30,9 +30,10 @@ class MRLALight(LayerAttention):
 
     Args:
         depth: integer, the number of layers of the stage.
-        head_size: integer, channels a head; divides the number of channels.
-        drop_path: float, the probability of dropping a sample's attention output in training.
-        formulation: `"official"`, `"paper"` or `"verbatim"`.
+        head_size: integer, channels per head; divides the number of channels; defaults to `32`.
+        drop_path: float, the probability of dropping a sample's attention output in training;
+            defaults to `0.0`.
+        formulation: `"official"`, `"paper"` or `"verbatim"`; defaults to `"official"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
@@ -41,6 +42,7 @@ class MRLALight(LayerAttention):
         state: what the call before returned; `None` at index 0.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the layer's place in the stage.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         The layer's new output, of the shape of `features`, and the state: the attention output

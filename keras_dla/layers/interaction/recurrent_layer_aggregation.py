@@ -44,8 +44,9 @@ class RecurrentLayerAggregation(LayerInteraction):
 
     Args:
         depth: integer, the number of blocks of the stage.
-        hidden_channels: integer, the channels of h.
-        formulation: `"official"` and `"paper"`, which are the same here, or `"verbatim"`.
+        hidden_channels: integer, the channels of h; defaults to `32`.
+        formulation: `"official"` and `"paper"`, which are the same here, or `"verbatim"`; defaults
+            to `"official"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
@@ -56,6 +57,7 @@ class RecurrentLayerAggregation(LayerInteraction):
             the two, twice is assumed where the sizes are unknown even when the layer runs.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the block's place in the stage.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
 
     Returns:
         The block's output, of the shape of `features`, and h: `[batch, height, width,

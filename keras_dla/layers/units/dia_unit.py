@@ -18,7 +18,7 @@ class DIAUnit(RecurrentUnit):
 
     Args:
         units: integer, the number of channels of inputs, states and output.
-        reduction: integer, the bottlenecks have `units // reduction` channels.
+        reduction: integer, the bottlenecks have `units // reduction` channels; defaults to `4`.
 
     Call arguments:
         inputs: tensor `[batch, units]`, pooled features of a layer.

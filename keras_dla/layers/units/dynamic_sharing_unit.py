@@ -47,11 +47,12 @@ class DynamicSharingUnit(RecurrentUnit):
 
     Args:
         units: integer, the number of channels of inputs, states and output.
-        reduction: integer, r of the paper: the bottleneck has `units // reduction` channels.
-            4 for CIFAR, 16 in the authors' ImageNet network, 20 in the paper's.
-        normalizer: the function that normalises `c` (Table 5): `"sigmoid"`, `"tanh"`, `"relu"`
-            or `"identity"`.
-        formulation: `"official"` or `"paper"`; `"verbatim"` is `"official"` here.
+        reduction: integer, r of the paper: the bottleneck has `units // reduction` channels. 4 for
+            CIFAR, 16 in the authors' ImageNet network, 20 in the paper's; defaults to `4`.
+        normalizer: the function that normalises `c` (Table 5): `"sigmoid"`, `"tanh"`, `"relu"` or
+            `"identity"`; defaults to `"sigmoid"`.
+        formulation: `"official"` or `"paper"`; `"verbatim"` is `"official"` here; defaults to
+            `"official"`.
 
     Call arguments:
         inputs: tensor `[batch, units]`, pooled features of a layer.
