@@ -45,9 +45,7 @@ def is_one_of(variable, names):
     return any(f"/{variable.path}".endswith(f"/{name}") for name in names)
 
 
-# Keras's own `matmul` and `einsum` compute in float32 where their inputs are float64, but on
-# TensorFlow.
-EXACT = {"float32": 1e-5, "float64": 1e-12 if keras.backend.backend() == "tensorflow" else 1e-6}
+EXACT = {"float32": 1e-5, "float64": 1e-12}
 
 
 def assert_equals_others(layer, arrays, names, dtype, output, without_gradient=()):

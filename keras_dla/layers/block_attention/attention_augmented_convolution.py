@@ -12,6 +12,7 @@ from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.ops.products import einsum, matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
@@ -221,7 +222,7 @@ class AttentionAugmentedConvolution(BlockAttention):
         """Returns all heads' outputs side by side, `[batch, height, width, channels]`."""
         batch, height, width = ops.shape(q)[:3]
         q = q * q.shape[-1] ** -0.5
-        scores = ops.einsum("bhwnd,bijnd->bnhwij", q, k)
+        scores = einsum("bhwnd,bijnd->bnhwij", q, k)
         scores = scores + ops.expand_dims(self._row_scores(q, height), -1)
         scores = scores + ops.expand_dims(self._column_scores(q, width), -2)
         shape = (batch, self.heads_used, height, width)
@@ -229,16 +230,16 @@ class AttentionAugmentedConvolution(BlockAttention):
         weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=-1)
         weights = ops.cast(weights, self.compute_dtype)
         weights = ops.reshape(weights, (*shape, height, width))
-        outputs = ops.einsum("bnhwij,bijnd->bhwnd", weights, v)
+        outputs = einsum("bnhwij,bijnd->bhwnd", weights, v)
         return ops.reshape(outputs, (batch, height, width, self.value_channels))
 
     def _row_scores(self, q, height):
         vectors = self._relative_vectors(self.height_table, height)
-        return ops.einsum("bhwnd,hid->bnhwi", q, vectors)
+        return einsum("bhwnd,hid->bnhwi", q, vectors)
 
     def _column_scores(self, q, width):
         vectors = self._relative_vectors(self.width_table, width)
-        return ops.einsum("bhwnd,wjd->bnhwj", q, vectors)
+        return einsum("bhwnd,wjd->bnhwj", q, vectors)
 
     def _relative_vectors(self, table, size):
         """Returns the table's vector for every pair of positions, `[size, size, channels]`."""
@@ -248,15 +249,17 @@ class AttentionAugmentedConvolution(BlockAttention):
         rows = ops.clip(offsets, -reach, reach) + reach
         # A product, since the gradient of a look-up is a sparse one on TensorFlow.
         chosen = ops.one_hot(rows, table.shape[0], dtype=self.variable_dtype)
-        return ops.cast(ops.matmul(chosen, table), self.compute_dtype)
+        return ops.cast(matmul(chosen, table), self.compute_dtype)
 
     def _average(self, x):
-        matrices = [_averaging(size, self.downsampling) for size in self._sizes(x)]
+        wide = self.variable_dtype
+        matrices = [_averaging(size, self.downsampling, wide) for size in self._sizes(x)]
         return self._resample(x, matrices)
 
     def _interpolate(self, x, like):
         sizes = zip(self._sizes(x), self._sizes(like), strict=True)
-        return self._resample(x, [_interpolation(*pair, self.downsampling) for pair in sizes])
+        matrices = [_interpolation(*s, self.downsampling, self.variable_dtype) for s in sizes]
+        return self._resample(x, matrices)
 
     def _sizes(self, x):
         shape = ops.shape(x)
@@ -264,7 +267,7 @@ class AttentionAugmentedConvolution(BlockAttention):
 
     def _resample(self, x, matrices):
         for equation, matrix in zip(RESAMPLING[self.data_format], matrices, strict=True):
-            x = ops.einsum(equation, ops.cast(matrix, self.compute_dtype), x)
+            x = einsum(equation, ops.cast(matrix, self.compute_dtype), x)
         return x
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
@@ -303,18 +306,18 @@ class AttentionAugmentedConvolution(BlockAttention):
         }
 
 
-def _averaging(size, stride):
+def _averaging(size, stride, dtype):
     """Returns the matrix that averages windows around every `stride`-th of `size` positions."""
     centres = ops.expand_dims(ops.arange(0, size, stride), 1)
-    window = ops.cast(ops.abs(ops.arange(size) - centres) < stride, "float32")
+    window = ops.cast(ops.abs(ops.arange(size) - centres) < stride, dtype)
     return window / ops.sum(window, axis=1, keepdims=True)
 
 
-def _interpolation(size, new_size, factor):
+def _interpolation(size, new_size, factor, dtype):
     """Returns the matrix that interpolates between `size` positions, `factor` apart."""
-    positions = ops.cast(ops.arange(new_size), "float32") / factor
-    positions = ops.minimum(positions, ops.cast(size - 1, "float32"))
-    distances = ops.expand_dims(positions, 1) - ops.cast(ops.arange(size), "float32")
+    positions = ops.cast(ops.arange(new_size), dtype) / factor
+    positions = ops.minimum(positions, ops.cast(size - 1, dtype))
+    distances = ops.expand_dims(positions, 1) - ops.cast(ops.arange(size), dtype)
     return ops.relu(1.0 - ops.abs(distances))
 
 

@@ -9,6 +9,7 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool
+from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
 
@@ -84,10 +85,10 @@ class BridgeAttention(BlockAttention):
 
     def call(self, inputs: list[Tensor], training: bool | None = None) -> Tensor:
         fusion = sum(
-            norm(ops.matmul(global_average_pool(x, self.data_format), kernel), training=training)
+            norm(matmul(global_average_pool(x, self.data_format), kernel), training=training)
             for x, kernel, norm in zip(inputs, self.bridges, self.norms, strict=True)
         )
-        gate = ops.sigmoid(ops.matmul(ops.relu(fusion), self.kernel))
+        gate = ops.sigmoid(matmul(ops.relu(fusion), self.kernel))
         return ops.cast(inputs[-1], self.compute_dtype) * self.per_channel(gate)
 
     def compute_output_shape(self, input_shape: list) -> tuple:

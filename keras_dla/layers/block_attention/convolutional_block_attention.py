@@ -11,6 +11,7 @@ from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, global_average_pool, global_max_pool, largest
+from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
 
@@ -98,8 +99,8 @@ class ConvolutionalBlockAttention(BlockAttention):
         return self.per_channel(gate)
 
     def _perceptron(self, y):
-        hidden = ops.relu(ops.matmul(y, self.reduce_kernel) + self.reduce_bias)
-        return ops.matmul(hidden, self.expand_kernel) + self.expand_bias
+        hidden = ops.relu(matmul(y, self.reduce_kernel) + self.reduce_bias)
+        return matmul(hidden, self.expand_kernel) + self.expand_bias
 
     def _spatial_gate(self, x, training):
         axis = channel_axis(self.data_format)

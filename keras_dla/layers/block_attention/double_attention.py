@@ -8,8 +8,10 @@ from keras import ops
 from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
 from keras_dla.layers.block_attention.non_local import is_one_of_five, to_maps, to_positions
 from keras_dla.layers.core.batch_normalization import BatchNormalization
+from keras_dla.layers.core.linear import Linear
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
+from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
 
@@ -84,7 +86,7 @@ class DoubleAttention(BlockAttention):
         self.norm.build(input_shape)
 
     def _linear(self, name, inputs, outputs, use_bias=True):
-        layer = keras.layers.Dense(outputs, use_bias=use_bias, dtype=self.dtype_policy, name=name)
+        layer = Linear(outputs, use_bias=use_bias, dtype=self.dtype_policy, name=name)
         layer.build((None, None, inputs))
         return layer
 
@@ -94,8 +96,8 @@ class DoubleAttention(BlockAttention):
         gather = self._softmax(self.theta(rows), axis=1)
         distribute = self._softmax(self.rho(rows), axis=2)
         # [batch, n, m]: never a matrix of positions by positions.
-        descriptors = ops.matmul(ops.swapaxes(gather, 1, 2), self.phi(rows))
-        mixtures = self.expand(ops.matmul(distribute, descriptors))
+        descriptors = matmul(ops.swapaxes(gather, 1, 2), self.phi(rows))
+        mixtures = self.expand(matmul(distribute, descriptors))
         return x + self.norm(to_maps(mixtures, x, self.data_format), training=training)
 
     def _softmax(self, scores, axis):

@@ -10,6 +10,7 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention, Blo
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.registry import register_interaction
+from keras_dla.ops.products import einsum, matmul
 from keras_dla.ops.softmax import softmax
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
@@ -98,20 +99,20 @@ class GlobalContext(BlockAttention):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         x = ops.cast(inputs, self.compute_dtype)
-        hidden = ops.matmul(self._context(x), self.reduce_kernel) + self.reduce_bias
+        hidden = matmul(self._context(x), self.reduce_kernel) + self.reduce_bias
         hidden = ops.relu(self.norm(hidden))
-        added = ops.matmul(hidden, self.expand_kernel) + self.expand_bias
+        added = matmul(hidden, self.expand_kernel) + self.expand_bias
         return x + self.per_channel(added)
 
     def _context(self, x):
         """Returns the weighted mean over all positions, `[batch, channels]`."""
         layout = LAYOUTS[self.data_format]
         kernel = ops.cast(self.score_kernel, self.compute_dtype)
-        scores = ops.cast(ops.einsum(f"{layout},c->bhw", x, kernel), self.variable_dtype)
+        scores = ops.cast(einsum(f"{layout},c->bhw", x, kernel), self.variable_dtype)
         weights = softmax(scores + self.score_bias, axis=(1, 2))
         # The sum takes the map as it is: a wider copy would be kept for the backward pass.
         weights = ops.cast(weights, self.compute_dtype)
-        context = ops.einsum(f"{layout},bhw->bc", x, weights)
+        context = einsum(f"{layout},bhw->bc", x, weights)
         return ops.cast(context, self.variable_dtype)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

@@ -8,9 +8,11 @@ from keras import ops
 
 from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
 from keras_dla.layers.core.batch_normalization import BatchNormalization
+from keras_dla.layers.core.linear import Linear
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_choice, check_positive_integer
 
@@ -146,9 +148,7 @@ class NonLocal(BlockAttention):
 
     def _linear(self, name, inputs, outputs):
         normal = keras.initializers.RandomNormal(stddev=0.01)
-        layer = keras.layers.Dense(
-            outputs, kernel_initializer=normal, dtype=self.dtype_policy, name=name
-        )
+        layer = Linear(outputs, kernel_initializer=normal, dtype=self.dtype_policy, name=name)
         layer.build((None, None, inputs))
         return layer
 
@@ -159,14 +159,14 @@ class NonLocal(BlockAttention):
             smaller = ops.max_pool(x, self.pool_size, self.pool_size, data_format=self.data_format)
             pooled = to_positions(smaller, self.data_format)
         weights = self._weights(self.theta(rows), self.phi(pooled))
-        mean = self.expand(ops.matmul(weights, self.g(pooled)))
+        mean = self.expand(matmul(weights, self.g(pooled)))
         return x + self.norm(to_maps(mean, x, self.data_format), training=training)
 
     def _weights(self, query, key):
         """Returns `[batch, positions, positions of the pooled map]`; each row sums to one."""
         # Dividing the query and not the scores keeps these in the range of float16.
         query = query / math.sqrt(query.shape[-1])
-        scores = ops.matmul(query, ops.swapaxes(key, 1, 2))
+        scores = matmul(query, ops.swapaxes(key, 1, 2))
         weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=-1)
         return ops.cast(weights, self.compute_dtype)
 

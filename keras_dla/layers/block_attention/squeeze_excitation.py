@@ -9,6 +9,7 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import global_average_pool
+from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
 
@@ -59,8 +60,8 @@ class SqueezeExcitation(BlockAttention):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         y = global_average_pool(inputs, self.data_format)
-        hidden = ops.relu(ops.matmul(y, self.reduce_kernel))
-        gate = ops.sigmoid(ops.matmul(hidden, self.expand_kernel))
+        hidden = ops.relu(matmul(y, self.reduce_kernel))
+        gate = ops.sigmoid(matmul(hidden, self.expand_kernel))
         return ops.cast(inputs, self.compute_dtype) * self.per_channel(gate)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
