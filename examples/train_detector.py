@@ -209,6 +209,8 @@ def new_model(args, classes, shape, steps_per_epoch):
 
 
 def prepare(args):
+    if args.resume and not Path(args.output).is_dir():
+        raise ValueError(f"--resume goes on with a run, but there is no folder {args.output}.")
     keras.utils.set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")

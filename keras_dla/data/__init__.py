@@ -27,6 +27,7 @@ from keras_dla.data.detection.dataset import DetectionDataset, common_padded_sha
 from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.data.detection.shapes_source import ShapesSource
 from keras_dla.data.detection.tfds_source import TfdsSource
+from keras_dla.data.detection.voc_source import VocSource
 from keras_dla.data.images import read_image
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, IMAGENET_MEAN, IMAGENET_STD
 
@@ -45,6 +46,7 @@ __all__ = [
     "ImagePreparation",
     "ShapesSource",
     "TfdsSource",
+    "VocSource",
     "cifar_dataset",
     "cifar_steps_per_epoch",
     "common_padded_shape",

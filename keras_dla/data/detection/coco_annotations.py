@@ -31,8 +31,29 @@ def read_coco(path: str | os.PathLike, masks: bool) -> dict:
         raise FileNotFoundError(
             f"`annotations` must be the path of a JSON file. Received: {str(path)!r}"
         )
+    name = f"{str(path)!r}"
     try:
         content = _parse(path)
+    except ValueError as error:
+        raise _not_coco(name, error) from error
+    return check_coco(content, name, masks)
+
+
+def check_coco(content: dict, name: str, masks: bool) -> dict:
+    """Checks all that is used of annotations in COCO's form.
+
+    Args:
+        content: dictionary, as the JSON file has it; it is changed.
+        name: str, what to call it in an error.
+        masks: bool, whether every object must have a segmentation.
+
+    Returns:
+        `content` in COCO's own form. Its `categories` are sorted by id.
+
+    Raises:
+        ValueError: when it is not COCO; the sentence names the first wrong entry.
+    """
+    try:
         _check_lists(content)
         _tidy(content)
         category_ids = _check_categories(content["categories"])
@@ -44,11 +65,13 @@ def read_coco(path: str | os.PathLike, masks: bool) -> dict:
             check_run_length_order(content["annotations"], images)
         check_left_to_learn(content["annotations"], images, masks)
     except ValueError as error:
-        raise ValueError(
-            f"`annotations` must be a file in COCO's format, but {str(path)!r} has {error}."
-        ) from error
+        raise _not_coco(name, error) from error
     content["categories"] = sorted(content["categories"], key=lambda category: category["id"])
     return content
+
+
+def _not_coco(name, error):
+    return ValueError(f"`annotations` must be a file in COCO's format, but {name} has {error}.")
 
 
 def _parse(path):

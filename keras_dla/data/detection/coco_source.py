@@ -79,7 +79,7 @@ class CocoSource(DetectionSource):
         self._folder = Path(images)
         if not self._folder.is_dir():
             raise FileNotFoundError(f"`images` must be the path of a folder. Received: {images!r}")
-        content = read_coco(annotations, self.masks)
+        content = self._read(annotations)
         self.class_names = _distinct_names(content["categories"])
         self.category_ids = [category["id"] for category in content["categories"]]
         objects = _by_image(content["annotations"], self.masks)
@@ -95,6 +95,10 @@ class CocoSource(DetectionSource):
             )
         self._objects = [objects.get(image["id"], []) for image in self._images]
         _check_files(self._folder, [image["file_name"] for image in self._images])
+
+    def _read(self, annotations: str | os.PathLike) -> dict:
+        """Returns the checked annotations in COCO's form."""
+        return read_coco(annotations, self.masks)
 
     def __len__(self) -> int:
         return len(self._images)

@@ -1,0 +1,123 @@
+"""Images with objects from a folder of XML files in Pascal VOC's form."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from keras_dla.data.detection.coco_annotations import check_coco
+from keras_dla.data.detection.coco_source import CocoSource
+
+
+class VocSource(CocoSource):
+    """Images in a folder, with the objects that XML files in Pascal VOC's form list, one per image.
+
+    An example is as of `CocoSource`; there are no masks. VOC counts pixels from 1, and the last
+    row and column belong to a box: `xmin` 1 and `xmax` 10 are the first ten columns. Difficult
+    objects count as crowds: they are neither learned nor missed in evaluation.
+
+    Args:
+        annotations: path of the folder of XML files, read in the order of their names.
+        images: path of the folder with the images; defaults to None, the folder `JPEGImages`
+            beside `annotations` where it is, or `annotations` itself.
+        class_names: sequence of str, the classes in the order of their numbers; defaults to None,
+            those of the files in the order of the alphabet.
+        keep_empty: bool, whether images without an object stay; defaults to True.
+        exif: `"seen"` or `"stored"`, as of `CocoSource`; defaults to None.
+
+    Raises:
+        FileNotFoundError: when a folder or an image is missing, or there is no XML file.
+        ValueError: when a file is not in VOC's form, has a class that is not among `class_names`,
+            or all files together leave nothing to learn.
+
+    Source:
+        http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
+
+    Example:
+
+        source = keras_dla.data.VocSource("VOC2007/Annotations", "VOC2007/JPEGImages")
+        print(len(source), source.class_names)
+    """
+
+    def __init__(
+        self,
+        annotations: str | os.PathLike,
+        images: str | os.PathLike | None = None,
+        class_names: Sequence[str] | None = None,
+        keep_empty: bool = True,
+        exif: str | None = None,
+    ):
+        self._names = class_names
+        if images is None:
+            beside = Path(annotations).parent / "JPEGImages"
+            images = beside if beside.is_dir() else annotations
+        super().__init__(annotations, images, keep_empty=keep_empty, exif=exif)
+
+    def _read(self, annotations):
+        folder = Path(annotations)
+        paths = sorted(folder.glob("*.xml")) if folder.is_dir() else []
+        if not paths:
+            raise FileNotFoundError(
+                f"`annotations` must be a folder of XML files, but is {str(annotations)!r}."
+            )
+        content = _as_coco([_read_file(path) for path in paths], self._names)
+        return check_coco(content, f"the folder {str(folder)!r}", masks=False)
+
+
+def _read_file(path):
+    """Returns the name and size of an image, and its objects."""
+    text = path.read_bytes()
+    # An entity may stand for gigabytes of text.
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        raise ValueError(f"`annotations` must have plain XML, but {str(path)!r} has a DOCTYPE.")
+    try:
+        root = ElementTree.fromstring(text)
+        size = [_number(root, f"size/{side}") for side in ("height", "width")]
+        objects = [_read_object(entry) for entry in root.findall("object")]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ValueError(
+            f"`annotations` must have XML files in Pascal VOC's form, but {str(path)!r} has {error}"
+        ) from error
+    name = root.findtext("filename") or f"{path.stem}.jpg"
+    # Tools write folders of another machine before it.
+    return name.replace("\\", "/").split("/")[-1], size, objects
+
+
+def _read_object(entry):
+    name = (entry.findtext("name") or "").strip()
+    if not name:
+        raise ValueError("an object without a name")
+    left, top, right, bottom = (
+        _number(entry, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")
+    )
+    box = [left - 1, top - 1, right - left + 1, bottom - top + 1]
+    return name, box, (entry.findtext("difficult") or "0").strip() == "1"
+
+
+def _number(entry, path):
+    try:
+        return float(entry.findtext(path))
+    except (TypeError, ValueError):
+        raise ValueError(f"no number {path} ({entry.findtext(path)!r})") from None
+
+
+def _as_coco(files, class_names):
+    found = {name for *_, objects in files for name, _, _ in objects}
+    names = sorted(found) if class_names is None else list(class_names)
+    if found - set(names):
+        raise ValueError(
+            f"`class_names` must have every class of the files, but lacks {sorted(found - set(names))}."
+        )
+    ids = {name: number for number, name in enumerate(names, start=1)}
+    return {
+        "categories": [{"id": number, "name": name} for name, number in ids.items()],
+        "images": [
+            {"id": number, "file_name": name, "height": size[0], "width": size[1]}
+            for number, (name, size, _) in enumerate(files)
+        ],
+        "annotations": [
+            {"image_id": number, "category_id": ids[name], "bbox": box, "iscrowd": int(difficult)}
+            for number, (*_, objects) in enumerate(files)
+            for name, box, difficult in objects
+        ],
+    }
