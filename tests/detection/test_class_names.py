@@ -6,7 +6,7 @@ import pytest
 
 from keras_dla.data import DetectionDataset, ImagePreparation, ShapesSource
 from keras_dla.detection import CocoEvaluation, FasterRCNN, evaluate_coco
-from tests.backends import on_pytorch
+from tests.backends import on_pytorch, on_tensorflow_and_pytorch
 from tests.detection.networks import SMALL, small_backbone
 
 NAMES = ["circle", "square", "triangle"]
@@ -114,6 +114,7 @@ def test_wrong_inputs_are_one_sentence():
         network.fit(dataset(), class_weight={0: 1.0})
 
 
+@on_tensorflow_and_pytorch
 def test_images_of_different_sizes_one_after_another():
     network = model()
     for side in (64, 96, 64):

@@ -104,10 +104,9 @@ def _number(entry, path):
 def _as_coco(files, class_names):
     found = {name for *_, objects in files for name, _, _ in objects}
     names = sorted(found) if class_names is None else list(class_names)
-    if found - set(names):
-        raise ValueError(
-            f"`class_names` must have every class of the files, but lacks {sorted(found - set(names))}."
-        )
+    missing = sorted(found - set(names))
+    if missing:
+        raise ValueError(f"`class_names` must have every class of the files, but lacks {missing}.")
     ids = {name: number for number, name in enumerate(names, start=1)}
     return {
         "categories": [{"id": number, "name": name} for name, number in ids.items()],
