@@ -1,15 +1,20 @@
 """Backbones of detectors: which feature maps a network gives, and which of it learns."""
 
+import os
+
 import keras
 
 from keras_dla.models import LeanModel, get_model
+from keras_dla.models.weights import load_weights_into
 from keras_dla.utils.validation import check_choice
 
 # r of DLA in the authors' detectors; with it Table 3's numbers of parameters are met.
 DETECTION_REDUCTION = 20
 
 
-def feature_extractor(backbone: "str | keras.Model", data_format: str) -> keras.Model:
+def feature_extractor(
+    backbone: "str | keras.Model", data_format: str, weights: "str | os.PathLike | None" = None
+) -> keras.Model:
     """Returns a model from images to a dictionary of feature maps, by level.
 
     Level `"P2"` has stride 4, `"P3"` stride 8, and so on.
@@ -20,6 +25,9 @@ def feature_extractor(backbone: "str | keras.Model", data_format: str) -> keras.
             as `keras_dla.models.ResNet(..., include_top=False)` or a backbone of KerasHub; or a
             functional model whose output is such a dictionary.
         data_format: `"channels_last"` or `"channels_first"`, that of the maps.
+        weights: string, path or `None`, a file for the backbone, as `keras_dla.models.ResNet` takes
+            it: a trained plain ResNet of torchvision's or timm's names, the authors' checkpoint, or
+            what `save_weights` wrote; defaults to `None`, the backbone as it is.
 
     Returns:
         A functional `keras.Model`.
@@ -39,6 +47,8 @@ def feature_extractor(backbone: "str | keras.Model", data_format: str) -> keras.
         raise ValueError(
             f"`backbone` must be a network's name or a keras.Model, but is {backbone!r}."
         )
+    if weights is not None:
+        load_weights_into(backbone, weights)
     levels = getattr(backbone, "pyramid_outputs", None) or _dictionary(backbone)
     if not levels or not all(map(_is_level, levels)):
         raise ValueError(

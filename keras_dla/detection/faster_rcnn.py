@@ -1,5 +1,6 @@
 """Faster R-CNN (Ren et al., 2015) with a feature pyramid (Lin et al., 2017), Table 3."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,6 +86,8 @@ class FasterRCNN(Detector):
         max_detections: integer, how many detections of an image are returned; defaults to `100`.
         data_format: `"channels_last"` or `"channels_first"`, that of images and backbone; Keras's
             own by default.
+        backbone_weights: string, path or `None`, a file for the backbone, as
+            `keras_dla.detection.feature_extractor` takes it; defaults to `None`.
         class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
             takes those of its data.
         preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
@@ -139,6 +142,7 @@ class FasterRCNN(Detector):
         iou_threshold: float = 0.5,
         max_detections: int = 100,
         data_format: str | None = None,
+        backbone_weights: "str | os.PathLike | None" = None,
         class_names: Sequence[str] | None = None,
         preparation: ImagePreparation | Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -152,7 +156,7 @@ class FasterRCNN(Detector):
         check_rate("score_threshold", score_threshold)
         check_rate("iou_threshold", iou_threshold)
         data_format = standardize_data_format(data_format)
-        extractor = feature_extractor(backbone, data_format)
+        extractor = feature_extractor(backbone, data_format, backbone_weights)
         freeze(extractor, frozen_stages)
         super().__init__(self.LOSSES, classes, **kwargs)
         self.backbone = extractor

@@ -1,6 +1,7 @@
 """KerasCV's RetinaNet with a backbone of ours, on every backend."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -58,6 +59,8 @@ class RetinaNet(KnowsItsData, keras.Model):
         max_detections: integer, how many detections of an image are returned; defaults to `100`.
         candidates: integer, how many of an image's pairs of box and class, the likeliest, are
             looked at; defaults to `2000`.
+        backbone_weights: string, path or `None`, a file for the backbone, as
+            `keras_dla.detection.feature_extractor` takes it; defaults to `None`.
         class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
             takes those of its data.
         preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
@@ -103,6 +106,7 @@ class RetinaNet(KnowsItsData, keras.Model):
         iou_threshold: float = 0.5,
         max_detections: int = 100,
         candidates: int = 2000,
+        backbone_weights: "str | os.PathLike | None" = None,
         class_names: Sequence[str] | None = None,
         preparation: ImagePreparation | Mapping[str, Any] | None = None,
         **kwargs: Any,
@@ -117,7 +121,7 @@ class RetinaNet(KnowsItsData, keras.Model):
             max_detections=max_detections,
             candidates=candidates,
         )
-        backbone = _backbone(backbone, image_shape)
+        backbone = _backbone(backbone, image_shape, backbone_weights)
         keras_cv = _keras_cv()
         super().__init__(**kwargs)
         self.classes = classes
@@ -238,8 +242,8 @@ def _checked_sizes(anchor_sizes):
     return sizes
 
 
-def _backbone(backbone, image_shape):
-    extractor = feature_extractor(backbone, RetinaNet.data_format)
+def _backbone(backbone, image_shape, weights):
+    extractor = feature_extractor(backbone, RetinaNet.data_format, weights)
     if not set(LEVELS) <= set(extractor.output):
         raise ValueError(
             f"`backbone` must have the levels {', '.join(LEVELS)}, as ImageNet networks have, but "

@@ -1,14 +1,17 @@
 """Networks in formats that run without Keras."""
 
+import contextlib
 import importlib.util
 import os
-import tempfile
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
 from keras_dla.interop.exporting_detector import is_detector, write_detector
+from keras_dla.utils.files import PARTIAL
 from keras_dla.utils.names import EXPORT_SUFFIXES
 
 
@@ -74,13 +77,24 @@ def export_model(
     if not is_detector(model):
         _check_model(model)
     _check_backend(format)
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
+    with _partial_folder(path) as folder:
         if is_detector(model):
-            write_detector(model, partial, format, image_shape)
+            write_detector(model, folder / path.name, format, image_shape)
         else:
-            _writers()[format](model, partial)
-        os.replace(partial, path)
+            _writers()[format](model, folder / path.name)
+        os.replace(folder / path.name, path)
+
+
+@contextlib.contextmanager
+def _partial_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty folder beside `path`; what a killed export has left there goes first."""
+    folder = path.with_name(f"{PARTIAL}{path.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _writers():

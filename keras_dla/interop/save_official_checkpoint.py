@@ -63,10 +63,10 @@ def _writer(path: Path) -> Callable[[dict, Path], None]:
 
 def _safetensors_writer(path):
     try:
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
     except ImportError as error:
         raise ImportError(f"Writing {path} needs safetensors: pip install safetensors") from error
-    return save_file
+    return lambda tensors, partial: partial.write_bytes(save(tensors))
 
 
 def _torch_writer(path):
@@ -76,9 +76,13 @@ def _torch_writer(path):
         raise ImportError(
             f"Writing {path} needs PyTorch: pip install 'keras-dla[torch]'"
         ) from error
-    return lambda tensors, partial: torch.save(
-        {name: torch.from_numpy(array) for name, array in tensors.items()}, partial
-    )
+
+    def write(tensors, partial):
+        # Through Python's own file, whose errors say that a folder is read-only or a disk full.
+        with partial.open("wb") as file:
+            torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, file)
+
+    return write
 
 
 def _state_dict(entries: list[Entry]) -> dict[str, np.ndarray]:

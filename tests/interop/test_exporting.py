@@ -170,6 +170,9 @@ def test_a_missing_package_is_one_sentence_and_a_failure_leaves_nothing(tmp_path
     ).WRITERS
     monkeypatch.setitem(writers, "onnx", fails)
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: True)
+    left = tmp_path / f".partial-{path.name}"  # as a killed export leaves it
+    left.mkdir()
+    (left / "half").write_text("half")
     with pytest.raises(RuntimeError, match="out of memory"):
         export_model(model, path, "onnx")
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from keras_dla.detection import feature_extractor
 from keras_dla.interop import load_pretrained_resnet
 from keras_dla.layers import MRLABase
 from keras_dla.layers.registry import interaction_names
@@ -35,8 +36,11 @@ def images(size=32):
     return np.random.default_rng(1).normal(size=(2, size, size, 3)).astype("float32")
 
 
+def outputs(model, batch):
+    return model.predict(batch, verbose=0)
+
+
 def close(ours, theirs, tolerance=1e-5):
-    ours = keras.ops.convert_to_numpy(ours)
     assert np.abs(ours - theirs).max() < tolerance * np.abs(theirs).max()
 
 
@@ -45,7 +49,7 @@ def test_a_cifar_network_begins_as_the_resnet(name):
     network = trained(BLOCKS, PLANES, "cifar")
     model = randomize(small(name))
     done = load_pretrained_resnet(model, network.state_dict(), verbose=False)
-    close(model(images(), training=False), of_torch(network, images()))
+    close(outputs(model, images()), of_torch(network, images()))
     plain = small(None)
     assert done.loaded == len(plain.weights)
     assert not done.left_aside
@@ -61,7 +65,7 @@ def test_an_imagenet_network_begins_as_the_resnet(name):
     ours = images(64)
     if model.get_layer("stem_conv1").data_format == "channels_first":
         ours = ours.transpose(0, 3, 1, 2)
-    close(model(ours, training=False), of_torch(network, images(64)))
+    close(outputs(model, ours), of_torch(network, images(64)))
 
 
 @on_pytorch
@@ -99,7 +103,7 @@ def test_our_own_networks_and_files(tmp_path, capsys):
     model = small("dla_b")
     load_pretrained_resnet(model, tmp_path / "plain.keras")
     assert capsys.readouterr().out.startswith("Loaded 82 tensors of a CIFAR ResNet with 1-2-1")
-    close(model(images(), training=False), keras.ops.convert_to_numpy(plain(images())))
+    close(outputs(model, images()), outputs(plain, images()))
     other = small("dla_b")
     load_pretrained_resnet(other, plain, start="initial", verbose=False)
     gammas = keras.ops.convert_to_numpy(
@@ -119,8 +123,8 @@ def test_keras_hub():
     arguments = {"stem": "imagenet", "planes": (64, 128), "data_format": "channels_last"}
     model = ResNet((2, 2), "mrla_l", include_top=False, **arguments)
     load_pretrained_resnet(model, backbone, verbose=False)
-    expected = keras.ops.convert_to_numpy(backbone(images(), training=False))
-    close(model(images(), training=False), expected)
+    expected = outputs(backbone, images())
+    close(outputs(model, images()), expected)
 
 
 def refused(model, source, *fragments):
@@ -189,7 +193,7 @@ def test_a_layer_of_ones_own_may_have_a_start():
     for layer in (Mine(1), Halved()):
         model, plain = small(layer), randomize(small(None))
         load_pretrained_resnet(model, plain, verbose=False)
-        close(model(images(), training=False), keras.ops.convert_to_numpy(plain(images())))
+        close(outputs(model, images()), outputs(plain, images()))
 
 
 @on_pytorch
@@ -197,8 +201,20 @@ def test_weights_of_a_builder(tmp_path):
     network = trained(BLOCKS, PLANES, "cifar")
     torch.save({"epoch": 3, "model": network.state_dict()}, tmp_path / "resnet.bin")
     model = small("mrla_b", weights=tmp_path / "resnet.bin")
-    close(model(images(), training=False), of_torch(network, images()))
+    close(outputs(model, images()), of_torch(network, images()))
     with pytest.raises(ValueError, match="nobody has published 'imagenet' weights"):
         small("mrla_b", weights="imagenet")
     with pytest.raises(ValueError, match="must be None or an existing file, but is"):
         small("mrla_b", weights="no.pth")
+
+
+@on_pytorch
+def test_weights_of_a_detectors_backbone(tmp_path):
+    network = trained((1, 1), (8, 16), "imagenet")
+    torch.save(network.state_dict(), tmp_path / "resnet.pth")
+    arguments = {"stem": "imagenet", "planes": (8, 16), "include_top": False}
+    backbone = ResNet((1, 1), "mrla_l", data_format="channels_last", **arguments)
+    levels = feature_extractor(backbone, "channels_last", tmp_path / "resnet.pth").output
+    assert list(levels) == ["P2", "P3"]
+    kernel = keras.ops.convert_to_numpy(backbone.get_layer("stem_conv1").kernel)
+    np.testing.assert_array_equal(kernel, network.conv1.weight.detach().permute(2, 3, 1, 0))

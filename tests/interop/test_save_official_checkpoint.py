@@ -1,6 +1,7 @@
 """The authors' code finds in our files what it would have written itself."""
 
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -193,3 +194,20 @@ def test_a_missing_package_is_one_sentence(tmp_path, monkeypatch, module, suffix
     with pytest.raises(ImportError, match=f"pip install '?{hint}"):
         save_official_checkpoint(model, tmp_path / f"weights{suffix}")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_full_disk_is_an_error_of_the_system(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(b"old")
+
+    def full(self, *arguments, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_official_checkpoint(small("eca"), path)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
