@@ -13,7 +13,7 @@ from keras_dla.data import cifar_steps_per_epoch
 from keras_dla.training.recipe.recipe import CIFAR, Recipe
 from keras_dla.utils.files import replacing
 from keras_dla.utils.names import FORMULATIONS, PRECISIONS, SOURCES
-from keras_dla.utils.validation import check_choice, check_positive_integer
+from keras_dla.utils.validation import check_choice, check_positive_integer, is_integer
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
 LAST_SEED = 2**32 - 1
@@ -107,13 +107,15 @@ class Experiment:
                 f"`sync_batch_norm` must be True or False, but is {self.sync_batch_norm!r}."
             )
         _check_seed(self.seed)
-        check_positive_integer("epochs", self.epochs)
-        check_positive_integer("batch_size", self.batch_size)
-        if self.steps_per_epoch is not None:
-            check_positive_integer("steps_per_epoch", self.steps_per_epoch)
+        object.__setattr__(self, "seed", int(self.seed))
+        for name in ("epochs", "batch_size", "steps_per_epoch"):
+            value = getattr(self, name)
+            if name != "steps_per_epoch" or value is not None:
+                check_positive_integer(name, value)
+                object.__setattr__(self, name, int(value))  # NumPy's integers are no JSON
         if self.milestones is not None:
             _check_sequence("milestones", self.milestones)
-            object.__setattr__(self, "milestones", tuple(self.milestones))
+            object.__setattr__(self, "milestones", tuple(map(int, self.milestones)))
         _ = self.recipe  # checks the ranges
 
     @property
@@ -255,11 +257,11 @@ def _check_number(name, value):
 
 
 def _check_seed(seed):
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LAST_SEED:
+    if not is_integer(seed) or not 0 <= seed <= LAST_SEED:
         raise ValueError(f"`seed` must be an integer from 0 to {LAST_SEED}, but is {seed!r}.")
 
 
 def _check_sequence(name, value):
-    whole = isinstance(value, (list, tuple)) and all(isinstance(entry, int) for entry in value)
+    whole = isinstance(value, (list, tuple)) and all(map(is_integer, value))
     if not whole:
         raise ValueError(f"`{name}` must be a list of integers, but is {value!r}.")

@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import keras
+import numpy as np
 import pytest
 
 from keras_dla.data import cifar_steps_per_epoch
@@ -135,3 +136,12 @@ def test_other_files_are_refused(tmp_path, text, sentence):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no file .*fly\.json"):
         read_experiment(tmp_path / "fly.json")
+
+
+def test_integers_of_numpy_can_be_written(tmp_path):
+    numbers = {"epochs": 3, "batch_size": 4, "steps_per_epoch": 2, "seed": 1}
+    experiment = Experiment(
+        milestones=tuple(np.array([1, 2])), **{k: np.int64(v) for k, v in numbers.items()}
+    )
+    write_experiment(experiment, tmp_path / "mine.json")
+    assert read_experiment(tmp_path / "mine.json") == Experiment(milestones=(1, 2), **numbers)
