@@ -112,7 +112,7 @@ def test_equations_of_the_paper(case, data_format):
     assert len(layer.trainable_variables) == 5
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", all_on_pytorch(["float64", "float32"], 1))
 def test_equals_an_implementation_that_is_not_ours(dtype):
     """Its tables have the size of the map, as ours where `max_size` is not given."""
     names = {

@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_dla.layers import DoubleAttention, NonLocal
 from tests import golden
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attention.test_non_local import (
     FIVE,
@@ -46,7 +46,7 @@ def test_equations_of_the_paper(data_format):
     block_attentions.assert_equals_transcription(paper, layer, maps(SHAPE), WITHOUT_GRADIENT)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", all_on_pytorch(["float64", "float32"], 1))
 def test_equals_an_implementation_that_is_not_ours(dtype):
     names = {
         f"attention.{theirs}.{kind}": f"{ours}/{name}"
