@@ -22,6 +22,7 @@ from keras_dla.data.classification.imagenet import (
     imagenet_dataset,
     imagenet_steps_per_epoch,
 )
+from keras_dla.data.detection.augmentation import DetectionAugmentation
 from keras_dla.data.detection.coco_source import CocoSource
 from keras_dla.data.detection.dataset import DetectionDataset, common_padded_shape
 from keras_dla.data.detection.preparation import ImagePreparation
@@ -41,6 +42,7 @@ __all__ = [
     "IMAGENET_STD",
     "ArrayDataset",
     "CocoSource",
+    "DetectionAugmentation",
     "DetectionDataset",
     "DeviceArrayDataset",
     "ImagePreparation",

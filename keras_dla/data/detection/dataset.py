@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_dla.data.classification.augmentation import draw_epoch
+from keras_dla.data.detection.augmentation import DetectionAugmentation
 from keras_dla.data.detection.object_targets import choose_objects, pad_objects
 from keras_dla.data.detection.preparation import ImagePreparation
 from keras_dla.data.detection.transforms import flip, padded_shape_of, resize, resized_shape
@@ -68,6 +69,8 @@ class DetectionDataset(EpochDataset):
             `model.fit` the same.
         workers: int, how many threads prepare the next batches while one is in use; 0 for none;
             defaults to `0`. They change nothing about the batches.
+        augmentation: `DetectionAugmentation`, further random changes of every image; defaults to
+            `None`. Leave it out for validation.
 
     Raises:
         ValueError: If an argument is not as described above.
@@ -104,6 +107,7 @@ class DetectionDataset(EpochDataset):
         data_format: str | None = None,
         initial_epoch: int = 0,
         workers: int = 0,
+        augmentation: DetectionAugmentation | None = None,
     ):
         super().__init__(check_count("initial_epoch", initial_epoch, minimum=0))
         _check_source(source)
@@ -121,6 +125,7 @@ class DetectionDataset(EpochDataset):
         self.scale, self.shift = scale_and_shift(mean, std)
         self.data_format = standardize_data_format(data_format)
         self._ahead = _Ahead(self._batch, check_count("workers", workers, minimum=0))
+        self.augmentation = augmentation
         self._numbers: np.ndarray | None = None
         self._class_names = _names_of(source)
 
@@ -186,6 +191,11 @@ class DetectionDataset(EpochDataset):
             IndexError: If there is no batch `index`.
         """
         self._check_index(index)
+        if self.augmentation is not None:
+            raise ValueError(
+                "`augmentation` must be None where detections are mapped back to the images, but "
+                f"is {self.augmentation}."
+            )
         places = self._places(self.epoch, index)
         count = min(self.batch_size, len(self.source) - index * self.batch_size)
         return [self._record(number, flipped) for number, flipped in places[:count]]
@@ -208,12 +218,12 @@ class DetectionDataset(EpochDataset):
         scale = (height / info["height"], width / info["width"])
         return info | {"scale": scale, "flipped": flipped}
 
-    def _resized_shape(self, height, width):
-        sides = self.preparation.shorter_side, self.preparation.longer_side
+    def _resized_shape(self, height, width, shorter_side=None):
+        sides = shorter_side or self.preparation.shorter_side, self.preparation.longer_side
         return resized_shape(height, width, *sides, self.padded_shape)
 
     def _batch(self, place):
-        samples = [self._sample(*where) for where in self._places(*place)]
+        samples = [self._sample(place[0], *where) for where in self._places(*place)]
         sizes = [sample["image"].shape[:2] for sample in samples]
         shape = self.padded_shape or padded_shape_of(sizes)
         x = {
@@ -222,12 +232,19 @@ class DetectionDataset(EpochDataset):
         }
         return x, pad_objects(samples, self.max_objects)
 
-    def _sample(self, number, flipped):
-        sample = choose_objects(self.source[number], self.max_objects, self.mask_size)
+    def _sample(self, epoch, number, flipped):
+        example, shorter_side = self.source[number], None
+        if self.augmentation is not None:
+            # A stream for every image and epoch, beside those of the order and the mirroring.
+            sequence = np.random.SeedSequence(self.seed, spawn_key=(epoch, 3, number))
+            random = np.random.Generator(np.random.Philox(sequence))
+            example = self.augmentation(example, random)
+            shorter_side = self.augmentation.shorter_side(self.preparation.shorter_side, random)
+        sample = choose_objects(example, self.max_objects, self.mask_size)
         if self._numbers is not None:
             sample["classes"] = self._numbers[sample["classes"]]
         height, width, _ = sample["image"].shape
-        sample = resize(sample, *self._resized_shape(height, width))
+        sample = resize(sample, *self._resized_shape(height, width, shorter_side))
         return flip(sample) if flipped else sample
 
     def _stack(self, images, height, width):

@@ -34,9 +34,20 @@ class VocSource(CocoSource):
         http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html
 
     Example:
-
-        source = keras_dla.data.VocSource("VOC2007/Annotations", "VOC2007/JPEGImages")
-        print(len(source), source.class_names)
+    >>> import pathlib, tempfile
+    >>> from keras_dla.data import VocSource
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> place = pathlib.Path(folder.name)
+    >>> _ = (place / "one.ppm").write_bytes(b"P6 2 1 255 " + bytes(6))
+    >>> size = "<size><width>2</width><height>1</height></size>"
+    >>> box = "<bndbox><xmin>2</xmin><ymin>1</ymin><xmax>2</xmax><ymax>1</ymax></bndbox>"
+    >>> content = f"<object><name>cell</name>{box}</object>"
+    >>> text = f"<annotation><filename>one.ppm</filename>{size}{content}</annotation>"
+    >>> _ = (place / "one.xml").write_text(text)
+    >>> source = VocSource(place)
+    >>> source.class_names, source[0]["boxes"].tolist()
+    (['cell'], [[1.0, 0.0, 2.0, 1.0]])
+    >>> folder.cleanup()
     """
 
     def __init__(
