@@ -1,4 +1,4 @@
-"""The table of a run, one row an epoch."""
+"""The table of a run, one row per epoch."""
 
 import csv
 from pathlib import Path
@@ -10,8 +10,8 @@ def write_log(path: Path, rows: list[dict]) -> None:
     """Writes a CSV file anew, so that it has exactly these rows.
 
     Args:
-        path: file to write or replace.
-        rows: dictionaries of values by column. Columns stand in the order of their first
+        path: `pathlib.Path`, the file to write or replace.
+        rows: list of dictionaries of values by column. Columns stand in the order of their first
             appearance; a row that lacks one leaves it empty.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))

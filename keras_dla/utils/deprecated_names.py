@@ -10,8 +10,8 @@ def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], A
     """Returns the `__getattr__` of a module in which public names were renamed.
 
     Args:
-        module: the module's `__name__`.
-        names: the new name by the old one.
+        module: string, the module's `__name__`.
+        names: mapping, the new name by the old one.
 
     Example:
     >>> from keras_dla.utils.deprecated_names import deprecated_names

@@ -14,6 +14,21 @@ def replacing(path: Path) -> Iterator[Path]:
 
     If the block raises, `path` stays as it was. The temporary file lies in the same
     folder, has the same ending, and is on the disk before it takes the place.
+
+    Args:
+        path: `pathlib.Path`, the file to write or replace.
+
+    Raises:
+        OSError: when it cannot be written, such as on a full disk; it names `path`.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "a.txt"
+    ...     with replacing(path) as partial:
+    ...         _ = partial.write_text("whole")
+    ...     [file.name for file in pathlib.Path(folder).iterdir()]
+    ['a.txt']
     """
     partial = path.with_name(PARTIAL + path.name)
     try:
@@ -21,6 +36,10 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(partial)
         os.replace(partial, path)
         _flush_folder(path.parent)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(partial)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 

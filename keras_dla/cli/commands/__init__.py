@@ -1,1 +1,1 @@
-"""The commands of `keras-dla`, one a file."""
+"""The commands of `keras-dla`, one per file."""

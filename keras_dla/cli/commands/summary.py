@@ -47,7 +47,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="a network's name, or a .keras file")
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
-    parser.add_argument("--layers", action="store_true", help="a line for every layer")
+    parser.add_argument("--layers", action="store_true", help="a line per layer")
     parser.add_argument("--markdown", action="store_true", help="write the table in Markdown")
     add_json_option(parser)
     parser.add_argument("--classes", type=int, help="number of classes (default: 100 or 1000)")
