@@ -221,7 +221,7 @@ def _harmless() -> list:
     dtypes = [value for value in vars(np.dtypes).values() if isinstance(value, type)]
     times = [datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone]
     # PyTorch's reader fills no other dictionaries than its own.
-    default = (lambda factory=None: collections.OrderedDict(), "collections.defaultdict")
+    default: tuple = (lambda factory=None: collections.OrderedDict(), "collections.defaultdict")
     plain = [list, dict, int, float, set, argparse.Namespace, default, np.dtype]
     return [*paths, *numpy_names, *dtypes, *times, *plain]
 

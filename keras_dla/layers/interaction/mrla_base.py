@@ -62,7 +62,7 @@ class MRLABase(LayerAttention):
     ((1, 4, 4, 64), (1, 2, 64))
     """
 
-    memory_names = ("keys", "values")
+    memory_names: tuple[str, ...] = ("keys", "values")
 
     def __init__(
         self,

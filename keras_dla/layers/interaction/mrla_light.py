@@ -61,7 +61,7 @@ class MRLALight(LayerAttention):
     ((1, 4, 4, 64), (1, 4, 4, 64))
     """
 
-    memory_names = ("output",)
+    memory_names: tuple[str, ...] = ("output",)
 
     def build(
         self, features_shape: tuple, state_shape: Any = None, shortcut_shape: Any = None
