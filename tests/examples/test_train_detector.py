@@ -182,7 +182,7 @@ def test_classes_must_agree(tmp_path):
     arguments = coco_arguments(tmp_path, train=[(64, 64)], val=[(64, 64)])
     path = tmp_path / "val.json"
     path.write_text(path.read_text().replace("circle", "disc"))
-    with pytest.raises(SystemExit, match="must have the classes of the training images"):
+    with pytest.raises(SystemExit, match="must have classes of the training images"):
         main(*arguments, "--output", tmp_path / "run")
 
 
@@ -232,3 +232,9 @@ def test_refusals(arguments, sentence, tmp_path, capsys):
         main(*arguments, "--output", tmp_path / "run")
     assert sentence in str(caught.value) + capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_resuming_a_folder_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(SystemExit, match="--resume goes on with a run, but there is no folder"):
+        main("--output", tmp_path / "nowhere", "--resume")
+    assert not list(tmp_path.iterdir())
