@@ -44,6 +44,11 @@ def in_stateless_scope() -> bool:
     return is_stateless()
 
 
+def is_rematerialised(layer: keras.layers.Layer) -> bool:
+    """Returns whether a layer was made in a `keras.RematScope`, to be computed anew by backward."""
+    return getattr(layer, "_remat_mode", None) is not None
+
+
 def operation_of(tensor: keras.KerasTensor) -> keras.Operation:
     """Returns the layer or operation of a functional model that made `tensor`."""
     return _private(tensor, "_keras_history", "finds the layer that made a tensor").operation

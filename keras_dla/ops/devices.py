@@ -37,3 +37,14 @@ def torch_compiles() -> bool:
 def torch_runs_eagerly() -> bool:
     """Returns whether PyTorch runs operation by operation, where its own forms are faster."""
     return keras.backend.backend() == "torch" and not torch_compiles()
+
+
+def torch_recomputes() -> bool:
+    """Returns whether PyTorch is in a backward pass, where layers are only computed anew."""
+    if not torch_runs_eagerly():
+        return False
+    import torch
+
+    # PyTorch's own checkpoints ask so too. Without the name, statistics move twice.
+    task = getattr(torch._C, "_current_graph_task_id", None)
+    return task is not None and task() >= 0

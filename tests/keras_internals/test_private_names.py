@@ -105,7 +105,7 @@ def private_attributes(tree, own):
     """Yields the attributes with one underscore that are neither set in `own` nor PyTorch's."""
     for node in ast.walk(tree):
         private = isinstance(node, ast.Attribute) and re.match(
-            r"_(?!_|foreach|replace$)", node.attr
+            r"_(?!_|foreach|replace$|exit$)", node.attr
         )
         if private and node.attr not in own:
             yield f"{node.attr} in line {node.lineno}"

@@ -8,6 +8,7 @@ from keras_dla.keras_internals.private_names import in_stateless_scope
 from keras_dla.ops.batch_norm import batch_norm
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.cheap import cast, in_float32
+from keras_dla.ops.devices import torch_recomputes
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import standardize_data_format
 
@@ -78,15 +79,17 @@ class BatchNormalization(keras.layers.BatchNormalization):
             self.data_format,
             self.over_replicas,
         )
-        if training:
+        # What is computed anew in a backward pass has moved them before.
+        if training and not torch_recomputes():
             self._move(moved)
         return cast(outputs, self.compute_dtype)
 
     def _moving(self, training):
-        """The moving statistics, to be changed in place on PyTorch: not those of a caller."""
+        """The moving statistics, on PyTorch copies where those here are not to change in place."""
         values = self.moving_mean.value, self.moving_variance.value
-        if training and keras.backend.backend() == "torch" and in_stateless_scope():
-            return tuple(value.clone() for value in values)
+        if training and keras.backend.backend() == "torch":
+            if in_stateless_scope() or torch_recomputes():
+                return tuple(value.clone() for value in values)
         return values
 
     def _move(self, moved):

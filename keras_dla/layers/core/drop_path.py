@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dla.keras_internals.private_names import is_rematerialised
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_rate
 
@@ -28,7 +29,7 @@ class DropPath(keras.layers.Layer):
         A tensor of the input's shape and the layer's compute dtype.
 
     Raises:
-        ValueError: if `rate` is not in [0, 1).
+        ValueError: when `rate` is not in [0, 1), or not 0 in a `keras.RematScope` on TensorFlow.
 
     Example:
     >>> import numpy as np
@@ -49,12 +50,25 @@ class DropPath(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
         self.built = True
+        if rate and keras.backend.backend() == "tensorflow" and is_rematerialised(self):
+            raise ValueError(
+                f"`rate` must be 0 in a `keras.RematScope` on tensorflow, which draws other samples "
+                f"when it computes the layer anew, but is {rate!r}."
+            )
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.rate == 0:
             return inputs
         ones = ops.ones((ops.shape(inputs)[0],) + (1,) * (len(inputs.shape) - 1), inputs.dtype)
-        return inputs * keras.random.dropout(ones, self.rate, seed=self.seed_generator)
+        return inputs * keras.random.dropout(ones, self.rate, seed=self._next_seed())
+
+    def _next_seed(self):
+        """PyTorch repeats its own random numbers where it computes a layer anew, not Keras's."""
+        if keras.backend.backend() == "torch" and is_rematerialised(self):
+            import torch
+
+            return int(torch.randint(2**31 - 1, ()))
+        return self.seed_generator
 
     def compute_output_shape(self, input_shape: tuple) -> Any:
         return input_shape

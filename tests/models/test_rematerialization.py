@@ -1,0 +1,83 @@
+"""`keras.RematScope` computes anew in the backward pass, and the gradients are the same."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dla.models import ResNet
+from tests.backends import all_on_pytorch
+from tests.gradients import gradients
+from tests.layers.stages import randomize
+from tests.models.test_every_network import NAMES, WITHIN_A_BLOCK, images
+
+SCOPES = {
+    "full": {"mode": "full"},
+    "activations": {"mode": "activations"},
+    "larger_than": {"mode": "larger_than", "output_size_threshold": 64},
+    "list_of_layers": {
+        "mode": "list_of_layers",
+        "layer_names": ["stage1_interaction", "stage1_block1_attention", "stage1_block1_bn1"],
+    },
+}
+if keras.backend.backend() == "torch":
+    # Keras 3.15's own error: it asks PyTorch's tensors whether they are sparse.
+    del SCOPES["larger_than"]
+CASES = [(name, scope) for name in ["dla_l", "rla_g", "dla_b", *NAMES] for scope in SCOPES]
+
+
+def network(name, **arguments):
+    depth = (1,) if name in WITHIN_A_BLOCK else (2,)
+    keras.utils.set_random_seed(0)
+    return ResNet(
+        depth, name, classes=3, planes=(8,), classifier_activation=None, input_shape=(8, 8, 3),
+        data_format="channels_last", **arguments,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "scope"), all_on_pytorch(dict.fromkeys(CASES), 4))
+def test_gradients(name, scope):
+    x, cotangent = images(4, 8, 8), np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
+    plain = randomize(network(name))
+    with keras.RematScope(**SCOPES[scope]):
+        model = randomize(network(name))
+    expected, found = (gradients(each, x, cotangent) for each in (plain, model))
+    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-5 * np.abs(expected[0]).max())
+    largest = max(np.abs(array).max() for array in expected[2].values())
+    for mine, theirs in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+        difference = found[2][id(mine)] - expected[2][id(theirs)]
+        assert np.abs(difference).max() <= 1e-5 * largest, mine.path
+    # The recomputation moves no statistics a second time.
+    for mine, theirs in zip(model.weights, plain.weights, strict=True):
+        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (mine, theirs)), atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="is refused there, see below")
+def test_drop_path_repeats_its_draw():
+    with keras.RematScope(mode="full"):
+        model = network("mrla_b", drop_path=0.5)
+    model = randomize(model)
+    x, cotangent = images(8, 8, 8), np.ones((8, 3), "float32")
+    norm = model.get_layer("stage1_interaction").norms[1]
+    gamma, step = norm.gamma, 1e-2
+    keras.utils.set_random_seed(1)
+    seeds = [w for w in model.weights if "seed_generator" in w.path]
+    drawn = [keras.ops.convert_to_numpy(seed) for seed in seeds]
+
+    def run(value):
+        gamma.assign(value)
+        keras.utils.set_random_seed(1)
+        for seed, number in zip(seeds, drawn, strict=True):
+            seed.assign(number)
+        return gradients(model, x, cotangent)
+
+    before = keras.ops.convert_to_numpy(gamma)
+    _, _, of_weights = run(before)
+    higher, lower = (run(before + sign * step)[0].sum() for sign in (1, -1))
+    expected = (higher - lower) / (2 * step)
+    np.testing.assert_allclose(of_weights[id(gamma)].sum(), expected, rtol=2e-2)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow alone")
+def test_tensorflow_refuses_drop_path():
+    with keras.RematScope(mode="full"), pytest.raises(ValueError, match="RematScope"):
+        network("mrla_b", drop_path=0.5)
