@@ -17,7 +17,7 @@ PACKAGE = Path(keras_dla.__file__).parent
 MAY_READ = {
     "utils": set(),
     "ops": {"utils"},
-    "keras_internals": {"utils"},
+    "keras_internals": {"ops"},
     "layers": {"ops", "keras_internals"},
     "models": {"layers", "ops", "keras_internals"},
     "interop": {"models", "layers", "ops", "keras_internals"},

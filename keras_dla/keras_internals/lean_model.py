@@ -7,6 +7,7 @@ import keras
 
 from keras_dla.keras_internals.graph_nodes import call_node, has_nodes, ordered_nodes
 from keras_dla.keras_internals.old_weight_files import with_new_names
+from keras_dla.keras_internals.rematerialization import rematerialize_tensors
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -50,6 +51,9 @@ class LeanModel(keras.Model):
         """
         with with_new_names(filepath) as path:
             super().load_weights(path, skip_mismatch=skip_mismatch, **kwargs)
+
+    def rematerialized_call(self, layer_call, *args, **kwargs):
+        return rematerialize_tensors(self, super().rematerialized_call, layer_call, args, kwargs)
 
     # Keras calls this for every run of a functional model. Where it no longer does, nobody calls
     # it, and the model runs as Keras has it.

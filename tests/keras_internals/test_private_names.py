@@ -102,10 +102,10 @@ def test_lean_model_runs_through_keras_where_the_graph_is_hidden(monkeypatch):
 
 
 def private_attributes(tree, own):
-    """Yields the attributes with one underscore that are neither set in `own` nor PyTorch's."""
+    """Yields attributes with one underscore that are neither set in `own` nor PyTorch's."""
     for node in ast.walk(tree):
         private = isinstance(node, ast.Attribute) and re.match(
-            r"_(?!_|foreach|replace$|exit$)", node.attr
+            r"_(?!_|foreach|replace$|exit$|C$)", node.attr
         )
         if private and node.attr not in own:
             yield f"{node.attr} in line {node.lineno}"

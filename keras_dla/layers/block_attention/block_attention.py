@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_dla.keras_internals.rematerialization import RematerializesTensors
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.channels import channel_axis, per_channel
@@ -39,7 +40,7 @@ class BlockPlace(NamedTuple):
     strides: int
 
 
-class BlockAttention(keras.layers.Layer):
+class BlockAttention(RematerializesTensors, keras.layers.Layer):
     """Base class: a layer inside one residual block.
 
     A layer that maps a residual branch to one of its shape needs no base class; the builder copies

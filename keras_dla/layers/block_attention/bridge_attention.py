@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from keras_dla.layers.block_attention.block_attention import BlockAttention
+from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.channels import channel_axis, global_average_pool
+from keras_dla.ops.channels import channel_axis, global_average_pool, per_channel
 from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, check_positive_integer, check_reduction
@@ -76,20 +77,24 @@ class BridgeAttention(BlockAttention):
         self.kernel = self.add_kernel("kernel", hidden, channels[-1])
 
     def _norm(self, name, channels):
-        # On pooled features, for which the fused kernels of our own BN are not made.
-        norm = keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, dtype=self.variable_dtype, name=name
-        )
-        norm.build((None, channels))
+        # Pooled features are normalised as maps of one position.
+        norm = BatchNormalization("channels_last", dtype=self.variable_dtype, name=name)
+        norm.build((None, 1, 1, channels))
         return norm
 
     def call(self, inputs: list[Tensor], training: bool | None = None) -> Tensor:
         fusion = sum(
-            norm(matmul(global_average_pool(x, self.data_format), kernel), training=training)
+            norm(self._reduced(x, kernel), training=training)
             for x, kernel, norm in zip(inputs, self.bridges, self.norms, strict=True)
         )
-        gate = ops.sigmoid(matmul(ops.relu(fusion), self.kernel))
+        hidden = ops.squeeze(ops.relu(fusion), (1, 2))
+        gate = ops.sigmoid(matmul(hidden, self.kernel))
         return ops.cast(inputs[-1], self.compute_dtype) * self.per_channel(gate)
+
+    def _reduced(self, x, kernel):
+        """Returns W_i GAP(x_i) as a map of one position, `[batch, 1, 1, hidden]`."""
+        y = global_average_pool(x, self.data_format)
+        return per_channel(matmul(y, kernel), "channels_last")
 
     def compute_output_shape(self, input_shape: list) -> tuple:
         return tuple(input_shape[-1])

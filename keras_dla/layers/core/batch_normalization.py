@@ -5,16 +5,16 @@ from typing import Any
 import keras
 
 from keras_dla.keras_internals.private_names import in_stateless_scope
+from keras_dla.keras_internals.rematerialization import RematerializesTensors, recomputes
 from keras_dla.ops.batch_norm import batch_norm
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.cheap import cast, in_float32
-from keras_dla.ops.devices import torch_recomputes
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import standardize_data_format
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class BatchNormalization(keras.layers.BatchNormalization):
+class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization):
     """`keras.layers.BatchNormalization` with epsilon 1e-5 and momentum 0.9, and faster.
 
     Keras composes BN of elementary operations, which XLA fuses again but PyTorch and TensorFlow
@@ -80,16 +80,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
             self.over_replicas,
         )
         # What is computed anew in a backward pass has moved them before.
-        if training and not torch_recomputes():
+        if training and not recomputes():
             self._move(moved)
         return cast(outputs, self.compute_dtype)
 
     def _moving(self, training):
         """The moving statistics, on PyTorch copies where those here are not to change in place."""
         values = self.moving_mean.value, self.moving_variance.value
-        if training and keras.backend.backend() == "torch":
-            if in_stateless_scope() or torch_recomputes():
-                return tuple(value.clone() for value in values)
+        in_place = training and keras.backend.backend() == "torch"
+        if in_place and (in_stateless_scope() or recomputes()):
+            return tuple(value.clone() for value in values)
         return values
 
     def _move(self, moved):

@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from keras_dla.keras_internals.private_names import is_rematerialised
+from keras_dla.keras_internals.rematerialization import RematerializesTensors
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_rate
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class DropPath(keras.layers.Layer):
+class DropPath(RematerializesTensors, keras.layers.Layer):
     """Drops whole samples of its input while training, and scales up the rest.
 
     In layer attention it acts on the attention output alone, never on the residual branch.
@@ -52,7 +53,7 @@ class DropPath(keras.layers.Layer):
         self.built = True
         if rate and keras.backend.backend() == "tensorflow" and is_rematerialised(self):
             raise ValueError(
-                f"`rate` must be 0 in a `keras.RematScope` on tensorflow, which draws other samples "
+                f"`rate` must be 0 in a `keras.RematScope` on tensorflow, which draws others "
                 f"when it computes the layer anew, but is {rate!r}."
             )
 

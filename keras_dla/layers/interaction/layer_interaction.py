@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_dla.keras_internals.rematerialization import RematerializesTensors
 from keras_dla.layers.base_config import base_config, clone_layer
 from keras_dla.ops.channels import channel_axis
 from keras_dla.ops.cheap import cast
@@ -18,7 +19,7 @@ from keras_dla.utils.validation import (
 )
 
 
-class LayerInteraction(keras.layers.Layer):
+class LayerInteraction(RematerializesTensors, keras.layers.Layer):
     """Base class: a layer of one stage, called once for each of its blocks, in order.
 
     It owns what the stage shares and what each block has of its own, and hands a state from block
