@@ -231,7 +231,8 @@ BAD = [
     ),
     (
         {"interaction": "dla_l", "unit": "gru"},
-        "`unit` must be one of 'dsu', 'dia', 'lstm', 'rnn', a Keras RNN cell, or a function of the "
+        "`unit` must be one of 'dsu', 'dsu_tanh', 'dsu_relu', "
+        "'dsu_identity', 'dia', 'lstm', 'rnn', a Keras RNN cell, or a function of the "
         "number of channels that returns one, but is 'gru'.",
     ),
     (

@@ -79,7 +79,8 @@ def test_a_cell_of_the_users_own(as_function, mode):
         ({"mode": "heavy"}, "`mode` must be one of 'base', 'light', but is 'heavy'."),
         (
             {"unit": "gru"},
-            "`unit` must be one of 'dsu', 'dia', 'lstm', 'rnn', a Keras RNN cell, or a function of "
+            "`unit` must be one of 'dsu', 'dsu_tanh', 'dsu_relu', "
+            "'dsu_identity', 'dia', 'lstm', 'rnn', a Keras RNN cell, or a function of "
             "the number of channels that returns one, but is 'gru'.",
         ),
         ({"reduction": 2.5}, "`reduction` must be an integer of at least 1, but is 2.5."),
