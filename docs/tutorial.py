@@ -5,9 +5,9 @@
 # an interaction of your own. It runs from top to bottom on any backend in a few minutes on a CPU,
 # and downloads nothing. It needs the extra `plot`.
 #
-# This page is a notebook, `docs/tutorial.ipynb`, with its outputs; open it in Jupyter, or upload it
-# to a notebook service and begin with a cell that installs the package. `docs/tutorial.py` is the
-# same as a script:
+# This page is a notebook with its outputs: download [tutorial.ipynb](tutorial.ipynb) and open it in
+# Jupyter, or upload it to a notebook service and begin with a cell that installs the package.
+# `docs/tutorial.py` is the same as a script:
 #
 #     KERAS_BACKEND=torch python docs/tutorial.py
 

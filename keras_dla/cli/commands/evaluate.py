@@ -116,7 +116,7 @@ def _dataset(
     from keras_dla.data import DetectionDataset, common_padded_shape
 
     chosen = image_preparation(arguments, model)
-    sides = {"shorter_side": chosen.shorter_side, "longer_side": chosen.longer_side}
+    sides: dict[str, Any] = {"shorter_side": chosen.shorter_side, "longer_side": chosen.longer_side}
     return DetectionDataset(
         source,
         arguments.batch_size,
