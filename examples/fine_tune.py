@@ -1,0 +1,131 @@
+"""Goes on from a trained plain ResNet to a DLA-ResNet, which begins as it.
+
+    KERAS_BACKEND=jax python examples/fine_tune.py
+    KERAS_BACKEND=torch python examples/fine_tune.py --images PHOTOGRAPHS --weights plain.keras
+
+Without `--weights` a plain ResNet-20 is trained first; a `.keras` file of one takes its place.
+Without `--images` the images are the photographs of blood cells that come with the package;
+PHOTOGRAPHS is a folder with a folder of images for each class. First the interaction and the
+classifier learn alone, then the whole network. To compare, `--start initial` keeps the interaction's
+own initial values, and `--start nothing` trains from new weights.
+"""
+
+import argparse
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_dla
+from keras_dla.analysis import attention_scores, plot_attention
+from keras_dla.data import BLOOD_CELL_CLASSES, ArrayDataset, load_blood_cells, read_image
+from keras_dla.interop import load_pretrained_resnet
+from keras_dla.models import DLAResNet20, ResNet
+from keras_dla.training import Recipe, compile_model
+
+SIDE = 32  # of the images, in pixels
+RECIPE = Recipe(
+    name="fine_tune",
+    epochs=3,
+    batch_size=28,
+    learning_rate=0.02,
+    momentum=0.9,
+    weight_decay=1e-4,
+    milestones=(2,),
+    warmup_epochs=1,
+)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--images", type=Path, help="a folder with a folder of images for each class")
+    add("--weights", type=Path, help="a plain ResNet-20 for these classes, a .keras file")
+    add("--start", choices=("resnet", "initial", "nothing"), default="resnet")
+    add("--pretrain-epochs", type=int, default=3, help="of the plain network")
+    add("--frozen-epochs", type=int, default=1, help="of the interaction and the classifier")
+    add("--epochs", type=int, default=RECIPE.epochs, help="of the whole network")
+    add("--seed", type=int, default=0)
+    add("--output", type=Path, default=Path("."), help="folder of the network and the figure")
+    return parser.parse_args()
+
+
+def photographs(folder, seed):
+    """Returns training and test images with their labels, and the names of the classes."""
+    if folder is None:
+        return *load_blood_cells(), BLOOD_CELL_CLASSES
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    files = []
+    for label, name in enumerate(names):
+        files += [(file, label) for file in sorted((folder / name).iterdir())]
+    order = np.random.default_rng(seed).permutation(len(files))
+    images = np.stack([resized(read_image(files[number][0])) for number in order])
+    labels = np.array([files[number][1] for number in order])
+    count = len(files) // 5  # a fifth to test with
+    return (images[count:], labels[count:]), (images[:count], labels[:count]), names
+
+
+def resized(image):
+    scaled = keras.ops.image.resize(np.float32(image), (SIDE, SIDE), data_format="channels_last")
+    return np.uint8(np.clip(keras.ops.convert_to_numpy(scaled), 0, 255))
+
+
+def fit(model, train, epochs):
+    """Trains what is trainable of a model."""
+    if epochs == 0:
+        return
+    recipe = RECIPE.scaled(epochs)
+    compile_model(model, recipe, steps_per_epoch=len(train))
+    model.fit(train, epochs=epochs, shuffle=False, verbose=2)
+
+
+def accuracy(model, test, labels):
+    return np.mean(model.predict(test, verbose=0).argmax(axis=-1) == labels)
+
+
+def main():
+    args = parse_arguments()
+    args.output.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(args.seed)
+    train, (test_images, test_labels), names = photographs(args.images, args.seed)
+    normal = {
+        "mean": train[0].mean((0, 1, 2)) / 255,
+        "std": train[0].std((0, 1, 2)) / 255,
+    }
+    train = ArrayDataset(*train, batch_size=RECIPE.batch_size, seed=args.seed, **normal)
+    fixed = {"augment": False, "shuffle": False}
+    test = ArrayDataset(test_images, test_labels, batch_size=66, **fixed, **normal)
+
+    # The trained plain network.
+    if args.weights is None:
+        plain = ResNet(20, classes=len(names))
+        fit(plain, train, args.pretrain_epochs)
+    else:
+        plain = keras_dla.load_model(args.weights, compile=False)
+    print(f"plain network: test accuracy {accuracy(plain, test, test_labels):.1%}")
+
+    # The same weights with dynamic layer attention, which changes nothing yet.
+    model = DLAResNet20(classes=len(names))
+    if args.start != "nothing":
+        load_pretrained_resnet(model, plain, start=args.start)
+    print(f"before fine-tuning: test accuracy {accuracy(model, test, test_labels):.1%}")
+
+    # What is new learns first, the rest stays as it is.
+    for layer in model.layers:
+        layer.trainable = layer.name == "classifier" or layer.name.endswith("_interaction")
+    fit(model, train, args.frozen_epochs)
+    print(f"the rest frozen: test accuracy {accuracy(model, test, test_labels):.1%}")
+    model.trainable = True
+    fit(model, train, args.epochs)
+    print(f"fine-tuned: test accuracy {accuracy(model, test, test_labels):.1%}")
+
+    figure = args.output / "fine_tune_attention.png"
+    plot_attention(attention_scores(model, test[0][0]), figure, title="What the layers read")
+    model.save(args.output / "fine_tune.keras")
+    print(f"wrote {figure} and {args.output / 'fine_tune.keras'}")
+
+
+if __name__ == "__main__":
+    main()
