@@ -6,8 +6,8 @@
 Without `--weights` a plain ResNet-20 is trained first; a `.keras` file of one takes its place.
 Without `--images` the images are the photographs of blood cells that come with the package;
 PHOTOGRAPHS is a folder with a folder of images for each class. First the interaction and the
-classifier learn alone, then the whole network. To compare, `--start initial` keeps the interaction's
-own initial values, and `--start nothing` trains from new weights.
+classifier learn alone, then the whole network. To compare, `--start initial` keeps the
+interaction's own initial values, and `--start nothing` trains from new weights.
 """
 
 import argparse

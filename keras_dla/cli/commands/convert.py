@@ -21,6 +21,8 @@ from keras_dla.cli.terminal import tell
 from keras_dla.utils.names import EXPORT_SUFFIXES
 
 CHECKPOINTS = (".pth", ".pth.tar", ".pt", ".safetensors")
+# What is read besides: their content says what these are.
+READ = (*CHECKPOINTS, ".bin", ".ckpt", ".npz", ".safetensors.index.json")
 # Exported formats by the ending of their files; a SavedModel is a folder.
 EXPORTS = {suffix: name for name, suffix in EXPORT_SUFFIXES.items() if suffix}
 TYPED = {
@@ -83,11 +85,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _conversion(arguments: argparse.Namespace) -> Callable[[argparse.Namespace], None]:
     """Returns the function for these endings, once the options fit it."""
     source, output = arguments.input, str(arguments.output)
-    if source.endswith(CHECKPOINTS):
+    if source.endswith(READ):
         _check_from_checkpoint(arguments)
         return _from_checkpoint
     if not source.endswith(".keras"):
-        raise CommandError(f"INPUT must end in .keras, {', '.join(CHECKPOINTS)}, but is {source}.")
+        raise CommandError(f"INPUT must end in .keras, {', '.join(READ)}, but is {source}.")
     if arguments.model or network_arguments(arguments):
         raise CommandError(
             "`--model` and its options must not be given for a .keras file, which holds its own "
