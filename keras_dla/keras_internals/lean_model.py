@@ -8,6 +8,7 @@ import keras
 from keras_dla.keras_internals.graph_nodes import call_node, has_nodes, ordered_nodes
 from keras_dla.keras_internals.old_weight_files import with_new_names
 from keras_dla.keras_internals.rematerialization import rematerialize_tensors
+from keras_dla.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -52,7 +53,7 @@ class LeanModel(keras.Model):
         with with_new_names(filepath) as path:
             super().load_weights(path, skip_mismatch=skip_mismatch, **kwargs)
 
-    def rematerialized_call(self, layer_call, *args, **kwargs):
+    def rematerialized_call(self, layer_call: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return rematerialize_tensors(self, super().rematerialized_call, layer_call, args, kwargs)
 
     # Keras calls this for every run of a functional model. Where it no longer does, nobody calls
