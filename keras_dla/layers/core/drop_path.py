@@ -48,14 +48,16 @@ class DropPath(RematerializesTensors, keras.layers.Layer):
         super().__init__(**kwargs)
         self.rate = rate
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
-        self.built = True
         if rate and keras.backend.backend() == "tensorflow" and is_rematerialised(self):
             raise ValueError(
                 f"`rate` must be 0 in a `keras.RematScope` on tensorflow, which draws others "
                 f"when it computes the layer anew, but is {rate!r}."
             )
+
+    def build(self, input_shape) -> None:
+        # Not before: here its path has the names of the layers around it, whatever was made before.
+        self.seed_generator = keras.random.SeedGenerator(self.seed, name="seed_generator")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.rate == 0:

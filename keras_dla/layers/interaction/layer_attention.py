@@ -128,6 +128,7 @@ class LayerAttention(LayerInteraction):
                 f"({self.head_size}), but has {channels}."
             )
         self.heads = channels // self.head_size
+        self.drop_path.build(features_shape)
         for index in range(self.depth):
             self.queries[index].build((None, channels))
             self.keys[index].build((None, channels))
