@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
 
 from keras_dla.ops.torch.batch_slices import batch_parts
@@ -37,7 +38,9 @@ class LightRecurrence(torch.autograd.Function):
                 output[part].addcmul_(old, scale)
         return output
 
+    # Differentiated again it would be wrong without a word; PyTorch refuses it now.
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, kernel, gate, memory, decay, excitation = ctx.saved_tensors
         of_x, of_gate, of_memory, of_decay = map(torch.empty_like, (x, gate, memory, decay))

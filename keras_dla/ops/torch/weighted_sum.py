@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from keras_dla.ops.channels import spatial_axes
 from keras_dla.ops.torch.batch_slices import batch_parts
@@ -31,7 +32,9 @@ class WeightedSum(torch.autograd.Function):
                 total[part].addcmul_(feature_map[part], other[part])
         return total, *maps
 
+    # Differentiated again it would be wrong without a word; PyTorch refuses it now.
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *later: Any) -> Any:
         weights, *maps = ctx.saved_tensors
         if gradient is None:
