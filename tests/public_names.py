@@ -25,7 +25,7 @@ def cases(*rooms: str) -> list:
 
 
 def parameters(function) -> dict[str, inspect.Parameter]:
-    """Returns what a caller may give, without `self` and without what passes on to Keras."""
+    """Returns what a caller may give, without `self` and what passes on to Keras."""
     try:
         found = inspect.signature(function).parameters
     except ValueError:  # a built-in constructor, as exceptions have
@@ -33,5 +33,5 @@ def parameters(function) -> dict[str, inspect.Parameter]:
     return {
         name: parameter
         for name, parameter in found.items()
-        if name != "self" and parameter.kind is not parameter.VAR_KEYWORD
+        if name not in ("self", "args") and parameter.kind is not parameter.VAR_KEYWORD
     }

@@ -1,5 +1,6 @@
 """A functional model that lets go of every feature map after its last use."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ class LeanModel(keras.Model):
     (None, 2)
     """
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(inputs, outputs, name=name, **kwargs)
+    # Keras takes a class for a functional model, and loads it as one, if its constructor looks like
+    # that of its own; in 3.10 this is how that one looks from outside.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         # Not an attribute, which Keras would search for layers.
         self.__dict__["_steps"] = _steps(self)
 
@@ -53,7 +56,9 @@ class LeanModel(keras.Model):
         with with_new_names(filepath) as path:
             super().load_weights(path, skip_mismatch=skip_mismatch, **kwargs)
 
-    def rematerialized_call(self, layer_call: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    def rematerialized_call(
+        self, layer_call: Callable[..., Tensor], *args: Any, **kwargs: Any
+    ) -> Tensor:
         return rematerialize_tensors(self, super().rematerialized_call, layer_call, args, kwargs)
 
     # Keras calls this for every run of a functional model. Where it no longer does, nobody calls
