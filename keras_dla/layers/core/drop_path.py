@@ -55,7 +55,7 @@ class DropPath(RematerializesTensors, keras.layers.Layer):
                 f"when it computes the layer anew, but is {rate!r}."
             )
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: tuple) -> None:
         # Not before: here its path has the names of the layers around it, whatever was made before.
         self.seed_generator = keras.random.SeedGenerator(self.seed, name="seed_generator")
 
