@@ -78,7 +78,7 @@ class DynamicSharingUnit(RecurrentUnit):
 
     @property
     def recalled_size(self) -> int:
-        return self._hidden if self.formulation == "paper" else super().recalled_size
+        return self._hidden if self.formulation == "paper" else self.gates * self.units
 
     def __init__(
         self,
