@@ -6,13 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dla.keras_internals.optimizer_hooks import HookedOptimizer
 from keras_dla.keras_internals.private_names import decays, variable_index
 from keras_dla.training.recipe.sgd_torch import foreach_sgd_step
 from keras_dla.utils.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
-class SGD(keras.optimizers.Optimizer):
+class SGD(HookedOptimizer):
     """Gradient descent with momentum and an L2 penalty, as `torch.optim.SGD` computes it.
 
     For a weight `w` with gradient `g`:
@@ -117,12 +118,18 @@ class SGD(keras.optimizers.Optimizer):
         self.assign(velocity, moved)
         return ops.add(step, ops.multiply(momentum, moved)) if self.nesterov else moved
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+    def update_all(
+        self,
+        gradients: Sequence[Tensor],
+        variables: Sequence[keras.Variable],
+        learning_rate: Tensor,
+    ) -> bool:
+        """Moves all variables by PyTorch's kernels for many tensors; elsewhere one by one."""
         if keras.backend.backend() != "torch":
-            super()._backend_update_step(grads, trainable_variables, learning_rate)
-            return
-        for decay, pairs in self._by_decay(grads, trainable_variables).items():
+            return False
+        for decay, pairs in self._by_decay(gradients, variables).items():
             self._foreach_step(pairs, decay, learning_rate)
+        return True
 
     def _by_decay(self, grads, variables):
         groups: dict[float, list[tuple]] = {}
@@ -151,10 +158,6 @@ class SGD(keras.optimizers.Optimizer):
     def _decay_at(self, path):
         own = (decay for part, decay in self.weight_decays.items() if part in path)
         return next(own, self.weight_decay or 0.0)
-
-    def _apply_weight_decay(self, variables):
-        # Keras would shrink the weights here, outside the momentum; `update_step` has the penalty.
-        del variables
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal optimizer."""
