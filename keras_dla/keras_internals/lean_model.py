@@ -1,5 +1,6 @@
 """A functional model that lets go of every feature map after its last use."""
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,12 @@ class LeanModel(keras.Model):
         if steps is None or keras.backend.backend() != "torch" or call_fn is not None:
             return super()._run_through_graph(inputs, operation_fn, call_fn)
         tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
-        for node, last_used in steps:
+        for node, last_used, reads_nest in steps:
             call_node(node, tensors, operation_fn(node.operation))
             for tensor in last_used:
                 del tensors[tensor]
+            if reads_nest:
+                _free_young_cycles()
         outputs = [tensors[id(tensor)] for tensor in self.outputs]
         return keras.tree.pack_sequence_as(self.output, outputs)
 
@@ -80,7 +83,8 @@ class LeanModel(keras.Model):
 def _steps(model: keras.Model) -> list | None:
     """The calls in the order of Keras, each with the tensors that no later one reads.
 
-    `None` where Keras does not show the calls of its graph.
+    And with whether it reads tensors in lists or dictionaries. `None` where Keras does not show the
+    calls of its graph.
     """
     if not has_nodes(model):
         return None
@@ -88,6 +92,20 @@ def _steps(model: keras.Model) -> list | None:
     steps = []
     for node in reversed([node for node in ordered_nodes(model) if not node.is_input]):
         used = {id(tensor) for tensor in (*node.input_tensors, *node.outputs)}
-        steps.append((node, used - needed))
+        values = (*node.arguments.args, *node.arguments.kwargs.values())
+        reads_nest = any(isinstance(value, (dict, list, tuple)) for value in values)
+        steps.append((node, used - needed, reads_nest))
         needed |= used
     return steps[::-1]
+
+
+def _free_young_cycles() -> None:
+    """Frees what the layer just called has left in reference cycles.
+
+    On PyTorch, Keras's call of a layer leaves such cycles around arguments that are nests. They
+    keep the feature maps in them until Python's collector comes by, which may take several steps.
+    """
+    import torch
+
+    if not torch.compiler.is_compiling():  # a compiled graph calls no layer
+        gc.collect(0)
