@@ -33,7 +33,7 @@ def load_checkpoint(model: keras.Model, source: "str | Path | Mapping") -> None:
     >>> from keras_dla.interop.plain_resnet import tensors_of_model
     >>> tensors = tensors_of_model(keras_dla.models.ResNet(11, classes=10))
     >>> keras_dla.interop.load_checkpoint(keras_dla.models.ResNet(11, "dla_l", 10), tensors)
-    Loaded 75 tensors of a CIFAR ResNet-11 for 10 classes; the network begins as it. Not in the \
+    Loaded 67 tensors of a CIFAR ResNet-11 for 10 classes; the network begins as it. Not in the \
 source, initial: stage1_interaction, stage2_interaction, stage3_interaction.
     """
     if str(source).endswith(".keras") or not _has_interaction(model, source):

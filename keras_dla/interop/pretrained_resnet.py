@@ -100,8 +100,9 @@ def load_pretrained_resnet(
     >>> plain = keras_dla.models.ResNet(11, classes=10)
     >>> model = keras_dla.models.ResNet(11, "dla_l", classes=3)
     >>> print(keras_dla.interop.load_pretrained_resnet(model, plain, verbose=False))
-    Loaded 75 tensors of a CIFAR ResNet-11 for 10 classes; the network begins as it. Not in the \
-source, initial: stage1_interaction, stage2_interaction, stage3_interaction and 1 more.
+    Loaded 65 tensors of a CIFAR ResNet-11 for 10 classes; the network begins as it. Not in the \
+source, initial: stage1_interaction, stage2_interaction, stage3_interaction and 1 more. Left \
+aside: fc.weight, fc.bias.
     """
     check_choice("start", start, STARTS)
     entries = plain_entries(model)

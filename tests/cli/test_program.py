@@ -44,6 +44,15 @@ finally:
     print([name for name in heavy if name in sys.modules])
 """
 
+# The program as a shell starts it in the foreground: what runs in the background (`pytest &`,
+# `nohup`) has its processes ignore Ctrl-C from their start.
+HEARS_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from keras_dla.cli import main
+sys.exit(main())
+"""
+
 
 def test_as_a_module():
     done = subprocess.run(
@@ -157,7 +166,7 @@ def test_no_memory_is_a_sentence(monkeypatch, fails, error):
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is no signal there")
 def test_ctrl_c_while_a_network_is_built():
     program = subprocess.Popen(
-        [sys.executable, "-m", "keras_dla", "summary", "dla_b_164"],
+        [sys.executable, "-c", HEARS_CTRL_C, "summary", "dla_b_164"],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -150,7 +150,7 @@ def test_mixed_precision_is_that_of_the_model(script, data, tmp_path, precision)
         (("--epochs", "0"), "`epochs` must be an integer of at least 1, but is 0"),
         (("--batch-size", "0"), "`batch_size` must be an integer of at least 1"),
         (("--devices", "3"), "`batch_size` must be divisible by the 3 devices, but is 2"),
-        (("--batch-size", "7"), "`batch_size` must be at most the number of images"),
+        (("--batch-size", "7"), "`batch_size` must be at most 6, the number of images"),
         (("--image-size", "0"), "`image_size` must be an integer of at least 1"),
         (("--steps-per-epoch", "0"), "`steps_per_epoch` must be an integer of at least 1"),
         (("--attention-weight-decay", "-1"), "`attention_weight_decay` must be at least 0"),

@@ -124,8 +124,8 @@ def test_a_file_that_is_there_is_replaced(tmp_path):
 
 @on_pytorch
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
-    def fill_the_disk(tensors, path):
-        path.write_text("half")
+    def fill_the_disk(tensors, file):
+        file.write(b"half")
         raise OSError("No space left on device")
 
     path = tmp_path / "weights.pth"

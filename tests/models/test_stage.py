@@ -82,7 +82,7 @@ def test_a_layer_given_to_the_builder_is_copied_not_used():
     layer = model.get_layer("stage2_interaction")
     assert layer is not mine
     assert (layer.mode, layer.depth, type(layer.unit).__name__) == ("base", 2, "DIAUnit")
-    assert mine.unit == "dia"
+    assert (mine.unit_name, mine.unit, mine.built) == ("dia", None, False)
 
 
 def test_one_stage_with_a_cell_of_the_users_own():

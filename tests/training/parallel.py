@@ -30,7 +30,7 @@ from keras_dla.training import (
     resume_fit,
     synchronize_batch_norm,
 )
-from keras_dla.training.devices.devices import broadcast, process_index
+from keras_dla.training.devices.devices import all_gather, broadcast, process_index
 from tests.training import tiny
 from tests.training.experiments import Act
 
@@ -118,9 +118,14 @@ def resume(folder):
 
 
 def wait(_):
-    """Says which process this is and stays, deaf to Ctrl-C as under `nohup`."""
+    """Says which process this is and stays, deaf to Ctrl-C as under `nohup`.
+
+    The first waits for what the others never send, so that the end of one is an error in it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.write(1, f"process {os.getpid()}\n".encode())
+    os.write(1, f"process {process_index()} {os.getpid()}\n".encode())
+    if process_index() == 0:
+        all_gather([])
     time.sleep(300)
 
 

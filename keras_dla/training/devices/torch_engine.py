@@ -4,9 +4,11 @@ import contextlib
 import functools
 import multiprocessing
 import os
+import signal
 import tempfile
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import keras
@@ -34,23 +36,55 @@ def _spawn(arguments, devices):
     """Waits for the processes; their first error is raised here as what it was there."""
     errors = torch.multiprocessing.get_context("spawn").SimpleQueue()
     context = torch.multiprocessing.spawn(_process, (errors, *arguments), devices, join=False)
+    killed = None
     try:
-        while not context.join():
-            pass
+        ended = False
+        while not ended:
+            killed = _first_killed(context)
+            ended = context.join()
     except torch.multiprocessing.ProcessRaisedException as error:
         # Of several the first: that a process is gone is then an error in the others.
-        raise (error if errors.empty() else errors.get()) from error
+        if killed is None:
+            raise (error if errors.empty() else errors.get()) from error
+        raise _ended_early(killed, devices, context) from None
     except torch.multiprocessing.ProcessExitedException as error:
-        how = f"the signal {error.signal_name}" if error.signal_name else f"code {error.exit_code}"
-        raise ChildProcessError(
-            f"Process {error.error_index} of {devices} was ended by {how}, so the others are "
-            "ended too; a run's folder keeps its last state."
-        ) from None
+        number = error.error_index if killed is None else killed
+        raise _ended_early(number, devices, context) from None
     finally:
         # Ctrl-C reaches them too, and each may have something to say about it.
         for process in context.processes:
             process.join(SECONDS_TO_STOP)
             process.kill()
+
+
+def _first_killed(context):
+    """Waits until a process has ended; returns the number of one that a signal ended, or `None`.
+
+    Its end is an error in the others, which PyTorch would name if their number is lower. Only
+    SIGABRT can itself follow from the end of another, by way of NCCL.
+    """
+    for sentinel in wait(list(context.sentinels)):
+        context.processes[context.sentinels[sentinel]].join()
+    for number, process in enumerate(context.processes):
+        if (process.exitcode or 0) < 0 and process.exitcode != -signal.SIGABRT:
+            return number
+    return None
+
+
+def _ended_early(number, devices, context):
+    code = context.processes[number].exitcode
+    how = f"code {code}" if code >= 0 else f"the signal {_signal_name(-code)}"
+    return ChildProcessError(
+        f"Process {number} of {devices} was ended by {how}, so the others are ended too; a run's "
+        "folder keeps its last state."
+    )
+
+
+def _signal_name(number):
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return number
 
 
 def _process(number, errors, first, world, meeting, function, arguments):

@@ -264,8 +264,8 @@ def test_interactions_by_hand(name, kwargs, expected):
 
 
 # What these layers do not compute as a convolution or a product of matrices, but is one.
-SUMMED_BY_HAND = ("projections", "scores", "weighted sum")
-PLAIN = (None, "se", "cbam", "gc", "nl", "a2", "ba", "rla_g", "dianet")
+SUMMED_BY_HAND = ("scores", "weighted sum")
+PLAIN = (None, "se", "eca", "cbam", "gc", "nl", "a2", "ba", "rla_g", "dianet")
 ATTENTIONS = ("mrla_l", "mrla_b", "dla_l", "dla_b")
 
 

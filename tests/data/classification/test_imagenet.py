@@ -249,7 +249,7 @@ def test_a_data_set_without_labels_is_named(tmp_path):
         ({"shuffle_buffer": 0}, "`shuffle_buffer`.*at least 1.*0"),
         ({"data_format": "first"}, "`data_format` must be.*'first'"),
         ({"name": "../cifar10"}, "`name` must be a data set of tensorflow-datasets.*cifar10"),
-        ({"batch_size": 22, "drop_remainder": True}, "at most the number of images.*22"),
+        ({"batch_size": 22, "drop_remainder": True}, "at most 21, the number of images.*22"),
     ],
 )
 def test_bad_arguments_are_named(folder, arguments, message):

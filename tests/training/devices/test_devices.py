@@ -209,8 +209,9 @@ def test_synchronised_bn_is_saved_and_equals_the_other_on_one_device(tmp_path):
 def test_no_process_outlives_the_others(tmp_path, killed):
     main = start(tmp_path, 2, job="wait")
     try:
-        workers = [int(main.stdout.readline().split()[-1]) for _ in range(2)]
-        os.kill(main.pid if killed == "main" else workers[1], signal.SIGKILL)
+        # In any order: "process NUMBER PID".
+        workers = dict(main.stdout.readline().split()[-2:] for _ in range(2))
+        os.kill(main.pid if killed == "main" else int(workers["1"]), signal.SIGKILL)
         output, _ = main.communicate(timeout=120)  # its workers have the same pipe
     finally:
         main.kill()
