@@ -188,7 +188,8 @@ class DynamicLayerAttention(UnitInteraction):
     def flops(
         self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
     ) -> dict[str, int]:
-        # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6).
+        # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6). So the
+        # paper counts; what the unit recalls of a context is in fact computed once for them all.
         vectors = 1 + self.attention.refreshed(index)
         attention = self.attention.flops(features, index=index)
         return {**attention, "unit": vectors * matrix_flops(self.unit)}
