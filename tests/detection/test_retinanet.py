@@ -9,6 +9,7 @@ import pytest
 
 from keras_dla.detection.coco.evaluation import evaluate_coco
 from keras_dla.detection.retinanet import RetinaNet
+from tests.backends import on_pytorch
 from tests.detection.fakes import shapes, tiny_backbone
 
 pytest.importorskip("keras_cv", reason="KerasCV is not installed.")
@@ -33,6 +34,7 @@ def trained():
     return model, data, history
 
 
+@on_pytorch
 def test_overfits_four_images(trained):
     model, data, history = trained
     assert evaluate_coco(model, data)["AP50"] > 0.9
@@ -41,6 +43,7 @@ def test_overfits_four_images(trained):
     np.testing.assert_allclose(history["loss"], parts, rtol=1e-4)
 
 
+@on_pytorch
 def test_detections(trained):
     model, data, _ = trained
     x, y = data[0]
@@ -60,6 +63,7 @@ def test_detections(trained):
         np.testing.assert_allclose(found["boxes"][image][order], y["boxes"][image, :2], atol=4)
 
 
+@on_pytorch
 def test_boxes_end_where_the_image_ends(trained):
     model, data, _ = trained
     x, _ = data[0]
@@ -70,6 +74,7 @@ def test_boxes_end_where_the_image_ends(trained):
     assert found[..., [1, 3]].max() == 40
 
 
+@on_pytorch
 def test_saves_and_loads(trained, tmp_path):
     model, data, _ = trained
     model.save(tmp_path / "retinanet.keras")
@@ -115,6 +120,7 @@ def test_every_backend_finds_the_same():
         np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-4)
 
 
+@on_pytorch
 def test_images_without_objects_teach_the_background(trained):
     model, data, _ = trained
     x, y = data[0]

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from keras_dla.models import ResNet
+from tests.backends import all_on_pytorch
 
-NAMES = [None, "nl", "rla_g", "dla_l"]
+NAMES = ["dla_l", None, "nl", "rla_g"]
 IMAGES = np.zeros((1, 64, 64, 3), "float32")
 
 
@@ -15,7 +16,7 @@ def backbone(name):
     return ResNet(50, name, include_top=False, **shape)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", all_on_pytorch(NAMES, elsewhere=1))
 def test_keras_cv(name):
     keras_cv = pytest.importorskip("keras_cv", reason="KerasCV is not installed.")
     model = keras_cv.models.RetinaNet(
@@ -27,7 +28,7 @@ def test_keras_cv(name):
     assert tuple(outputs["classification"].shape)[:2] == (1, anchors)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", all_on_pytorch(NAMES, elsewhere=1))
 def test_keras_hub(name):
     keras_hub = pytest.importorskip("keras_hub", reason="KerasHub is not installed.")
     model = keras_hub.models.RetinaNetBackbone(

@@ -9,6 +9,7 @@ from keras_dla.layers import DynamicLayerAttention
 from keras_dla.layers.block_attention.block_attention import BlockAttention, BlockPlace
 from keras_dla.models import ResNet
 from keras_dla.models.stage import stage
+from tests.backends import on_pytorch
 from tests.layers.interaction.test_layer_interaction import RunningMean
 
 
@@ -85,6 +86,7 @@ def test_a_layer_given_to_the_builder_is_copied_not_used():
     assert (mine.unit_name, mine.unit, mine.built) == ("dia", None, False)
 
 
+@on_pytorch
 def test_one_stage_with_a_cell_of_the_users_own():
     cell = keras.layers.GRUCell(64)
     mine = DynamicLayerAttention(1, unit=cell, data_format="channels_last")

@@ -17,6 +17,7 @@ import pytest
 from keras_dla.training import EpochCheckpoint, load_last
 from keras_dla.training.checkpoints import epoch_checkpoint, run_files
 from keras_dla.training.checkpoints.random_state import set_generators
+from tests.backends import on_pytorch
 from tests.training import tiny
 
 EPOCHS = 6
@@ -67,6 +68,7 @@ def test_a_whole_run_leaves_these_files(whole):
     assert names == {"settings.json", "run.lock", "last.keras", "best.keras", "log.csv"}
 
 
+@on_pytorch
 def test_log_has_a_row_an_epoch(whole):
     rows = log_of(whole)
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
@@ -78,6 +80,7 @@ def test_log_has_a_row_an_epoch(whole):
     assert rates == ["0.1", "0.1", "0.1", "0.01", "0.01", "0.001"]
 
 
+@on_pytorch
 def test_best_is_the_first_of_the_best_epochs(whole):
     rows = log_of(whole)
     best = max(float(row["val_accuracy"]) for row in rows)
@@ -165,6 +168,7 @@ def mark_of(model):
     return int(model.get_layer("mark").get_weights()[0][0, 0])
 
 
+@on_pytorch
 @pytest.mark.parametrize("function", ["fsync", "replace"])
 @pytest.mark.parametrize("call", range(11))
 def test_interrupt_in_saving_loses_at_most_an_epoch(tmp_path, monkeypatch, function, call):
@@ -209,6 +213,7 @@ def check_catching_up(folder):
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+@on_pytorch
 @pytest.mark.skipif(os.name != "posix", reason="a kill that cannot be caught is POSIX's")
 def test_kill_at_random_moments_loses_at_most_an_epoch(tmp_path):
     """Kills a run whose epochs are mostly saving, and looks at what is left each time."""
@@ -249,6 +254,7 @@ def test_no_state_before_the_first_epoch_ends(tmp_path):
     assert load_last(tmp_path / "missing") is None
 
 
+@on_pytorch
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text", "other"])
 def test_damage_is_one_sentence(whole, tmp_path, damage):
     content = (whole / "last.keras").read_bytes()
@@ -274,6 +280,7 @@ def _archive_without_record(folder):
     return path.read_bytes()
 
 
+@on_pytorch
 def test_nothing_in_a_checkpoint_is_executed(tmp_path):
     """A model with a lambda in it is refused, as Keras's safe mode does."""
     layers = [keras.layers.Dense(2), keras.layers.Lambda(lambda x: x)]
@@ -309,6 +316,7 @@ def fit_two_epochs(saver, y=1.0, **kwargs):
     return model
 
 
+@on_pytorch
 def test_less_can_be_better(tmp_path):
     fit_two_epochs(EpochCheckpoint(tmp_path, monitor="loss", mode="min"))
     first, second = (float(row["loss"]) for row in log_of(tmp_path))
@@ -317,6 +325,7 @@ def test_less_can_be_better(tmp_path):
     assert best.read_bytes() == last.read_bytes()
 
 
+@on_pytorch
 def test_without_a_monitor_there_is_no_best(tmp_path):
     fit_two_epochs(EpochCheckpoint(tmp_path, monitor=None))
     assert {path.name for path in tmp_path.iterdir()} == {"last.keras", "log.csv"}
@@ -348,6 +357,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@on_pytorch
 @pytest.mark.parametrize("year", [1970, 2108])
 def test_a_clock_of_other_times_is_named_and_the_state_stays(tmp_path, monkeypatch, year):
     now = time.struct_time((year, 1, 1, 0, 0, 0, 0, 1, 0))
@@ -357,6 +367,7 @@ def test_a_clock_of_other_times_is_named_and_the_state_stays(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@on_pytorch
 def test_a_disk_that_is_full_at_the_log_names_it(tmp_path, monkeypatch):
     def full(path, rows):
         raise OSError(28, "No space left on device")
@@ -370,16 +381,19 @@ def test_a_disk_that_is_full_at_the_log_names_it(tmp_path, monkeypatch):
     assert load_last(tmp_path)[1].epochs == 1
 
 
+@on_pytorch
 def test_unknown_monitor_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"`monitor` must be one of .*'loss'.* but is 'accuracy'"):
         fit_two_epochs(EpochCheckpoint(tmp_path, monitor="accuracy"))
 
 
+@on_pytorch
 def test_unknown_mode_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"`mode` must be 'max' or 'min', but is 'auto'"):
         EpochCheckpoint(tmp_path, mode="auto")
 
 
+@on_pytorch
 def test_a_run_is_not_overwritten_by_a_new_one(tmp_path):
     fit_two_epochs(EpochCheckpoint(tmp_path, monitor="loss"))
     before = (tmp_path / "last.keras").read_bytes()

@@ -13,6 +13,7 @@ import pytest
 
 from keras_dla.data import ArrayDataset
 from keras_dla.training import EndlessBatches, EpochCheckpoint, Progress, load_last, resume_fit
+from tests.backends import on_pytorch
 from tests.training import tiny
 from tests.training.checkpoints.test_epoch_checkpoint import (
     assert_same_run,
@@ -78,6 +79,7 @@ def test_stopped_twice_in_one_epoch(whole, tmp_path):
     assert_same_run(tmp_path, other)
 
 
+@on_pytorch
 def test_by_seconds(tmp_path):
     saver = EpochCheckpoint(tmp_path, monitor=None, every_seconds=3600)
     saver.on_train_begin()
@@ -90,6 +92,7 @@ def test_by_seconds(tmp_path):
 SECONDS = 120
 
 
+@on_pytorch
 @posix
 def test_kill_at_any_moment(tmp_path):
     """Kills a process that mostly saves, and compares with a run up to the same step."""
@@ -113,6 +116,7 @@ def test_kill_at_any_moment(tmp_path):
     assert_same_run(tmp_path / "run", tmp_path / "alone")
 
 
+@on_pytorch
 @posix
 def test_a_full_disk_leaves_the_last_good_state(whole, tmp_path):
     """No file may grow beyond half of the checkpoint, as on a disk that fills up meanwhile."""
@@ -136,6 +140,7 @@ def test_a_full_disk_leaves_the_last_good_state(whole, tmp_path):
     assert_same_run(tmp_path, whole)
 
 
+@on_pytorch
 def test_an_error_of_the_disk_in_the_last_moment(whole, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -166,6 +171,7 @@ def test_a_state_inside_an_epoch_is_not_taken_for_its_end(tmp_path):
         )
 
 
+@on_pytorch
 def test_a_divergence_inside_an_epoch_is_not_saved(whole, tmp_path):
     def poison():
         saver.model.trainable_variables[0].assign(np.full((6, 8), np.nan))
@@ -178,6 +184,7 @@ def test_a_divergence_inside_an_epoch_is_not_saved(whole, tmp_path):
     assert_same_run(tmp_path, whole)
 
 
+@on_pytorch
 def test_a_state_of_an_earlier_version_is_read(whole, monkeypatch):
     from keras_dla.training.checkpoints import progress as checkpoints
 
@@ -193,6 +200,7 @@ def test_a_state_of_an_earlier_version_is_read(whole, monkeypatch):
     assert len(without_seconds(log_of(whole))) == EPOCHS
 
 
+@on_pytorch
 @pytest.mark.parametrize("argument", ["every_steps", "every_seconds"])
 def test_bad_intervals_are_named(tmp_path, argument):
     with pytest.raises(ValueError, match=f"`{argument}` must be .*, but is 0"):
