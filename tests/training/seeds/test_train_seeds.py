@@ -91,7 +91,8 @@ def test_every_seed_is_the_run_that_it_is_alone():
 
 def assert_close(found, expected):
     found, expected = (keras.ops.convert_to_numpy(v) for v in (found, expected))
-    largest = np.abs(expected).max(initial=1e-6)
+    # A bias moves by differences of probabilities, which float32 knows to 1e-7 and no better.
+    largest = np.abs(expected).max(initial=1e-2)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * largest)
 
 
