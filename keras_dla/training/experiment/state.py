@@ -6,6 +6,7 @@ import keras
 
 from keras_dla.training.checkpoints.progress import BEST, LAST, LOG, Progress, load_last
 from keras_dla.training.experiment.experiment import Experiment
+from keras_dla.training.run_folder.folder import settings_differences
 from keras_dla.training.seeds.compile_settings import compiled_settings
 
 
@@ -58,11 +59,6 @@ def _network(model: keras.Model) -> tuple:
 
 
 def _check_compiled(state: keras.Model, model: keras.Model, path: Path) -> None:
-    there, here = compiled_settings(state), compiled_settings(model)
-    differences = [
-        f"{name} is {there.get(name)!r} there and {here.get(name)!r} here"
-        for name in sorted(there.keys() | here.keys())
-        if there.get(name) != here.get(name)
-    ]
+    differences = settings_differences(compiled_settings(state), compiled_settings(model))
     if differences:
         raise ValueError(f"{path} is of another recipe: {'; '.join(differences)}.")

@@ -107,11 +107,21 @@ def _as_stored(settings: dict) -> dict:
     return json.loads(json.dumps(settings))
 
 
-def _check_equal(stored: dict, wanted: dict, folder: Path) -> None:
-    differences = [
+def settings_differences(stored: dict, wanted: dict) -> list[str]:
+    """Returns in words in which entries two dictionaries of settings differ, by name.
+
+    Args:
+        stored: dictionary, the settings "there".
+        wanted: dictionary, the settings "here".
+    """
+    return [
         f"{name} is {stored.get(name)!r} there and {wanted.get(name)!r} here"
         for name in sorted(stored.keys() | wanted.keys())
         if stored.get(name) != wanted.get(name)
     ]
+
+
+def _check_equal(stored: dict, wanted: dict, folder: Path) -> None:
+    differences = settings_differences(stored, wanted)
     if differences:
         raise ValueError(f"{folder} holds another experiment: {'; '.join(differences)}.")
