@@ -27,16 +27,16 @@ from keras_dla.cli.errors import CommandError, as_sentence, is_out_of_memory
 from keras_dla.cli.options.imports import import_files
 from keras_dla.version import __version__
 
-DESCRIPTION = "Dynamic Layer Attention: look at its networks, run them, convert their weights."
+DESCRIPTION = "Dynamic Layer Attention: inspect, train, run and convert its networks."
 EPILOG = """\
-a first walk:
-  keras-dla list dla                                    networks whose name has "dla" in it
+to get started:
+  keras-dla list dla                                    networks with "dla" in their name
   keras-dla summary dla_l_56                            where its parameters and FLOPs are
   keras-dla convert model_best.pth.tar dla.keras --model dla_l_56
   keras-dla predict dla.keras cat.png --classes cifar100
   keras-dla attention dla.keras cat.png -o attention.png --normalize cifar
 
-`keras-dla COMMAND --help` tells more. The backend is Keras's own switch:
+`keras-dla COMMAND --help` explains a command. KERAS_BACKEND switches between backends:
   KERAS_BACKEND=torch keras-dla ...                     or jax, or tensorflow
 """
 COMMANDS = (

@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_dla.cli.command import Commands, new_command
-from keras_dla.cli.options.files import add_force_option, check_plot, file_argument
+from keras_dla.cli.options.files import add_plot_options, check_plot
 from keras_dla.cli.options.image_files import image_paths, import_pillow
 from keras_dla.cli.options.image_size import image_input
 from keras_dla.cli.options.images import add_image_options, batches
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 
 TEXT = """\
 Draws Figure 2 of the paper for a network with layer attention (mrla_b, mrla_l, dla_b, dla_l): one
-panel per stage; a row is the layer that asks, a column the layer that it reads. Several images
-give the mean over them.
+panel per stage. A row is the layer that reads, a column the layer that is read. Several images are
+averaged. Without --title, the title is the network's name.
 
   keras-dla attention dla.keras cat.png -o attention.png --normalize cifar
   keras-dla attention dla.keras *.jpg -o attention.pdf --normalize imagenet --title "DLA-L-50"
@@ -37,22 +36,13 @@ def add_parser(commands: Commands) -> None:
         commands,
         "attention",
         run,
-        "draw what the layers read of each other",
+        "plot which layers read which",
         TEXT,
         typed={"model": "FILE"},
     )
     add_image_options(parser)
     add_import_option(parser)
-    file_argument(
-        parser,
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        help="file to write: .png, .pdf or .svg",
-    )
-    parser.add_argument("--title", help="a line above the panels (default: the network's name)")
-    add_force_option(parser)
+    add_plot_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from keras_dla.cli.errors import CommandError
 
 SHELLS = ("bash", "zsh", "tcsh")
 TEXT = """\
-Prints a script; put it where your shell finds it, once, or load it in each session:
+Install the printed script once where your shell looks for it, or load it in each session:
 
   keras-dla completion bash > ~/.local/share/bash-completion/completions/keras-dla
   keras-dla completion zsh > ~/.zfunc/_keras-dla
@@ -17,10 +17,8 @@ Prints a script; put it where your shell finds it, once, or load it in each sess
 
 def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    parser = new_command(
-        commands, "completion", run, "print a script for completion in a shell", TEXT
-    )
-    parser.add_argument("shell", choices=SHELLS, help="whose script")
+    parser = new_command(commands, "completion", run, "print a script for shell completion", TEXT)
+    parser.add_argument("shell", choices=SHELLS, help="the shell")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,6 +29,6 @@ def run(arguments: argparse.Namespace) -> None:
         import shtab
     except ImportError as error:
         raise CommandError(
-            "a script for completion needs shtab: pip install 'keras-dla[completion]'"
+            "shell completion needs shtab: pip install 'keras-dla[completion]'"
         ) from error
     print(shtab.complete(make_parser(), arguments.shell))

@@ -33,13 +33,13 @@ TYPED = {
     **options("classes", "format", "formulation", "unit", "reduction"),
 }
 TEXT = f"""\
-The endings say what is what: {", ".join(CHECKPOINTS)} are checkpoints of the authors'
-PyTorch code, .keras is a network of this package, and .onnx, .tflite (LiteRT) and .pt2
-(torch.export) are exported formats. A TensorFlow SavedModel is a folder: --format tf_saved_model.
-Some backends write some formats only; another backend reads the same .keras file.
+The file endings decide: {", ".join(CHECKPOINTS)} are PyTorch checkpoints (of the authors'
+code, or of a plain ResNet), .keras is a network of this package, and .onnx, .tflite (LiteRT) and
+.pt2 (torch.export) are exported formats. A TensorFlow SavedModel is a folder: --format
+tf_saved_model. Not every backend writes every format, but each reads the same .keras file.
 
-A checkpoint holds tensors alone, so --model says of which network. Every tensor must find its
-weight and every weight its tensor. Nothing in a file is executed.
+A checkpoint contains only tensors, so --model must name its network. All tensors must match, or
+nothing is written. No code in a file is executed.
 
   keras-dla convert model_best.pth.tar dla.keras --model dla_l_56
   keras-dla convert dla.keras dla.pth.tar
@@ -54,20 +54,22 @@ def add_parser(commands: Commands) -> None:
         commands,
         "convert",
         run,
-        "convert a network from and to other formats",
+        "convert networks between formats",
         TEXT,
         typed=TYPED,
     )
     file_argument(parser, "input", metavar="INPUT", help="a checkpoint, or a .keras file")
-    file_argument(parser, "output", metavar="OUTPUT", type=Path, help="what to write")
+    file_argument(parser, "output", metavar="OUTPUT", type=Path, help="file or folder to write")
     parser.add_argument(
-        "--model", metavar="NAME", help="the checkpoint's network, one of `keras-dla list`"
+        "--model", metavar="NAME", help="the network of the checkpoint, see `keras-dla list`"
     )
     parser.add_argument(
         "--classes", type=int, help="number of classes (default: as in the checkpoint)"
     )
     parser.add_argument(
-        "--format", choices=EXPORT_SUFFIXES, help="of an export, if no ending tells it"
+        "--format",
+        choices=EXPORT_SUFFIXES,
+        help="export format, where the ending of OUTPUT does not say it",
     )
     add_force_option(parser)
     add_network_options(parser)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.files import add_force_option, file_argument
+from keras_dla.cli.options.files import add_output_options, file_argument
 from keras_dla.cli.options.image_files import image_paths
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from keras_dla.detection.detect import Detections
 
 TEXT = """\
-Draws what a detector finds on each photograph, in its original size, and writes the images to
+Draws what the detector finds in each photograph, at its original size, and writes the drawings to
 the output folder under the photographs' names. A folder stands for all images in it. Photographs
-are turned upright, resized and normalised as the detector was trained; a detector that does not
-know how needs --shorter-side.
+are turned upright, then resized and normalised as in training; a detector that was saved without
+these settings needs --shorter-side.
 
---json writes detections.json in the form of COCO's results (bbox is x, y, width, height in pixels
-of the photograph as it is seen, category_id counts the detector's classes from 1), --csv writes
-detections.csv with a line per detection.
+--json writes detections.json in COCO's results format: bbox is x, y, width, height in pixels of the
+upright photograph, and category_id counts the detector's classes from 1. --csv writes
+detections.csv with one line per detection.
 
   keras-dla detect best.keras photo.jpg -o found
   keras-dla detect best.keras holiday/ -o found --json --csv --score 0.7
@@ -45,7 +45,7 @@ def add_parser(commands: Commands) -> None:
         commands,
         "detect",
         run,
-        "draw what is in photographs",
+        "detect objects in photographs",
         TEXT,
         typed=options("score", "shorter_side", "longer_side"),
     )
@@ -53,23 +53,13 @@ def add_parser(commands: Commands) -> None:
     file_argument(
         parser, "images", metavar="IMAGE", nargs="+", help="photographs, or folders of them"
     )
-    file_argument(
-        parser,
-        "-o",
-        "--output",
-        folder=True,
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder of the results",
-    )
+    add_output_options(parser, "DIR", "folder for the results", folder=True)
     parser.add_argument(
-        "--score", type=float, default=0.5, help="least score of a detection (default: 0.5)"
+        "--score", type=float, default=0.5, help="lowest score that is drawn (default: 0.5)"
     )
-    parser.add_argument("--json", action="store_true", help="write COCO's results, too")
-    parser.add_argument("--csv", action="store_true", help="write a table, too")
+    parser.add_argument("--json", action="store_true", help="also write detections.json")
+    parser.add_argument("--csv", action="store_true", help="also write detections.csv")
     add_side_options(parser)
-    add_force_option(parser)
     add_import_option(parser)
     add_normalization_options(parser)
 

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 PRINTED = Path("-")  # `--json` without a file
 TEXT = """\
-AP is the mean over the overlaps 0.5, 0.55, ..., 0.95; AP50 and AP75 are at one overlap; AP_S,
-AP_M and AP_L count objects of less than 32x32 pixels, up to 96x96, and larger. A dash stands
-where there are no such objects.
+AP is average precision, averaged over the overlaps (IoU) 0.5, 0.55, ..., 0.95; AP50 and AP75 are
+for one overlap. AP_S, AP_M and AP_L are for objects below 32x32 pixels, up to 96x96, and above. A
+dash means that there are no such objects.
 
-Images are resized: their shorter side to --shorter-side, less where the longer one would exceed
---longer-side. Both must be as in training, or the figures are too low. A detector knows them from
-its training, and how images were normalised; an older one needs --shorter-side, and is given
-images normalised by ImageNet's mean and deviation unless --normalize, or --mean and --std, say
-otherwise. A RetinaNet pads its images to its one size. Classes are matched by name; where the
-detector does not know them, they are the file's categories by ascending id.
+Images are resized so that the shorter side has --shorter-side pixels, or fewer where the longer
+side would exceed --longer-side. Both must be as in training, or the results are too low. Detectors
+are saved with these sizes and with their normalisation. One that was saved by an older version
+needs --shorter-side, and its images are normalised by ImageNet's mean and deviation unless
+--normalize, or --mean and --std, are given. A RetinaNet pads images to its fixed size. Classes are
+matched by name, or in the order of the file's ids where the detector has no names.
 
   keras-dla evaluate retinanet.keras --annotations test.json --images images --by-class
-  keras-dla evaluate mask_rcnn.keras --annotations instances_val2017.json --images val2017 --masks \
+  keras-dla evaluate mask_rcnn.keras --annotations val.json --images val2017 --masks \\
       --shorter-side 800
 """
 
@@ -45,7 +45,7 @@ def add_parser(commands: Commands) -> None:
         commands,
         "evaluate",
         run,
-        "measure a detector as COCO does",
+        "evaluate a detector with COCO's metrics",
         TEXT,
         typed=options(
             "annotations", "images", "batch_size", "shorter_side", "longer_side", "masks"
@@ -58,7 +58,7 @@ def add_parser(commands: Commands) -> None:
         "--annotations",
         required=True,
         metavar="FILE",
-        help="the objects, in COCO's JSON format",
+        help="annotations in COCO's JSON format",
     )
     file_argument(
         parser,
@@ -69,9 +69,9 @@ def add_parser(commands: Commands) -> None:
         help="folder of the images",
     )
     parser.add_argument("--masks", action="store_true", help="evaluate masks as well as boxes")
-    parser.add_argument("--batch-size", type=int, default=2, help="images at once (default: 2)")
+    parser.add_argument("--batch-size", type=int, default=2, help="images per batch (default: 2)")
     add_side_options(parser)
-    parser.add_argument("--by-class", action="store_true", help="print a line for each class")
+    parser.add_argument("--by-class", action="store_true", help="also print one line per class")
     file_argument(
         parser,
         "--json",
@@ -79,7 +79,7 @@ def add_parser(commands: Commands) -> None:
         const=PRINTED,
         type=Path,
         metavar="FILE",
-        help="print the figures in JSON instead of the table, or write them to FILE as well",
+        help="print JSON instead of the table, or with FILE, also write JSON to it",
     )
     add_force_option(parser)
     add_normalization_options(parser)

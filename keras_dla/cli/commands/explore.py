@@ -9,16 +9,16 @@ from keras_dla.cli.command import Commands, new_command
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options import chosen_images
 from keras_dla.cli.options.chosen_images import add_choice_options, choose_images
-from keras_dla.cli.options.class_names import class_names, number_of_classes
-from keras_dla.cli.options.files import add_force_option, check_output, file_argument
+from keras_dla.cli.options.class_names import add_class_names_option, class_names, number_of_classes
+from keras_dla.cli.options.files import add_output_options, check_output, file_argument
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 
 TEXT = f"""\
-Writes one HTML file that needs no server and no network: the images, the class scores of each,
-where the networks see a class (Grad-CAM), and which layers of each stage read which, with sliders
-over layers and heads. Several networks stand side by side. FILE is a network that ends in .keras,
-an image, or a folder of images.
+Writes one HTML file that opens without a server or an internet connection. It shows the images,
+their class scores, where the networks see a class (Grad-CAM), and which layers of each stage read
+which, with sliders for layer and head. Several networks are shown side by side. FILE is a network
+(.keras), an image, or a folder of images.
 
 {chosen_images.TEXT}
   keras-dla explore dla.keras images -o report.html --classes cifar100
@@ -32,7 +32,7 @@ def add_parser(commands: Commands) -> None:
         commands,
         "explore",
         run,
-        "show on a page what the layers of networks read",
+        "write an HTML page that shows which layers read which",
         TEXT,
         typed={
             "model": "FILE",
@@ -45,25 +45,11 @@ def add_parser(commands: Commands) -> None:
     file_argument(
         parser, "files", nargs="+", metavar="FILE", help="networks, then images or folders of them"
     )
-    file_argument(
-        parser,
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="PAGE",
-        help="file to write: .html",
-    )
-    parser.add_argument(
-        "--classes",
-        metavar="NAMES",
-        help="cifar10, cifar100, blood_cells, or a text file with a name per line; "
-        "default: numbers",
-    )
-    parser.add_argument("--title", default="What the layers read", help="the page's title")
+    add_output_options(parser, "PAGE", "HTML file to write")
+    add_class_names_option(parser)
+    parser.add_argument("--title", default="What the layers read", help="title of the page")
     add_choice_options(parser, most=16)
     add_import_option(parser)
-    add_force_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,12 +7,12 @@ TEXT = """\
   keras-dla figure 2 static.keras dynamic.keras --stage 3 -o figure2.svg
   keras-dla figure 4 runs -o figure4.svg
 
-`keras-dla figure 2 --help` tells more.
+`keras-dla figure 2 --help` explains the first, `keras-dla figure 4 --help` the second.
 """
 
 
 def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    figures = new_group(commands, "figure", "draw a figure of the paper", "FIGURE", TEXT)
+    figures = new_group(commands, "figure", "draw Figure 2 or 4 of the paper", "FIGURE", TEXT)
     figure_2.add_parser(figures)
     figure_4.add_parser(figures)

@@ -11,9 +11,9 @@ from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.terminal import tell
 
 TEXT = f"""\
-Draws which layers of a stage read which, as means over the images: of a network with static layer
-attention (mrla_b) and of one with dynamic (dla_b). A third panel shows the scores times the scales
-that DLA-B's values carry by then.
+Draws which layers of a stage read which, averaged over images, in a network with static layer
+attention (mrla_b) and in one with dynamic layer attention (dla_b). A third panel multiplies the
+scores of DLA-B by the scales that its values have by then.
 
 {chosen_images.TEXT}
   keras-dla figure 2 static.keras dynamic.keras --stage 3 -o figure2.svg --data-dir data
@@ -31,13 +31,23 @@ def add_parser(commands: Commands) -> None:
         TEXT,
         typed={"static": "STATIC", "dynamic": "DYNAMIC", "images": "--images", **options("stage")},
     )
-    file_argument(parser, "static", metavar="STATIC", help="a .keras file, such as of mrla_b_56")
-    file_argument(parser, "dynamic", metavar="DYNAMIC", help="a .keras file, such as of dla_b_56")
+    file_argument(
+        parser,
+        "static",
+        metavar="STATIC",
+        help="the static network, such as mrla_b_56, a .keras file",
+    )
+    file_argument(
+        parser,
+        "dynamic",
+        metavar="DYNAMIC",
+        help="the dynamic network, such as dla_b_56, a .keras file",
+    )
     parser.add_argument(
         "--stage",
         type=_stage,
         default=3,
-        help="its number, from 1 on (default: 3), or the name of its layer of attention",
+        help="number of the stage, from 1 on (default: 3), or the name of its attention layer",
     )
     file_argument(
         parser,

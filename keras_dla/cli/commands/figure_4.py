@@ -7,8 +7,9 @@ from keras_dla.cli.options.files import add_plot_options, check_plot
 from keras_dla.cli.options.runs import add_run_folders, finished_runs
 
 TEXT = """\
-One panel per data set; a line per interaction, the mean over the seeds; the paper's figures dotted.
-FOLDER is a run, or holds runs, which may differ in network, data set, unit and seed alone.
+One panel per data set and one line per interaction, averaged over seeds, with the published
+accuracies as dotted lines. FOLDER is a run or contains runs; they may differ only in network, data
+set, unit and seed.
 
   keras-dla figure 4 runs -o figure4.svg
   keras-dla figure 4 runs/cifar100-* -o figure4.png --without-published
@@ -27,7 +28,7 @@ def add_parser(commands: Commands) -> None:
     )
     add_run_folders(parser)
     parser.add_argument(
-        "--without-published", action="store_true", help="leave the paper's figures out"
+        "--without-published", action="store_true", help="leave out the published accuracies"
     )
     add_plot_options(parser)
 

@@ -10,10 +10,10 @@ from keras_dla.cli.terminal import print_json
 from keras_dla.utils.names import IMAGENET_DEPTHS, network_names
 
 TEXT = """\
-A name is what the blocks of a stage do, and a depth: dla_l_56. Depths 9n + 2 (20, 56, 110, ...)
-are CIFAR networks, also those that are not listed; 50, 101 and 152 are ImageNet networks.
+A name is an interaction and a depth: dla_l_56. Depths 9n + 2 (20, 56, 110, ...) are CIFAR networks,
+including depths that are not listed; 50, 101 and 152 are ImageNet networks.
 
-  keras-dla list                         all of the paper's comparison
+  keras-dla list                         every network of the paper
   keras-dla list dla                     those with "dla" in their name
   keras-dla list dla_ _50                those with both in their name
   keras-dla list --images imagenet
@@ -24,8 +24,12 @@ are CIFAR networks, also those that are not listed; 50, 101 and 152 are ImageNet
 def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(commands, "list", run, "list the networks by name", TEXT)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="what the names have in them")
-    parser.add_argument("--images", choices=("cifar", "imagenet"), help="the networks' images")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="part of the name; several must all occur in it"
+    )
+    parser.add_argument(
+        "--images", choices=("cifar", "imagenet"), help="only networks for these images"
+    )
     add_import_option(parser)
     add_json_option(parser)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.command import Commands, new_command
 from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.class_names import class_names, number_of_classes
+from keras_dla.cli.options.class_names import add_class_names_option, class_names, number_of_classes
 from keras_dla.cli.options.files import add_json_option
 from keras_dla.cli.options.image_files import image_paths, import_pillow
 from keras_dla.cli.options.image_size import image_input
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 TEXT = """\
-Prints the five likeliest classes of each image. A classifier without softmax gives scores
-instead of percentages. Each image is a batch of its own, so none depends on the others.
+Prints the five most likely classes of each image, as percentages, or as scores where the network
+has no softmax. Images are predicted one by one, so none affects another.
 
-A network knows its classes by number; --classes names them, and says, for a data set, how its
-images were normalised. Without it, --normalize must say that.
+A network knows its classes only by number. --classes gives their names, and if it names a data
+set, also how images are normalised; otherwise --normalize must say that.
 
   keras-dla predict dla.keras cat.png dog.png --classes cifar100
   keras-dla predict dla.keras *.jpg --normalize imagenet --classes names.txt --crop --top 1
@@ -34,16 +34,11 @@ images were normalised. Without it, --normalize must say that.
 
 def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
-    parser = new_command(commands, "predict", run, "say what is in images", TEXT)
+    parser = new_command(commands, "predict", run, "classify images", TEXT)
     add_image_options(parser)
     add_import_option(parser)
-    parser.add_argument(
-        "--classes",
-        metavar="NAMES",
-        help="cifar10, cifar100, blood_cells, or a text file with a name per line; "
-        "default: numbers",
-    )
-    parser.add_argument("--top", type=int, default=5, help="how many classes (default: 5)")
+    add_class_names_option(parser)
+    parser.add_argument("--top", type=int, default=5, help="how many classes to print (default: 5)")
     add_json_option(parser)
 
 

@@ -10,10 +10,10 @@ from keras_dla.cli.options.runs import add_run_folders, finished_runs
 from keras_dla.cli.terminal import tell
 
 TEXT = """\
-FOLDER is a run, or holds runs. Of a run only settings.json and log.csv are read. Runs that are not
-finished are left out, and so are folders of other programs, damaged ones, and a second run of the
-same seed: it is no further sample. Runs that differ in their seed alone make one row; the figure
-takes runs that differ in network, unit, data set and seed alone.
+FOLDER is a run or contains runs; only settings.json and log.csv are read. Left out are unfinished
+runs, damaged folders, folders of other programs, and a second run of the same seed. Runs that
+differ only in their seed share one row. The figure needs runs that differ only in network, unit,
+data set and seed.
 
   keras-dla report runs
   keras-dla report runs/cifar100-* --markdown > results.md
@@ -27,18 +27,18 @@ def add_parser(commands: Commands) -> None:
         commands,
         "report",
         run,
-        "set finished runs beside the published figures",
+        "compare finished runs with the published accuracies",
         TEXT,
         typed={"runs": "FOLDER"},
     )
     add_run_folders(parser)
-    parser.add_argument("--markdown", action="store_true", help="write the table in Markdown")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     file_argument(
         parser,
         "--figure",
         type=Path,
         metavar="FILE",
-        help="draw accuracy over depth: .png, .pdf or .svg",
+        help="also plot accuracy over depth: .png, .pdf or .svg",
     )
     add_force_option(parser)
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from keras_dla.analysis import Complexity
 
 TEXT = """\
-FLOPs are multiply-adds for one image, as in Table 2 of the paper. "of which" is the share of the
-blocks' interaction, which the line above includes.
+FLOPs are multiply-adds for one image, as in Table 2 of the paper. A line "of which"
+is the share of the interaction between blocks, already included in the line above it.
 
   keras-dla summary dla_l_56 --classes 10
   keras-dla summary dla_l_110 --unit lstm          a row of Table 4
-  keras-dla summary dla_b_50 --layers              every layer, and the parts of its cost
+  keras-dla summary dla_b_50 --layers              every layer and what it consists of
   keras-dla summary trained.keras --size 64 --markdown
 """
 
@@ -47,8 +47,8 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="a network's name, or a .keras file")
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
-    parser.add_argument("--layers", action="store_true", help="a line per layer")
-    parser.add_argument("--markdown", action="store_true", help="write the table in Markdown")
+    parser.add_argument("--layers", action="store_true", help="print one line per layer")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     add_json_option(parser)
     parser.add_argument("--classes", type=int, help="number of classes (default: 100 or 1000)")
     add_network_options(parser)

@@ -9,7 +9,8 @@ from keras_dla.utils.names import COUNTED_TABLES
 
 TEXT = """\
 Builds the networks of the tables, which takes minutes for Tables 1 and 2. "met" says whether our
-count, rounded as the paper rounds it, is the printed figure; below a table stands why where not.
+count, rounded as in the paper, equals the printed one; notes below a table explain where it does
+not.
 
   keras-dla tables 4
   keras-dla tables 2 --markdown > table2.md
@@ -22,7 +23,7 @@ def add_parser(commands: Commands) -> None:
         commands,
         "tables",
         run,
-        "print the paper's tables with our counts",
+        "print the paper's parameter and FLOP counts beside ours",
         TEXT,
     )
     parser.add_argument(
@@ -32,7 +33,7 @@ def add_parser(commands: Commands) -> None:
         metavar="TABLE",
         help="1 (CIFAR), 2 (ImageNet), 4 (units of DLA) and 6 (LII); default: all of them",
     )
-    parser.add_argument("--markdown", action="store_true", help="write the tables in Markdown")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -27,48 +27,55 @@ EPOCHS = 180
 # Options that are arguments of `Experiment`: what is left out keeps the file's value, or the
 # paper's.
 FIELDS: dict[str, dict[str, Any]] = {
-    "model": {"metavar": "NAME", "help": "one of `keras-dla list`, such as dla_l_20"},
-    "formulation": {"choices": FORMULATIONS, "help": "default: official"},
-    "unit": {"choices": UNITS, "help": "of dianet, dla_b and dla_l"},
-    "seed": {"type": int, "help": "default: 0"},
-    "epochs": {"type": int, "help": "drops of the rate move in proportion (default: 180)"},
-    "batch_size": {"type": int, "help": "default: 128"},
-    "learning_rate": {"type": float, "help": "before the first drop (default: 0.1)"},
-    "momentum": {"type": float, "help": "default: 0.9"},
-    "weight_decay": {"type": float, "help": "default: 0.0001"},
+    "model": {"metavar": "NAME", "help": "the network, see `keras-dla list` (default: dla_l_20)"},
+    "formulation": {
+        "choices": FORMULATIONS,
+        "help": "which network the name means (default: official)",
+    },
+    "unit": {"choices": UNITS, "help": "recurrent unit of dianet, dla_b and dla_l"},
+    "seed": {"type": int, "help": "seed of weights and data (default: 0)"},
+    "epochs": {
+        "type": int,
+        "help": "how many; the drops of the rate move in proportion (default: 180)",
+    },
+    "batch_size": {"type": int, "help": "images per step (default: 128)"},
+    "learning_rate": {"type": float, "help": "rate before the first drop (default: 0.1)"},
+    "momentum": {"type": float, "help": "momentum of SGD (default: 0.9)"},
+    "weight_decay": {"type": float, "help": "L2 penalty of all weights (default: 0.0001)"},
     "attention_weight_decay": {
         "type": float,
-        "help": "of block attentions and layer interactions (default: --weight-decay)",
+        "help": "L2 penalty of block attentions and layer interactions (default: --weight-decay)",
     },
-    "drop_path": {"type": float, "help": "default: 0.2"},
+    "drop_path": {"type": float, "help": "rate of dropped attention outputs (default: 0.2)"},
     "milestones": {
         "type": int,
         "nargs": "*",
         "metavar": "EPOCH",
-        "help": "where the rate drops to a tenth (default: 100 150 of 180, in proportion)",
+        "help": "epochs after which the rate drops to a tenth "
+        "(default: 100 150 of 180, in proportion)",
     },
     "precision": {
         "choices": PRECISIONS,
-        "help": "default: float32",
+        "help": "precision of the computation (default: float32)",
     },
     "sync_batch_norm": {
         "action": "store_true",
         "default": None,
-        "help": "statistics over the batches of all devices, as on one",
+        "help": "batch statistics over all devices, as on a single one",
     },
-    "steps_per_epoch": {"type": int, "help": "for a trial: fewer than a pass over the images"},
+    "steps_per_epoch": {"type": int, "help": "for a trial: shorter epochs of so many steps"},
     "data": {
         "choices": SOURCES,
-        "help": "arrays, arrays on the device, or tf.data (default: by the backend)",
+        "help": "in memory, on the device, or through tf.data (default: by the backend)",
     },
 }
 NOT_WITH_TABLE = ("file", "model", "unit", "seed")
 NOT_WITHOUT_TABLE = ("rows", "seeds", "at_once")
 TEXT = """\
-Without options this is the paper's run of DLA-L-20 on CIFAR-100. The folder gets settings.json
-(which is itself such a FILE), versions.json, log.csv, last.keras, best.keras and, where tensorboard
-is installed, its files. A run that was stopped or killed goes on from its last state when the same
-command is given again; one that is done is not repeated.
+Without options, this trains DLA-L-20 on CIFAR-100 as in the paper. The folder gets settings.json
+(which may be given as FILE), versions.json, log.csv, last.keras, best.keras and, where tensorboard
+is installed, its files. To resume a run that was stopped or killed, repeat the command; a finished
+run is not repeated.
 
   keras-dla train --model dla_l_20 --dataset cifar100 --seed 0 --output runs/first
   keras-dla train mine.json --seed 1
@@ -78,7 +85,7 @@ command is given again; one that is done is not repeated.
   KERAS_BACKEND=torch keras-dla train --epochs 3 --steps-per-epoch 130
   keras-dla train --devices 8 --sync-batch-norm
 
-With --hosts, every machine runs the same command with its own --host, and all see one folder.
+With --hosts, every machine runs the same command with its own --host and shares the folder.
 """
 
 
@@ -92,9 +99,14 @@ def add_parser(commands: Commands) -> None:
         TEXT,
         typed=options(*FIELDS, "dataset", "devices", "hosts", "host", "checkpoint_steps"),
     )
-    file_argument(parser, "file", nargs="?", metavar="FILE", help="an experiment in JSON")
+    file_argument(parser, "file", nargs="?", metavar="FILE", help="an experiment as JSON")
     add = parser.add_argument
-    add("--dataset", nargs="+", choices=("cifar10", "cifar100"), help="default: cifar100")
+    add(
+        "--dataset",
+        nargs="+",
+        choices=("cifar10", "cifar100"),
+        help="default: cifar100; several only with --table",
+    )
     for name, settings in FIELDS.items():
         add(f"--{name.replace('_', '-')}", **settings)
     add_import_option(parser)
@@ -104,30 +116,38 @@ def add_parser(commands: Commands) -> None:
         folder=True,
         type=Path,
         metavar="DIR",
-        help="the run's folder; of a table, the runs' parent",
+        help="folder of the run, or with --table, of all runs",
     )
     file_argument(
         parser,
         "--data-dir",
         folder=True,
         metavar="DIR",
-        help="folder of tensorflow-datasets; without it, the data is downloaded",
+        help="folder of tensorflow-datasets; without it, data is downloaded",
     )
-    add("--checkpoint-steps", type=int, help="save inside epochs so often, not just by time")
+    add("--checkpoint-steps", type=int, help="also save the state every so many steps")
     devices = parser.add_argument_group("many devices")
     add = devices.add_argument
-    add("--devices", type=int, default=1, help="how many on each machine (default: 1)")
-    add("--hosts", nargs="+", default=[], metavar="HOST:PORT", help="all machines, in one order")
-    add("--host", type=int, default=0, help="which of them this is, from 0")
+    add("--devices", type=int, default=1, help="devices per machine (default: 1)")
+    add(
+        "--hosts",
+        nargs="+",
+        default=[],
+        metavar="HOST:PORT",
+        help="all machines, in the same order everywhere",
+    )
+    add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
     table = parser.add_argument_group("a table of the paper")
-    table.add_argument("--table", type=int, choices=TRAINED_TABLES, help="train its networks")
-    table.add_argument("--rows", nargs="+", metavar="ROW", help="only these (default: all)")
-    table.add_argument("--seeds", type=int, help="how many runs per row (default: 5)")
+    table.add_argument(
+        "--table", type=int, choices=TRAINED_TABLES, help="train the networks of this table"
+    )
+    table.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows (default: all)")
+    table.add_argument("--seeds", type=int, help="runs per row (default: 5)")
     table.add_argument(
         "--at-once",
         action="store_true",
         default=None,
-        help="train the seeds of a row in one program (JAX), which spares a graphics card's time",
+        help="train the seeds of a row in one program (JAX), faster on a graphics card",
     )
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # What networks of so many classes are trained on here.
 DATASETS = {3: "blood_cells", 10: "cifar10", 100: "cifar100"}
 TEXT = """\
-Without images of your own, test images of the network's data set are taken: of CIFAR-10 or
-CIFAR-100 (from --data-dir, or downloaded) or of the bundled blood cells, by the number of classes.
+Without images of your own, test images of the network's data set are used: CIFAR-10 or CIFAR-100
+(from --data-dir, or downloaded) or the bundled blood cells, depending on the number of classes.
 """
 
 
@@ -47,18 +47,18 @@ def add_choice_options(parser: argparse.ArgumentParser, most: int) -> None:
         most: integer, how many images are taken where the person does not say it.
     """
     parser.add_argument(
-        "--most", type=int, default=most, help=f"how many images at most (default: {most})"
+        "--most", type=int, default=most, help=f"largest number of images (default: {most})"
     )
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
     parser.add_argument(
-        "--crop", action="store_true", help="cut the middle out of an image, not squeeze it"
+        "--crop", action="store_true", help="crop the centre instead of squeezing the image"
     )
     file_argument(
         parser,
         "--data-dir",
         folder=True,
         metavar="DIR",
-        help="folder of tensorflow-datasets with the test images",
+        help="tensorflow-datasets' folder with the test images",
     )
     add_normalization_options(parser)
 

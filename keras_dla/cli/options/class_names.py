@@ -1,5 +1,6 @@
 """Names of classes: those of the data sets, or of a text file."""
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,16 @@ train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
 PRESETS = ("cifar10", "cifar100", "blood_cells")
 LONGEST_FILE = 10_000_000  # bytes
+
+
+def add_class_names_option(parser: argparse.ArgumentParser) -> None:
+    """Adds what the classes are called."""
+    parser.add_argument(
+        "--classes",
+        metavar="NAMES",
+        help="names of the classes: cifar10, cifar100, blood_cells, or a text file with one name "
+        "per line (default: their numbers)",
+    )
 
 
 def class_names(source: str | None, classes: int) -> list[str]:

@@ -48,19 +48,26 @@ def check_output(path: Path, force: bool) -> None:
         raise CommandError(f"the folder {path.parent} must be writable, but is not.")
 
 
-def add_plot_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the file of a figure, its title, and the leave to replace it."""
+def add_output_options(parser: Any, metavar: str, help: str, folder: bool = False) -> None:
+    """Adds the file or folder that the command writes, and the leave to replace it.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        metavar: string, what the help calls it.
+        help: string, what it is.
+        folder: boolean, whether it is a folder; defaults to `False`.
+    """
+    names = ("-o", "--output")
     file_argument(
-        parser,
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="FIGURE",
-        help="file to write: .png, .pdf or .svg",
+        parser, *names, folder=folder, type=Path, required=True, metavar=metavar, help=help
     )
-    parser.add_argument("--title", help="a line above the panels")
     add_force_option(parser)
+
+
+def add_plot_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the file of a figure, the leave to replace it, and its title."""
+    add_output_options(parser, "FIGURE", "file to write: .png, .pdf or .svg")
+    parser.add_argument("--title", help="line above the panels")
 
 
 def check_plot(option: str, path: Path, force: bool) -> None:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 # By a layer that only networks with that stem have.
 DEFAULTS = {"stem_pool": 224, "stem_conv1": 32}
 SIZE_HELP = (
-    "of the images: 224, or 224x320 (height x width); "
-    "default: the network's, else 32 (CIFAR) or 224 (ImageNet)"
+    "size of the images: 224, or 224x320 (height x width); "
+    "default: the network's own, else 32 (CIFAR) or 224 (ImageNet)"
 )
 LARGEST_SIDE = 8192  # pixels; the first feature maps of a larger image fill many gigabytes
 

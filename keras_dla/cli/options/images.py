@@ -26,7 +26,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
     parser.add_argument(
-        "--crop", action="store_true", help="cut the middle out of an image, not squeeze it"
+        "--crop", action="store_true", help="crop the centre instead of squeezing the image"
     )
     add_normalization_options(parser)
 

@@ -19,7 +19,7 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="run a Python file of yours first, which registers layers "
+        help="first run a Python file of your own, which registers layers "
         "(keras_dla.layers.register_interaction)",
     )
 

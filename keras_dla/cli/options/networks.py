@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Adds what says which network a name means."""
-    group = parser.add_argument_group("which network the name means")
+    group = parser.add_argument_group("options of a network given by name")
     group.add_argument(
         "--formulation",
         choices=FORMULATIONS,
-        help="the authors' network (the default), Eq. 1-9, or the authors' code to the bit",
+        help="the authors' network (official, the default), Eq. 1-9 of the paper, or the authors' "
+        "code including its batch-index slip (verbatim)",
     )
     group.add_argument(
         "--unit",
@@ -28,7 +29,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         help="the recurrent unit of dianet, dla_b and dla_l (Tables 4 to 6)",
     )
     group.add_argument(
-        "--reduction", type=int, help="r of the recurrent unit (default: the authors')"
+        "--reduction",
+        type=int,
+        help="reduction r of the recurrent unit (default: the authors' value)",
     )
 
 

@@ -42,20 +42,23 @@ def parse_numbers(text: str) -> tuple[float, ...]:
 
 def add_normalization_options(parser: argparse.ArgumentParser) -> None:
     """Adds what says how the network's images were normalised in training."""
-    group = parser.add_argument_group("how the images were normalised in training")
+    group = parser.add_argument_group("how images were normalised in training")
     group.add_argument(
         "--normalize",
         choices=PRESETS,
-        help="by a data set's mean and deviation; none: values stay 0 to 255",
+        help="by the mean and deviation of a data set; none: pixel values stay 0 to 255",
     )
     group.add_argument(
         "--mean",
         type=parse_numbers,
         metavar="NUMBERS",
-        help="by a mean of your own, one number per channel, where white is 1: 0.5,0.5,0.5",
+        help="by this mean, one number per channel, where white is 1: 0.5,0.5,0.5",
     )
     group.add_argument(
-        "--std", type=parse_numbers, metavar="NUMBERS", help="and a deviation, where white is 1"
+        "--std",
+        type=parse_numbers,
+        metavar="NUMBERS",
+        help="and this standard deviation, one number per channel",
     )
 
 

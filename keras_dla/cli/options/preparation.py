@@ -16,13 +16,15 @@ def add_side_options(parser: argparse.ArgumentParser) -> None:
         "--shorter-side",
         type=int,
         metavar="PIXELS",
-        help="as in training; required unless the detector knows it or reads images of one size",
+        help="shorter side of the images, as in training; required unless it was saved with the "
+        "detector or the detector has a fixed image size",
     )
     parser.add_argument(
         "--longer-side",
         type=int,
         metavar="PIXELS",
-        help="as in training (default: five thirds of --shorter-side, if that is given)",
+        help="longest the longer side may get, as in training (default: five thirds of "
+        "--shorter-side, if that is given)",
     )
 
 

@@ -21,7 +21,7 @@ def add_run_folders(parser: Any) -> None:
         nargs="+",
         type=Path,
         metavar="FOLDER",
-        help="runs, or parents",
+        help="runs, or folders of runs",
     )
 
 
