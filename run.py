@@ -152,6 +152,7 @@ def built_package(python: Path) -> None:
             )
             # From another folder, so that the archive is what is imported.
             call(python_of(empty), "-c", check, folder=folder, KERAS_BACKEND="jax")
+            call(python_of(empty).with_name("keras-dla"), "--version", KERAS_BACKEND="jax")
             call(*pip, "uninstall", "--quiet", "--yes", "keras-dla")
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -39,6 +40,7 @@ to get started:
 `keras-dla COMMAND --help` explains a command. KERAS_BACKEND switches between backends:
   KERAS_BACKEND=torch keras-dla ...                     or jax, or tensorflow
 """
+PROGRAM = "keras-dla"
 COMMANDS = (
     list_models,
     summary,
@@ -80,13 +82,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     dla_l_164
     0
     """
-    parser = make_parser()
-    arguments = parser.parse_args(argv)
-    if arguments.command is None:
-        parser.print_help(sys.stderr)
-        return FAILED
-    name = f"{parser.prog} {arguments.command}"
+    name = PROGRAM
     try:
+        parser = make_parser()
+        arguments = parser.parse_args(argv)
+        if arguments.command is None:
+            parser.print_help(sys.stderr)
+            return FAILED
+        name = f"{PROGRAM} {arguments.command}"
         _run(arguments)
     except BrokenPipeError:  # `keras-dla list | head` has read enough
         _drop_output()
@@ -130,10 +133,23 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, without the list of all options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with the message on standard error.
+
+        Args:
+            message: string, argparse's.
+        """
+        _say(f"{self.prog}: error: ", f"{message}; see {self.prog} --help.")
+        self.exit(FAILED)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole program."""
-    parser = argparse.ArgumentParser(
-        prog="keras-dla",
+    parser = Parser(
+        prog=PROGRAM,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

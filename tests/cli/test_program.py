@@ -49,7 +49,8 @@ finally:
 HEARS_CTRL_C = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from keras_dla.cli import main
+from keras_dla_program import main
+print("begins", file=sys.stderr, flush=True)
 sys.exit(main())
 """
 
@@ -94,11 +95,21 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"keras-dla {keras_dla.__version__}\n"
 
 
-def test_an_unknown_command(capsys):
+@pytest.mark.parametrize(
+    ("typed", "program", "reason"),
+    [
+        (["fly"], "keras-dla", "argument COMMAND: invalid choice: 'fly'"),
+        (["train", "--epochs", "x"], "keras-dla train", "argument --epochs: invalid int value"),
+        (["figure", "2"], "keras-dla figure 2", "the following arguments are required: "),
+    ],
+)
+def test_what_cannot_be_parsed_is_one_line(capsys, typed, program, reason):
     with pytest.raises(SystemExit) as exit_:
-        main(["fly"])
+        main(typed)
     assert exit_.value.code == 2
-    assert "invalid choice: 'fly'" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{program}: error: {reason}")
+    assert line.endswith(f"; see {program} --help.")
 
 
 def test_a_traceback_for_those_who_want_it(capsys):
@@ -164,13 +175,18 @@ def test_no_memory_is_a_sentence(monkeypatch, fails, error):
 
 @on_pytorch
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is no signal there")
-def test_ctrl_c_while_a_network_is_built():
-    program = subprocess.Popen(
+@pytest.mark.parametrize(
+    ("waits_for", "program"),
+    [("begins", "keras-dla"), ("Building dla_b_164 ...", "keras-dla summary")],
+)
+def test_ctrl_c_during_imports_and_while_a_network_is_built(waits_for, program):
+    process = subprocess.Popen(
         [sys.executable, "-c", HEARS_CTRL_C, "summary", "dla_b_164"],
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert program.stderr.readline() == "Building dla_b_164 ...\n"
-    program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=120)
-    assert (program.returncode, said) == (130, "keras-dla summary: interrupted.\n")
+    while process.stderr.readline() != f"{waits_for}\n":
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said) == (130, f"{program}: interrupted.\n")

@@ -126,8 +126,6 @@ class DynamicLayerAttention(UnitInteraction):
         training: bool | None = None,
     ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
-        if index:
-            self._check_entries(state)
         x = self.merge(features, shortcut)
         memory = self.attention.recall(state["memory"] if index else None, shortcut, x)
         y = global_average_pool(x, self.data_format)  # Eq. 4
@@ -136,12 +134,12 @@ class DynamicLayerAttention(UnitInteraction):
         x = self.attention.add(x, output, index, training)
         return x, {"context": context, "memory": memory, "recalled": recalled}
 
-    def _check_entries(self, state: Nest) -> None:
-        """Raises `ValueError` for the state of another layer, mode or unit."""
+    def check_state(self, state: Nest) -> None:
         # Networks in files of release 0.1 hand on no `recalled`.
-        optional = ("recalled",) if "recalled" in state else ()
+        optional = ("recalled",) if isinstance(state, dict) and "recalled" in state else ()
         check_entries(state, ("context", "memory", *optional))
         check_entries(state["memory"], self.attention.memory_names)
+        self.check_context(state["context"])
         size = steps_of(self.unit).recalled_size
         if optional and state["recalled"].shape[-1] != size:
             raise ValueError(

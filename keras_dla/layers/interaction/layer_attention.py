@@ -144,12 +144,13 @@ class LayerAttention(LayerInteraction):
         training: bool | None = None,
     ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
-        if index:
-            check_entries(state, self.memory_names)
         x = self.merge(features, shortcut)
         y = global_average_pool(x, self.data_format)
         output, memory = self.attend(x, y, self.recall(state, shortcut, x), index)
         return self.add(x, output, index, training), memory
+
+    def check_state(self, state: Nest) -> None:
+        check_entries(state, self.memory_names)
 
     def recall(self, memory: Nest, shortcut: Tensor | None, x: Tensor) -> dict:
         """Returns what the layers before have left, as `attend` reads it."""

@@ -1,5 +1,6 @@
 """The protocol by which the blocks of a stage talk to each other."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -129,11 +130,20 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
                 f"`state` must be what the call at index {index - 1} returned, "
                 f"but is None at index {index}."
             )
+        if index > 0 and self.built:
+            self.check_state(state)
         for name, tensor in (("features", features), ("shortcut", shortcut)):
             if tensor is not None:
                 self._check_map(name, tensor.shape, features.shape)
         if index > 0 and self.keeps_maps:
-            self._check_state(state, features.shape)
+            self._check_maps_in(state, features.shape)
+
+    def check_state(self, state: Nest) -> None:
+        """Raises `ValueError` for the state of a layer of another kind, mode or unit. Here: never.
+
+        Args:
+            state: nest of tensors, what was given as that of the index before.
+        """
 
     def _check_map(self, name, shape, features_shape):
         channels = check_channels(name, shape, channel_axis(self.data_format))
@@ -148,8 +158,8 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
                 f"but has shape {tuple(shape)}."
             )
 
-    def _check_state(self, state, features_shape):
-        for tensor in _tensors(state):
+    def _check_maps_in(self, state, features_shape):
+        for tensor in tensors_of(state):
             if len(tensor.shape) == 4 and not sizes_fit(tensor.shape[1:], features_shape[1:]):
                 raise ValueError(
                     f"`features` must have the shape of the maps of the layers before, "
@@ -185,7 +195,7 @@ def check_entries(state: Nest, names: tuple[str, ...]) -> None:
         )
 
 
-def _tensors(nest):
+def tensors_of(nest: Nest) -> Iterator[Tensor]:
     """Yields the tensors of a nest.
 
     Keras's own `flatten` leaves reference cycles behind on PyTorch, which keep the maps until
@@ -195,6 +205,6 @@ def _tensors(nest):
         nest = list(nest.values())
     if isinstance(nest, (list, tuple)):
         for value in nest:
-            yield from _tensors(value)
+            yield from tensors_of(value)
     else:
         yield nest

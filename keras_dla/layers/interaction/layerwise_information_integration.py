@@ -90,6 +90,9 @@ class LayerwiseInformationIntegration(UnitInteraction):
         gate = ops.cast(per_channel(gate, self.data_format), self.compute_dtype)
         return self.merge(ops.cast(features, self.compute_dtype) * gate, shortcut), state
 
+    def check_state(self, state: Nest) -> None:
+        self.check_context(state)
+
     def state_spec(
         self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
     ) -> list:

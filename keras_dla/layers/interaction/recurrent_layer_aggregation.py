@@ -15,7 +15,6 @@ from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
     FORMULATIONS,
-    check_channels,
     check_choice,
     check_positive_integer,
     sizes_fit,
@@ -112,6 +111,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         """Returns `[x, h]`, where h is zero ahead of the network's first block."""
         axis = channel_axis(self.data_format)
         if state is not None:
+            self.check_state(state)
             return ops.concatenate([x, state], axis=axis)
         zeros = [(0, 0)] * 4
         zeros[axis] = (0, self.hidden_channels)
@@ -164,6 +164,15 @@ class RecurrentLayerAggregation(LayerInteraction):
             "recur": kernel_flops(self.recur.kernel, times=places),
         }
 
+    def check_state(self, state: Nest) -> None:
+        shape = tuple(getattr(state, "shape", ()))
+        if len(shape) != 4 or shape[channel_axis(self.data_format)] != self.hidden_channels:
+            found = f"has shape {shape}" if shape else f"is a {type(state).__name__}"
+            raise ValueError(
+                f"`state` must be a map of {self.hidden_channels} channels, as this layer or that "
+                f"of the stage before returned it, but {found}."
+            )
+
     def check_call(
         self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
     ) -> None:
@@ -172,11 +181,11 @@ class RecurrentLayerAggregation(LayerInteraction):
             self._check_hidden(state, features, index)
 
     def _check_hidden(self, state, features, index):
-        channels = check_channels("state", state.shape, channel_axis(self.data_format))
+        self.check_state(state)
         sizes, expected = self._sizes(state), self._sizes(features)
         halves = [_half(size) for size in sizes]
         fits = sizes_fit(sizes, expected) or (index == 0 and sizes_fit(halves, expected))
-        if channels != self.hidden_channels or not fits:
+        if not fits:
             twice = "" if index else " or twice that size"
             raise ValueError(
                 f"`state` must be a map of {self.hidden_channels} channels in the size of "

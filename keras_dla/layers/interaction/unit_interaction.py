@@ -5,8 +5,9 @@ from typing import Any
 import keras
 
 from keras_dla.layers.base_config import clone_layer
-from keras_dla.layers.interaction.layer_interaction import LayerInteraction
+from keras_dla.layers.interaction.layer_interaction import LayerInteraction, tensors_of
 from keras_dla.layers.units.by_name import UnitChoice, make_unit, resolve_unit
+from keras_dla.utils.types import Nest
 from keras_dla.utils.validation import FORMULATIONS, check_choice, check_positive_integer
 
 
@@ -54,6 +55,23 @@ class UnitInteraction(LayerInteraction):
         )
         if not self.unit.built:
             self.unit.build((None, channels))
+
+    def check_context(self, context: Nest) -> None:
+        """Raises `ValueError` unless these are states of the unit, by their number and sizes.
+
+        Args:
+            context: what a layer returned as the states of its unit.
+        """
+        expected = list(tensors_of(self.unit.state_size))
+        is_list = isinstance(context, (list, tuple))
+        shapes = [getattr(tensor, "shape", ()) for tensor in tensors_of(context)] if is_list else []
+        found = [shape[-1] if len(shape) == 2 else tuple(shape) for shape in shapes]
+        if found != expected:
+            what = ", ".join(map(str, found)) if is_list else f"a {type(context).__name__}"
+            raise ValueError(
+                f"`state` must be what this layer returned at the index before, with the states of "
+                f"its unit, of size {', '.join(map(str, expected))}, but has {what}."
+            )
 
     def for_stage(self, depth: int, name: str | None = None) -> LayerInteraction:
         if self.unit_function is None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_dla.layers import LayerInteraction
+from keras_dla.layers import LayerInteraction, RecurrentLayerAggregation
 from tests.gradients import gradients
 from tests.layers.stages import (
     INTERACTIONS,
@@ -170,11 +170,21 @@ def test_the_example_of_the_protocol():
         ),
         (("mrla_l", {}), ("mrla_b", {}), "with keys, values, but has output."),
         (("dla_l", {}), ("mrla_l", {}), "with output, but has context, memory, recalled."),
+        (("rla_g", {}), ("dla_l", {}), "with context, memory, but has "),
+        (("lii", {}), ("lii", {"unit": "rnn"}), "unit, of size 64, but has 64, 64."),
+        (("dla_l", {}), ("lii", {}), "unit, of size 64, 64, but has a dict."),
+        (("rla_g", {}), ("lii", {}), "unit, of size 64, 64, but has a "),
+        (("lii", {}), ("rla_g", {}), "must be a map of 32 channels, as this layer or that "),
+        (("rla_g", {"hidden_channels": 8}), ("rla_g", {}), "it, but has shape (2, 4, 4, 8)."),
     ],
 )
 def test_the_state_of_another_kind_mode_or_unit(made, given, sentence):
     (maker, options), (reader, others) = made, given
-    maker = INTERACTIONS[maker](3, data_format="channels_last", **options)
-    reader = INTERACTIONS[reader](3, data_format="channels_last", **others)
+    known = {**INTERACTIONS, "rla_g": RecurrentLayerAggregation}
+    maker = known[maker](3, data_format="channels_last", **options)
+    reader = known[reader](3, data_format="channels_last", **others)
     _, state = maker(MAPS, shortcut=MAPS)
     assert sentence in message(reader, MAPS, state, shortcut=MAPS, index=1)
+    if isinstance(reader, RecurrentLayerAggregation):  # whose blocks read the state before
+        with pytest.raises(ValueError, match="must be a map of 32 channels"):
+            reader.block_input(MAPS, state, 1)
