@@ -98,7 +98,7 @@ def main(argv=None):
         launch(train, args.devices, (args,), args.hosts, args.host)
     except KeyboardInterrupt as stop:
         sys.exit(f"\nStopped{stop}; the same command with --resume goes on.")
-    except (DivergenceError, ValueError, OSError, ImportError) as error:
+    except (DivergenceError, ValueError, OSError, ImportError, MemoryError) as error:
         sys.exit(f"train_cifar.py: {error}")
 
 

@@ -48,12 +48,14 @@ from keras_dla.detection import (
 from keras_dla.models import ResNet
 from keras_dla.training import (
     DETECTION,
+    DivergenceError,
     EpochCheckpoint,
     Progress,
     keep_freed_memory,
     load_last,
     open_run,
 )
+from keras_dla.utils.out_of_memory import as_memory_error
 
 VALIDATION_IMAGES = 200
 PREPARED = ("coco/2017", "voc/2007", "voc/2012")
@@ -225,13 +227,8 @@ def prepare(args):
     return model, progress, train, val, *test, folder
 
 
-def main(argv=None):
-    args = parse_arguments(argv)
-    keep_freed_memory()
-    try:
-        model, progress, train, val, *test, folder = prepare(args)
-    except (ValueError, OSError, ImportError) as error:
-        sys.exit(f"train_detector.py: {error}")
+def run(args):
+    model, progress, train, val, *test, folder = prepare(args)
     try:
         model.fit(
             train,
@@ -244,11 +241,23 @@ def main(argv=None):
             ],
         )
     except KeyboardInterrupt:
-        sys.exit(f"\nStopped after {progress.epochs} epochs; --resume goes on.")
+        raise KeyboardInterrupt(f" after {progress.epochs} epochs") from None
     if test:
         report(keras_dla.load_model(folder / "best.keras"), *test, folder)
     else:
         report(model, val, folder)
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    keep_freed_memory()
+    try:
+        with as_memory_error():
+            run(args)
+    except KeyboardInterrupt as stop:
+        sys.exit(f"\nStopped{stop}; --resume goes on.")
+    except (DivergenceError, ValueError, OSError, ImportError, MemoryError) as error:
+        sys.exit(f"train_detector.py: {error}")
 
 
 def report(model, dataset, folder):

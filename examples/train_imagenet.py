@@ -90,12 +90,15 @@ def new_model(args):
     )
     channels_last = keras.config.image_data_format() == "channels_last"
     sides = (args.image_size, args.image_size)
+    options = used_options(args.model, drop_path=recipe.drop_path)
+    if args.formulation != "official":  # in vain it is a mistake, which the network refuses
+        options["formulation"] = args.formulation
     model = get_model(
         args.model,
         classes=imagenet_classes(args.data_dir, args.dataset),
         input_shape=(*sides, 3) if channels_last else (3, *sides),
         classifier_activation=None,
-        **used_options(args.model, drop_path=recipe.drop_path, formulation=args.formulation),
+        **options,
     )
     if args.sync_batch_norm:
         synchronize_batch_norm(model)
@@ -204,7 +207,7 @@ def main(argv=None):
         launch(train, args.devices, (args,), args.hosts, args.host)
     except KeyboardInterrupt as stop:
         sys.exit(f"\nStopped{stop}; the same command with --resume goes on.")
-    except (DivergenceError, ValueError, OSError, ImportError) as error:
+    except (DivergenceError, ValueError, OSError, ImportError, MemoryError) as error:
         sys.exit(f"train_imagenet.py: {error}")
 
 

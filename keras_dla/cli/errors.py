@@ -3,10 +3,7 @@
 import re
 from collections.abc import Mapping
 
-# What the frameworks say where no memory is left; each has an exception of its own.
-OUT_OF_MEMORY = re.compile(
-    r"RESOURCE_EXHAUSTED|out of memory|not enough memory|can't allocate memory|OOM when", re.I
-)
+from keras_dla.utils.out_of_memory import SENTENCE, is_out_of_memory
 
 
 class CommandError(Exception):
@@ -26,7 +23,7 @@ def as_sentence(error: BaseException, typed: Mapping[str, str] | None = None) ->
     "`--epochs` must be an integer, but is 'x'."
     """
     if is_out_of_memory(error):
-        return "the memory does not suffice: smaller images or batches need less."
+        return SENTENCE
     if isinstance(error, OSError) and error.strerror:
         name = "" if error.filename is None else f": {error.filename}"
         return f"{error.strerror}{name}."
@@ -53,13 +50,3 @@ def in_typed_names(sentence: str, typed: Mapping[str, str]) -> str:
         return f"`{name}`" if name.startswith("-") else name
 
     return re.sub(r"`(\w+)`", replace, sentence)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether the machine or its accelerator has no memory left.
-
-    Example:
-    >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("no"))
-    (True, False)
-    """
-    return isinstance(error, MemoryError) or bool(OUT_OF_MEMORY.search(str(error)))

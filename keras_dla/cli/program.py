@@ -24,8 +24,9 @@ from keras_dla.cli.commands import (
     tables,
     train,
 )
-from keras_dla.cli.errors import CommandError, as_sentence, is_out_of_memory
+from keras_dla.cli.errors import CommandError, as_sentence
 from keras_dla.cli.options.imports import import_files
+from keras_dla.utils.out_of_memory import is_out_of_memory
 from keras_dla.version import __version__
 
 DESCRIPTION = "Dynamic Layer Attention: inspect, train, run and convert its networks."

@@ -29,6 +29,7 @@ def table_experiments(
     Raises:
         CommandError: when the table has no such row, or not on such a data set.
     """
+    from keras_dla.models import used_options
     from keras_dla.training import Experiment
 
     wanted = [
@@ -39,7 +40,8 @@ def table_experiments(
     ]
     _check_rows(table, rows, datasets, wanted)
     return [
-        Experiment(**{**common, **fields, "seed": seed})
+        # A table's networks share the options, of which the plain one uses less than the others.
+        Experiment(**{**used_options(fields["model"], **common), **fields, "seed": seed})
         for fields in wanted
         for seed in range(seeds)
     ]

@@ -292,8 +292,8 @@ def _refuse_unused(given, used, who):
         if name not in used:
             uses = ", ".join(f"`{option}`" for option in used) or "none of its kind"
             raise ValueError(
-                f"`{name}` must be None for {who}, which would not use it (it uses {uses}), but is "
-                f"{value!r}."
+                f"`{name}` must not be given for {who}, which would not use it (it uses {uses}), "
+                f"but is {value!r}."
             )
 
 

@@ -170,7 +170,7 @@ def test_no_memory_is_a_sentence(monkeypatch, fails, error):
         raise error
 
     monkeypatch.setattr(list_models, "_is_wanted", fill)
-    assert fails("list").startswith("the memory does not suffice")
+    assert fails("list").startswith("The memory does not suffice")
 
 
 @on_pytorch

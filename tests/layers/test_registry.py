@@ -44,7 +44,7 @@ def test_a_layer_without_a_base_class_of_ours():
 
 def test_what_the_name_fixes_is_no_option():
     register_interaction("scaled", reduction=4)(Scaled)
-    with pytest.raises(ValueError, match="`reduction` must be None for 'scaled'"):
+    with pytest.raises(ValueError, match="`reduction` must not be given for 'scaled'"):
         ResNet(11, "scaled", reduction=2)
 
 

@@ -237,32 +237,33 @@ BAD = [
     ),
     (
         {"interaction": "se", "unit": "dia"},
-        "`unit` must be None for 'se', which would not use it (it uses `reduction`), but is 'dia'.",
+        "`unit` must not be given for 'se', which would not use it (it uses `reduction`), "
+        "but is 'dia'.",
     ),
     (
         {"unit": "dia"},
-        "`unit` must be None for the plain ResNet, which would not use it (it uses none of its "
-        "kind), but is 'dia'.",
+        "`unit` must not be given for the plain ResNet, which would not use it (it uses none of "
+        "its kind), but is 'dia'.",
     ),
     (
         {"interaction": "eca", "formulation": "paper"},
-        "`formulation` must be None for 'eca', which would not use it (it uses none of its kind), "
-        "but is 'paper'.",
+        "`formulation` must not be given for 'eca', which would not use it (it uses none of its "
+        "kind), but is 'paper'.",
     ),
     (
         {"interaction": "dianet", "drop_path": 0.0},
-        "`drop_path` must be None for 'dianet', which would not use it (it uses `formulation`, "
-        "`unit`, `reduction`), but is 0.0.",
+        "`drop_path` must not be given for 'dianet', which would not use it (it uses "
+        "`formulation`, `unit`, `reduction`), but is 0.0.",
     ),
     (
         {"interaction": "mrla_l", "reduction": 4},
-        "`reduction` must be None for 'mrla_l', which would not use it (it uses `formulation`, "
-        "`drop_path`), but is 4.",
+        "`reduction` must not be given for 'mrla_l', which would not use it (it uses "
+        "`formulation`, `drop_path`), but is 4.",
     ),
     (
         {"interaction": SqueezeExcitation(), "reduction": 8},
-        "`reduction` must be None for a layer with settings of its own, which would not use it (it "
-        "uses none of its kind), but is 8.",
+        "`reduction` must not be given for a layer with settings of its own, which would not use "
+        "it (it uses none of its kind), but is 8.",
     ),
     (
         {"formulation": "exact"},

@@ -8,6 +8,7 @@ from typing import TypeVar
 import keras
 
 from keras_dla.keras_internals.private_names import all_layers, own_non_trainable_variables
+from keras_dla.utils.out_of_memory import as_memory_error
 from keras_dla.utils.validation import check_positive_integer
 
 # A `keras.utils.PyDataset` or a `tf.data.Dataset`.
@@ -52,6 +53,7 @@ def launch(
 
     Raises:
         ValueError: when an argument is not as described above, or there are fewer devices.
+        MemoryError: when the memory does not suffice, in one sentence on every backend.
 
     Example:
     >>> from keras_dla.training import launch
@@ -64,10 +66,11 @@ def launch(
         raise ValueError(
             f"`host` must be an integer from 0 to {max(1, len(hosts)) - 1}, but is {host!r}."
         )
-    if devices == 1 and len(hosts) <= 1:
-        function(*arguments)
-    else:
-        engine().launch(function, devices, tuple(arguments), hosts, host)
+    with as_memory_error():
+        if devices == 1 and len(hosts) <= 1:
+            function(*arguments)
+        else:
+            engine().launch(function, devices, tuple(arguments), hosts, host)
 
 
 def parallel_model(model: keras.Model) -> keras.Model:

@@ -232,22 +232,26 @@ def run_experiment(
 def new_model(experiment: Experiment) -> keras.Model:
     """Returns the experiment's network, new and compiled."""
     channels_last = keras.config.image_data_format() == "channels_last"
-    # A table's runs share a recipe, of which the plain network uses less than the others.
+    # The recipe's defaults go to the networks that use them.
     options = used_options(
         experiment.model, drop_path=experiment.drop_path, formulation=experiment.formulation
     )
-    if experiment.unit is not None:  # named by hand: in vain it is a mistake
-        options["unit"] = experiment.unit
     model = get_model(
         experiment.model,
         classes=experiment.classes,
         input_shape=(32, 32, 3) if channels_last else (3, 32, 32),
         classifier_activation=None,
-        **options,
+        **options | _chosen_options(experiment),
     )
     if experiment.sync_batch_norm:
         synchronize_batch_norm(model)
     return compile_model(model, experiment.recipe, experiment.steps)
+
+
+def _chosen_options(experiment: Experiment) -> dict[str, Any]:
+    """Returns what differs from the recipe's defaults; a network that would not use it refuses."""
+    values = {name: getattr(experiment, name) for name in ("formulation", "unit", "drop_path")}
+    return {n: value for n, value in values.items() if value and value != getattr(Experiment, n)}
 
 
 @contextlib.contextmanager

@@ -126,7 +126,7 @@ def test_the_default_size_is_the_stems(stem, size):
         (["fly.h5"], "a network's file must end in .keras, but is fly.h5."),
         (["fly.keras"], "there is no file fly.keras."),
         (["fly.keras", "--unit", "dsu"], "`--unit` must not be given with a file"),
-        (["resnet_11", "--unit", "dsu"], "`--unit` must be None for the plain ResNet"),
+        (["resnet_11", "--unit", "dsu"], "`--unit` must not be given for the plain ResNet"),
         (["resnet_11", "--classes", "0"], "`--classes` must be"),
     ],
 )

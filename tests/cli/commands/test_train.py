@@ -80,10 +80,11 @@ def test_a_file_with_changes(tmp_path, capsys):
 @on_pytorch
 def test_a_part_of_a_table(tmp_path, capsys):
     options = ("--table", 1, "--rows", "dla_l_20", "resnet_20", "--dataset", "cifar10")
-    printed = train(capsys, *options, "--seeds", 2, "--output", tmp_path)
+    others = ("--seeds", 2, "--formulation", "paper")  # which the plain network has none of
+    printed = train(capsys, *options, *others, "--output", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "cifar10-dla_l_20-official-0",
-        "cifar10-dla_l_20-official-1",
+        "cifar10-dla_l_20-paper-0",
+        "cifar10-dla_l_20-paper-1",
         "cifar10-resnet_20-official-0",
         "cifar10-resnet_20-official-1",
     ]

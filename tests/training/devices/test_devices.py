@@ -139,6 +139,14 @@ def test_bad_arguments_are_named(arguments, message):
         launch(print, **arguments)
 
 
+def test_no_memory_is_a_sentence():
+    def fill():
+        raise RuntimeError("RESOURCE_EXHAUSTED: failed to allocate 8 GB")
+
+    with pytest.raises(MemoryError, match="The memory does not suffice: smaller images or batch"):
+        launch(fill)
+
+
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch takes CPU processes, as many as one asks")
 def test_too_many_devices_are_refused():
     with pytest.raises(ValueError, match=rf"`devices` must be at most \d+, .* {BACKEND} sees here"):

@@ -142,7 +142,9 @@ def test_the_estimate_of_a_checkpoint_is_about_its_size(whole):
 def test_errors_of_the_network_come_before_the_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment_run, "get_model", get_model)
     refused(tmp_path / "run", ValueError, "`name` must be one of", model="dla_x_20")
-    refused(tmp_path / "run", ValueError, "`unit` must be None for 'se'", model="se_11", unit="dsu")
+    for name, value in (("unit", "dsu"), ("formulation", "paper"), ("drop_path", 0.1)):
+        sentence = f"`{name}` must not be given for 'se'"
+        refused(tmp_path / "run", ValueError, sentence, model="se_11", **{name: value})
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""What to say where the machine or its accelerator has no memory left."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+SENTENCE = (
+    "The memory does not suffice: smaller images or batches need less, and a run's folder keeps "
+    "its last state."
+)
+# What the frameworks say; each has an exception of its own.
+_WORDS = re.compile(
+    r"RESOURCE_EXHAUSTED|out of memory|not enough memory|can't allocate memory|OOM when", re.I
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Returns whether the machine or its accelerator has no memory left.
+
+    Args:
+        error: exception.
+
+    Example:
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("no"))
+    (True, False)
+    """
+    return isinstance(error, MemoryError) or bool(_WORDS.search(str(error)))
+
+
+@contextlib.contextmanager
+def as_memory_error() -> Iterator[None]:
+    """Turns what a framework raises without memory into a `MemoryError` of one sentence.
+
+    Example:
+    >>> with as_memory_error():
+    ...     raise RuntimeError("CUDA out of memory.")
+    Traceback (most recent call last):
+    MemoryError: The memory does not suffice: smaller images or batches need less, and ...
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(SENTENCE) from error
