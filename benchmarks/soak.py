@@ -2,11 +2,13 @@
 
     KERAS_BACKEND=tensorflow python benchmarks/soak.py --steps 2000
 
-Prints the process's memory every so many steps, and how much a step adds in each half. Linux only.
+Prints the process's memory every so many steps, and how much a step adds in each quarter of the
+run. Linux only.
 """
 
 import argparse
 import gc
+import itertools
 import os
 from pathlib import Path
 
@@ -69,6 +71,8 @@ def main():
     )
     memory = Memory()
     epochs = args.steps // args.every
+    if epochs < 5:
+        raise SystemExit("soak.py: --steps must be at least five times --every.")
     compile_model(model, CIFAR.scaled(epochs), args.every).fit(
         EndlessBatches(data),
         steps_per_epoch=args.every,
@@ -78,10 +82,10 @@ def main():
         callbacks=[memory],
         verbose=0,
     )
-    half = len(memory.bytes) // 2
-    for name, part in (("first", memory.bytes[: half + 1]), ("second", memory.bytes[half:])):
-        per_step = (part[-1] - part[0]) / (len(part) - 1) / args.every
-        print(f"{keras.backend.backend()}, {name} half: {per_step / 1e3:.2f} kB per step")
+    ends = [quarter * (epochs - 1) // 4 for quarter in range(5)]
+    for number, (first, last) in enumerate(itertools.pairwise(ends), start=1):
+        per_step = (memory.bytes[last] - memory.bytes[first]) / (last - first) / args.every
+        print(f"{keras.backend.backend()}, quarter {number}: {per_step / 1e3:.2f} kB per step")
 
 
 if __name__ == "__main__":

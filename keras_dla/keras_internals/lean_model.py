@@ -10,6 +10,7 @@ import keras
 from keras_dla.keras_internals.graph_nodes import call_node, has_nodes, ordered_nodes
 from keras_dla.keras_internals.old_weight_files import with_new_names
 from keras_dla.keras_internals.rematerialization import rematerialize_tensors
+from keras_dla.utils.label_check import check_classes
 from keras_dla.utils.types import Tensor
 
 
@@ -42,6 +43,41 @@ class LeanModel(keras.Model):
         super().__init__(*args, **kwargs)
         # Not an attribute, which Keras would search for layers.
         self.__dict__["_steps"] = _steps(self)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`; labels without a class are refused first, on every backend.
+
+        Args:
+            x: the data; of a `keras_dla.data.ArrayDataset` all labels are checked; defaults to
+                `None`.
+            *args: further arguments of `keras.Model.fit`.
+            **kwargs: the same by name.
+
+        Returns:
+            The history of the training.
+
+        Raises:
+            ValueError: when a label is not the index of one of the model's outputs.
+        """
+        check_classes(self, x, kwargs.get("validation_data"))
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`; labels without a class are refused first, as by `fit`.
+
+        Args:
+            x: the data; defaults to `None`.
+            *args: further arguments of `keras.Model.evaluate`.
+            **kwargs: the same by name.
+
+        Returns:
+            The loss and the metrics.
+
+        Raises:
+            ValueError: when a label is not the index of one of the model's outputs.
+        """
+        check_classes(self, x)
+        return super().evaluate(x, *args, **kwargs)
 
     def load_weights(
         self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any

@@ -7,7 +7,7 @@ import numpy as np
 from keras_dla.data.classification.augmentation import EpochDraw, crop_and_flip, draw_epoch
 from keras_dla.data.epoch_dataset import EpochDataset
 from keras_dla.data.normalization import CIFAR_MEAN, CIFAR_STD, normalize, scale_and_shift
-from keras_dla.data.validation import check_count, check_images_and_labels
+from keras_dla.data.validation import check_count, check_images_and_labels, check_labels
 from keras_dla.utils.validation import standardize_data_format
 
 
@@ -92,6 +92,19 @@ class ArrayDataset(EpochDataset):
                 f"`images`, but have {len(self.scale)}."
             )
         self._length = count_batches(len(images), self.batch_size, self.drop_remainder)
+
+    def check_classes(self, classes: int) -> None:
+        """Raises `ValueError` unless every label is the index of one of so many classes.
+
+        The networks of this package ask for it in `fit` and `evaluate`.
+
+        Args:
+            classes: integer, the number of classes.
+
+        Raises:
+            ValueError: when a label is not below `classes`; it says which.
+        """
+        check_labels(self.labels, classes=classes)
 
     def __len__(self) -> int:
         return self._length

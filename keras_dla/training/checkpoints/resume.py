@@ -5,11 +5,10 @@ from typing import Any
 
 import keras
 
-from keras_dla.data import ArrayDataset
-from keras_dla.data.validation import check_labels
 from keras_dla.training.checkpoints.metric_state import build_metrics
 from keras_dla.training.checkpoints.progress import Progress
 from keras_dla.training.devices.devices import broadcast
+from keras_dla.utils.label_check import check_classes
 
 
 def resume_fit(
@@ -56,7 +55,7 @@ def resume_fit(
     _check_same_place(done * steps_per_epoch + progress.steps)
 
     def fit(data, steps, until):
-        _check_labels(model, data)
+        check_classes(model, data, kwargs.get("validation_data"))
         model.fit(
             data, steps_per_epoch=steps, initial_epoch=done, epochs=until, shuffle=False, **kwargs
         )
@@ -68,14 +67,6 @@ def resume_fit(
         done += 1
     # Also with nothing left to do: the callbacks then bring the run's other files up to date.
     fit(batches(done * steps_per_epoch), steps_per_epoch, until=epochs)
-
-
-def _check_labels(model: keras.Model, data: Iterable) -> None:
-    """Raises `ValueError` where images in memory have labels that the model has no class for."""
-    while not isinstance(data, ArrayDataset) and hasattr(data, "dataset"):
-        data = data.dataset
-    if isinstance(data, ArrayDataset):
-        check_labels(data.labels, classes=model.output_shape[-1])
 
 
 def _check_same_place(steps: int) -> None:
