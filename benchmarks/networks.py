@@ -17,6 +17,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from provenance import provenance
+
 WORKER = Path(__file__).parent / "worker.py"
 BACKENDS = ("tensorflow", "jax", "torch")
 # What keep_freed_memory() does, for the authors' code too.
@@ -128,7 +130,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measured steps of each network")
     parser.add_argument("--reference", help="a checkout of the authors' repository")
     arguments = parser.parse_args()
-    print(f"depth {arguments.depth}, batch {arguments.batch_size}, CPU cores {os.cpu_count()}")
+    print(provenance())
+    print(f"depth {arguments.depth}, batch {arguments.batch_size}")
     print("| backend | network | s / training step | x plain | s / inference | x plain | peak GB |")
     print("|---|---|---|---|---|---|---|")
     for backend in arguments.backends:

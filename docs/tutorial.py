@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Tutorial
 #
-# From photographs to a trained network whose layers read each other, a look at what they read, and
-# an interaction of your own. It runs from top to bottom on any backend in a few minutes on a CPU,
-# and downloads nothing. It needs the extra `plot`.
+# Train a network whose layers read each other on a few photographs, see what they read, and write
+# an interaction of your own. The tutorial runs on any backend, takes a few minutes on a CPU, and
+# downloads nothing. It needs the extra `plot`.
 #
-# This page is a notebook with its outputs: download [tutorial.ipynb](tutorial.ipynb) and open it in
-# Jupyter, or upload it to a notebook service and begin with a cell that installs the package.
+# This page is a notebook with its outputs. Download [tutorial.ipynb](tutorial.ipynb) and open it in
+# Jupyter, or upload it to a notebook service and add a first cell that installs the package.
 # `docs/tutorial.py` is the same as a script:
 #
 #     KERAS_BACKEND=torch python docs/tutorial.py
@@ -40,8 +40,8 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## The photographs
 #
-# 840 single blood cells to learn from and 198, of other photographs, to test with: red cells,
-# white cells and platelets, a third each. `ArrayDataset` makes batches of them that are
+# 840 images of single blood cells for training, and 198 from other photographs for testing: red
+# cells, white cells and platelets, a third each. `ArrayDataset` makes batches of them, which are
 # shuffled, cropped, flipped and normalised in the same way on every backend.
 
 # %%
@@ -55,8 +55,9 @@ print(len(train), "batches of", train[0][0].shape, "and the classes", BLOOD_CELL
 # %% [markdown]
 # ## A network whose layers read each other
 #
-# A residual network for small images with three stages of two, two and six blocks. In each stage,
-# every block reads those before it by dynamic layer attention, in its base version (DLA-B).
+# A residual network for small images, with three stages of two, two and six blocks. In each stage,
+# every block reads the blocks before it through dynamic layer attention, in its base version
+# (DLA-B).
 
 # %%
 recipe = Recipe(
@@ -86,12 +87,12 @@ dla, _ = trained(keras_dla.models.ResNet((2, 2, 6), "dla_b", classes=3, name="dl
 # %% [markdown]
 # ## What the layers read
 #
-# `attention_scores` runs the model and returns, for each stage, an array
-# `[images, heads, layers, layers]`: a row is the layer that asks, a column the layer that it reads.
-# A row is a softmax and sums to 1. Besides, DLA refreshes the values of old layers: each channel is
-# multiplied by a scale before it is read. `scores.weights` holds the scores times these scales, and
-# the picture shows them. (In the light version, `"dla_l"`, the layers share one running map; its
-# scores are an approximation, and every picture of it says so.)
+# `attention_scores` runs the model and returns an array `[images, heads, layers, layers]` for each
+# stage. A row is the layer that asks, a column the layer that it reads. Each row is a softmax and
+# sums to 1. DLA also multiplies each channel of an earlier layer by a scale before it is read.
+# `scores.weights` has the scores times these scales, which the plot shows. (In the light version,
+# `"dla_l"`, the layers share a single map. Its scores are only an approximation, and every plot of
+# them says so.)
 
 # %%
 some = slice(None, None, 3)
@@ -101,12 +102,12 @@ print("the sixth block of stage 3 reads", last.round(2))
 plot_attention(scores, "tutorial_attention.png", title="What the blocks of each stage read")
 
 # %% [markdown]
-# In the run that is shown, blocks 3 to 5 of the third stage read block 2, and less of it from block
-# to block, because DLA scales its values down each time; block 6 reads itself.
+# In the run shown here, blocks 3 to 5 of the third stage read block 2, but less of it from block to
+# block, because DLA scales its values down each time. Block 6 reads itself.
 #
-# Does what a block reads depend on the image? Here is how much the last block reads of itself, by
-# class: the mean, and how far single images stray from it. In a short training with one seed, take
-# the answer as an example of a question.
+# Does it depend on the image what a block reads? Here is how much the last block reads itself, by
+# class: the mean and the standard deviation over images. This is a short training with one seed, so
+# the numbers are only an example of how to ask such a question.
 
 # %%
 own = scores["stage3_interaction"][:, :, -1, -1].mean(axis=1)
@@ -117,7 +118,7 @@ for number, name in enumerate(BLOOD_CELL_CLASSES):
 # %% [markdown]
 # ## Where the network looks
 #
-# Class activation maps (Grad-CAM) show which places speak for the class that the network names.
+# Class activation maps (Grad-CAM) show which parts of an image support the predicted class.
 
 # %%
 shown = slice(None, None, 40)
@@ -132,11 +133,10 @@ plot_class_activation(
 # %% [markdown]
 # ## An interaction of your own
 #
-# The network's builder knows no names, only two protocols
-# ([Extend](extending.md)). A layer interaction is called behind each block with
-# what the call before returned. In this one, a block's channels are turned up or down by what all
-# the blocks so far have seen: a gate for each channel, made of the running mean of their pooled
-# features.
+# The builder accepts any layer that follows one of two protocols ([Extend](extending.md)). A layer
+# interaction is called after each block, with the state that the previous call returned. The one
+# below scales the channels of a block by what all blocks so far have seen: it computes a gate for
+# each channel from the running mean of their pooled features.
 
 
 # %%
@@ -173,8 +173,8 @@ mine, before = trained(gated)
 # %% [markdown]
 # ## Keep it
 #
-# A `.keras` file holds the network with your layer in it, and any backend can load it, where
-# the class is known.
+# A `.keras` file contains the network with your layer in it. Any backend can load it, if the class
+# is registered.
 
 # %%
 mine.save("mine.keras")

@@ -94,8 +94,11 @@ def arc(axis, read, asking, weight):
         return
     start, end = (read + 0.15, 2.5), (asking - 0.15, 2.5)
     arrow(axis, start, end, BLUE, bend=-0.5, width=1 + 6 * weight, alpha=0.7)
-    height = 2.5 + 0.25 * (asking - read) + 0.25
-    axis.text((read + asking) / 2, height, f"{weight:.2f}", color=BLUE, ha="center", size=9)
+    # The top of the arc, at half the height of its control point; the number covers the line.
+    height = 2.5 + 0.25 * (end[0] - start[0])
+    under = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    middle = {"ha": "center", "va": "center", "size": 9, "zorder": 5, "bbox": under}
+    axis.text((read + asking) / 2, height, f"{weight:.2f}", color=BLUE, **middle)
 
 
 def show(axis, image, x, y, **style):
@@ -156,7 +159,7 @@ def triangle(axis, array, title):
     edges = (0.5, len(array) + 0.5, len(array) + 0.5, 0.5)
     image = axis.imshow(shown, cmap="cividis", vmin=0, vmax=1, extent=edges)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set(title=title, xlabel="block that is read", ylabel="block that asks")
+    axis.set(title=title, xlabel="block that is read", ylabel="block that reads")
     ticks = range(1, len(array) + 1, 1 if len(array) < 8 else 2)
     axis.set(xticks=ticks, yticks=ticks)
     return image

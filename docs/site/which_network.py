@@ -17,8 +17,9 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 MEASURED = RESULTS / "networks-20.txt"
 NUMBER = r"([\d.]+)"
 ROW = re.compile(
-    rf"^\| torch \| (\w+) \| [\d.]+ \| {NUMBER} \| [\d.]+ \| {NUMBER} \| {NUMBER} \|", re.MULTILINE
+    rf"^\| torch \| (\w+) \| {' .. '.join([NUMBER] * 5)} \|".replace(" .. ", r" \| "), re.MULTILINE
 )
+MISSING = "not yet"
 NETWORKS = {
     "resnet": "plain ResNet",
     "dla_l": "DLA-L",
@@ -38,19 +39,22 @@ NETWORKS = {
 }
 HEAD = (
     "| network | word | parameters | M FLOPs | training step | inference | peak GB | paper (%) |"
-    " ours (%) |",
-    "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    " ours (%) | weights |",
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
 )  # fmt: skip
 
 
 def row(word: str, label: str, measured: dict[str, tuple[str, ...]]) -> str:
     """Returns the row of one network of depth 20 with 100 classes."""
     cost = complexity(get_model(f"{word}_20", classes=100), (32, 32, 3))
-    train, infer, memory = measured[word]
-    published = published_accuracy(f"{word}_20", "cifar100") or ""
+    seconds, train, seconds_to_infer, infer, memory = measured[word]
+    times = [f"x {train}", f"x {infer}"]
+    if word == "resnet":
+        times = [f"{float(seconds):.2f} s", f"{float(seconds_to_infer):.2f} s"]
+    published = published_accuracy(f"{word}_20", "cifar100") or "not in it"
     cells = (
-        label, f"`{word}`" if word != "resnet" else "(none)", f"{cost.trainable:,}",
-        f"{cost.flops / 1e6:.1f}", f"x {train}", f"x {infer}", memory, published, ours(word),
+        label, f"`{word}`" if word != "resnet" else "`None`", f"{cost.trainable:,}",
+        f"{cost.flops / 1e6:.1f}", *times, memory, published, ours(word), MISSING,
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -63,7 +67,7 @@ def ours(word: str) -> str:
         accuracy = rows[-1].split(",")[rows[0].split(",").index("val_accuracy")]
         epochs = json.loads(settings.read_text("utf-8"))["epochs"]
         found.append(f"{float(accuracy):.1%} after {epochs} epochs".replace("%", ""))
-    return ", ".join(sorted(found))
+    return ", ".join(sorted(found)) or MISSING
 
 
 def main() -> None:

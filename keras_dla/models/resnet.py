@@ -68,8 +68,8 @@ def ResNet(  # noqa: N802
             ImageNet.
         stem: string, `"cifar"` or `"imagenet"`; defaults to `"cifar"`.
         formulation: string or `None`, `"official"` (the authors' network), `"paper"` (Eq. 1-9) or
-            `"verbatim"` (their code to the bit), for `"rla_g"`, `"dianet"`, MRLA and DLA; defaults
-            to `None`, `"official"`.
+            `"verbatim"` (their code including its batch-index slip), for `"rla_g"`, `"dianet"`,
+            MRLA and DLA; defaults to `None`, `"official"`.
         unit: string, function or `None`, the recurrent unit of `"dianet"`, `"dla_b"` and `"dla_l"`
             (Tables 4 to 6): `"dsu"`, with another normaliser `"dsu_tanh"`, `"dsu_relu"` or
             `"dsu_identity"`; `"dia"`, `"lstm"`, `"rnn"`, or a function of the number of

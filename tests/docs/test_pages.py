@@ -58,6 +58,15 @@ def test_no_block_escapes(page):
     assert kinds <= {"python", "sh", "text"}
 
 
+@on_pytorch
+@pytest.mark.parametrize("page", sorted({*PAGES} - {DOCS / "tables.md"}), ids=name_of)
+def test_lines_of_text_are_short(page):
+    """But for tables, pictures, formulas and code; `tables.md` is what a command prints."""
+    text = re.sub(r"^\$\$$.*?^\$\$$", "", FENCE.sub("", text_of(page)), flags=re.M | re.S)
+    lines = [line for line in text.splitlines() if not re.match(r"\||!\[| {4}\S", line)]
+    assert not [line for line in lines if len(line) > 100]
+
+
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
 def test_commands_name_what_exists(page):
     for command in commands(page):

@@ -1,5 +1,6 @@
 """The site builds without a warning, holds every public name, and points at files that exist."""
 
+import html
 import importlib
 import os
 import posixpath
@@ -58,16 +59,16 @@ def test_every_public_name_has_its_place(reference, room):
     for name in importlib.import_module(f"keras_dla.{room}").__all__:
         places = [
             page
-            for page, html in reference.items()
-            for _ in re.findall(rf'id="keras_dla\.{room}\.{name}"', html)
+            for page, text in reference.items()
+            for _ in re.findall(rf'id="keras_dla\.{room}\.{name}"', text)
         ]
         assert len(places) == 1, (name, places)
         assert f'href="#keras_dla.{room}.{name}"' in reference[places[0]], name
 
 
 def test_no_name_is_documented_twice(reference):
-    for page, html in reference.items():
-        names = re.findall(r'<h2 id="keras_dla[\w.]*\.(\w+)"', html)
+    for page, text in reference.items():
+        names = re.findall(r'<h2 id="keras_dla[\w.]*\.(\w+)"', text)
         assert len(names) == len(set(names)), page
 
 
@@ -93,16 +94,34 @@ def test_links_lead_somewhere(site):
     assert not missing, "\n".join(missing[:20])
 
 
-@pytest.mark.parametrize(
-    "goal",
-    [
-        "install", "how-to/own-network", "how-to/pretrained", "how-to/experiments",
-        "how-to/backends", "how-to/detect", "exports", "cite",
-    ],
-)  # fmt: skip
+# What a newcomer wants, the page about it, and what is there.
+GOALS = {
+    "install": ("install.html", 'pip install ".[torch]"'),
+    "a network of one's own": ("how-to/own-network.html", "DynamicLayerAttention"),
+    "start from pretrained weights": ("how-to/pretrained.html", "load_pretrained_resnet"),
+    "reproduce a table": ("how-to/experiments.html", "keras-dla train --table 1"),
+    "switch the backend": ("how-to/backends.html", "KERAS_BACKEND=jax"),
+    "detect": ("how-to/detect.html", "keras-dla detect"),
+    "export": ("exports.html", "export_model"),
+    "cite": ("cite.html", "@inproceedings"),
+}
+
+
+def text_links(site, page):
+    """Returns the pages to which the text of a page links, leaving out menus."""
+    article = re.search(r"<article.*?</article>", (site / page).read_text("utf-8"), re.DOTALL)[0]
+    links = re.findall(r'href="([^"#:]+\.html)', article)
+    return {posixpath.normpath(posixpath.join(posixpath.dirname(page), link)) for link in links}
+
+
+@pytest.mark.parametrize("goal", GOALS)
 def test_two_clicks_lead_there(site, goal):
-    """The front page links to it, or a page that the front page links to does."""
-    assert f'href="{goal}.html' in (site / "index.html").read_text("utf-8")
+    """From the text of the front page or of one that it links to; the page has what to type."""
+    page, typed = GOALS[goal]
+    first = text_links(site, "index.html")
+    assert page in first.union(*(text_links(site, one) for one in first))
+    words = re.sub(r"<[^>]*>", "", (site / page).read_text("utf-8"))
+    assert typed in html.unescape(words)
 
 
 def test_menu_and_page_agree(site):
@@ -119,9 +138,9 @@ def test_menu_and_page_agree(site):
 def test_docstrings_are_written_out(site):
     """Neither a doctest nor a section is left as running text."""
     for page in (site / "api").glob("*.html"):
-        html = page.read_text("utf-8")
+        text = page.read_text("utf-8")
         assert not re.search(
-            r"<blockquote>|<p>(?:Args|Call arguments|Returns|Raises|Example):", html
+            r"<blockquote>|<p>(?:Args|Call arguments|Returns|Raises|Example):", text
         )
 
 

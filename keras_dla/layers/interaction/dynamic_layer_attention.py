@@ -37,9 +37,9 @@ class DynamicLayerAttention(UnitInteraction):
     that its unit gets no gradient, of which Keras warns.
 
     Formulations: `"official"` is the authors' network, with every image refreshed by its own
-    context. `"verbatim"` is their code to the bit, which refreshes all images of a batch by the
-    context of the first. `"paper"` is Eq. 1-9. See `MRLABase` and
-    `MRLALight` for what they mean to the attention, `DynamicSharingUnit` to the unit.
+    context. `"verbatim"` is their code including its batch-index slip, by which the context of a
+    batch's first image refreshes all of them. `"paper"` is Eq. 1-9. See `MRLABase` and `MRLALight`
+    for what they mean to the attention, `DynamicSharingUnit` to the unit.
 
     Args:
         depth: integer, the number of layers of the stage.
