@@ -58,6 +58,6 @@ def test_the_documented_table_is_the_one_that_holds(capsys):
     load_example().main(["--table"])
     documented = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.strip() in documented
-    claimed = documented.split("It holds for ")[1].split(", which")[0]
+    claimed = documented.split("Tested for ")[1].split(":")[0]
     assert claimed.count("`") == 2 * len(list(filter(None, NETWORKS)))
     assert all(f"`{name}`" in claimed for name in NETWORKS if name)
