@@ -22,7 +22,7 @@ from keras_dla.detection.ops.anchors import level_anchors
 from keras_dla.detection.ops.box_matcher import match_boxes
 from keras_dla.detection.ops.box_sampler import sample_boxes
 from keras_dla.detection.ops.roi_align import pyramid_roi_align
-from keras_dla.detection.validation import check_inputs, check_positive_number
+from keras_dla.detection.validation import check_inputs, check_positive_number, check_window
 from keras_dla.layers.base_config import base_config
 from keras_dla.ops.channels import spatial_axes
 from keras_dla.utils.types import Nest, Tensor
@@ -92,6 +92,10 @@ class FasterRCNN(Detector):
             takes those of its data.
         preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
             defaults to None, and `fit` takes that of its data.
+        roi_window: integer of at least 2 or `None`, how many cells of a map along each side
+            RoIAlign reads of a box at most; defaults to `None`, all that the box needs, which gives
+            MMDetection's numbers. `32` takes less time, and samples long boxes more coarsely, see
+            `keras_dla.detection.roi_align`.
 
     Call arguments:
         inputs: a dictionary of `"images"` `[batch, height, width, 3]` (or channels first),
@@ -145,6 +149,7 @@ class FasterRCNN(Detector):
         backbone_weights: "str | os.PathLike | None" = None,
         class_names: Sequence[str] | None = None,
         preparation: ImagePreparation | Mapping[str, Any] | None = None,
+        roi_window: int | None = None,
         **kwargs: Any,
     ):
         counts = {"classes": classes, "channels": channels, "head_units": head_units}
@@ -153,6 +158,7 @@ class FasterRCNN(Detector):
             check_positive_integer(name, value)
         check_positive_number("anchor_scale", anchor_scale)
         check_positive_number("finest_scale", finest_scale)
+        check_window("roi_window", roi_window)
         check_rate("score_threshold", score_threshold)
         check_rate("iou_threshold", iou_threshold)
         data_format = standardize_data_format(data_format)
@@ -174,6 +180,7 @@ class FasterRCNN(Detector):
             "score_threshold": score_threshold,
             "iou_threshold": iou_threshold,
             "max_detections": max_detections,
+            "roi_window": roi_window,
         }
         self.class_names = class_names
         self.preparation = as_preparation(preparation)
@@ -304,6 +311,7 @@ class FasterRCNN(Detector):
             self.strides,
             size,
             self.settings["finest_scale"],
+            self.settings["roi_window"],
             data_format=self.data_format,
         )
 

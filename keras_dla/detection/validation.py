@@ -1,9 +1,12 @@
 """Checks of what a detector is given: one sentence that names it, its value and what is allowed."""
 
 import math
+import operator
 from collections.abc import Sequence
+from typing import Any, cast
 
 from keras_dla.utils.types import Tensor
+from keras_dla.utils.validation import is_integer
 
 INPUTS = ("images", "sizes")
 SHAPES = {
@@ -24,6 +27,12 @@ def check_fraction(name: str, value: float) -> None:
     """Raises `ValueError` unless `value` is a number from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ValueError(f"`{name}` must be a number from 0 to 1, but is {value!r}.")
+
+
+def check_window(name: str, value: object) -> None:
+    """Raises `ValueError` unless `value` is an integer of at least 2 or `None`."""
+    if value is not None and (not is_integer(value) or operator.index(cast(Any, value)) < 2):
+        raise ValueError(f"`{name}` must be an integer of at least 2 or None, but is {value!r}.")
 
 
 def names_of(dataset: object) -> list[str] | None:

@@ -150,7 +150,7 @@ def test_saved_and_loaded(overfitted, tmp_path):
 
 @on_pytorch
 def test_a_loaded_detector_goes_on_training(tmp_path):
-    model = compiled(build("mask_rcnn", frozen_stages=1, score_threshold=0.01))
+    model = compiled(build("mask_rcnn", frozen_stages=1, score_threshold=0.01, roi_window=8))
     dataset = images("mask_rcnn")
     model.fit(dataset, verbose=0)
     model.save(tmp_path / "detector.keras")
@@ -319,6 +319,7 @@ def test_another_number_of_classes_is_one_sentence():
         ({"anchor_scale": "8"}, "`anchor_scale` must be a positive number, but is '8'."),
         ({"finest_scale": 0}, "`finest_scale` must be a positive number, but is 0."),
         ({"finest_scale": math.inf}, "`finest_scale` must be a positive number, but is inf."),
+        ({"roi_window": 1}, "`roi_window` must be an integer of at least 2 or None, but is 1."),
         ({"data_format": "nchw"}, "`data_format` must be one of"),
     ],
 )

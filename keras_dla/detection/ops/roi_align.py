@@ -3,8 +3,9 @@
 from keras import ops
 
 from keras_dla.detection.ops.roi_windows import crop_by_window, exact_windows
-from keras_dla.detection.validation import check_positive_number
+from keras_dla.detection.validation import check_positive_number, check_window
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.ops.rows import take_rows
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import (
     check_feature_map,
@@ -171,10 +172,7 @@ def box_levels(boxes: Tensor, levels: int, finest_scale: float = 56) -> Tensor:
 
 def _checked_boxes(boxes, output_size, window):
     check_positive_integer("output_size", output_size)
-    if window is not None:
-        check_positive_integer("window", window)
-    if window == 1:
-        raise ValueError("`window` must be an integer of at least 2, but is 1.")
+    check_window("window", window)
     boxes = ops.convert_to_tensor(boxes)
     if len(boxes.shape) != 3 or boxes.shape[-1] != 4:
         raise ValueError(
@@ -285,7 +283,7 @@ class _Maps:
         places = (rows * longer_pace + begin)[:, :, None] + (columns * shorter_pace)[:, None, :]
         # The weights have no gradient, so no backend has to keep what is read here.
         channels = cells.shape[-1]
-        read = ops.reshape(ops.take(cells, places, axis=0), (-1, long, short * channels))
+        read = ops.reshape(take_rows(cells, places), (-1, long, short * channels))
         contracted = ops.matmul(ops.cast(row_weights, cells.dtype), read)
         contracted = ops.reshape(contracted, (-1, output_size, short, channels))
         crops = ops.matmul(ops.cast(column_weights, cells.dtype)[:, None], contracted)

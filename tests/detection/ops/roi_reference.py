@@ -152,6 +152,28 @@ def compiled(function):
     return function
 
 
+def value_and_gradient(function, x, cotangent):
+    """Returns `function(x)` and the gradient of its sum times `cotangent`, to be compiled."""
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        value, pull_back = jax.vjp(function, x)
+        return value, pull_back(ops.convert_to_tensor(cotangent))[0]
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        return value, tf.convert_to_tensor(tape.gradient(value, x, cotangent))
+    import torch
+
+    x.requires_grad_()
+    value = function(x)
+    return value.detach(), torch.autograd.grad(value, x, torch.tensor(cotangent))[0]
+
+
 def crop(features, boxes, *args, align=roi_align, data_format="channels_last", **kwargs):
     """RoIAlign of arrays; compiled on JAX, which would compile every operation otherwise."""
 

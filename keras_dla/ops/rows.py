@@ -1,0 +1,26 @@
+"""Rows of a table by their places, in a form whose gradient every compiler takes."""
+
+import keras
+from keras import ops
+
+from keras_dla.utils.types import Tensor
+
+
+def take_rows(table: Tensor, places: Tensor) -> Tensor:
+    """Returns `[..., channels]`, the rows of a table `[rows, channels]` that stand at `places`.
+
+    As `keras.ops.take(table, places, axis=0)`, whose gradient inside a loop XLA does not compile
+    from TensorFlow.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_dla.ops.rows import take_rows
+    >>> table, places = np.array([[1.0], [2.0]]), np.array([[1, 0], [1, 1]])
+    >>> np.array(take_rows(table, places))[..., 0].tolist()
+    [[2.0, 1.0], [2.0, 2.0]]
+    """
+    if keras.backend.backend() == "tensorflow":
+        from keras_dla.ops.tensorflow.rows import take_rows_tensorflow
+
+        return take_rows_tensorflow(table, places)
+    return ops.take(ops.convert_to_tensor(table), places, axis=0)
