@@ -7,11 +7,13 @@ from typing import Any
 
 import keras
 
+from keras_dla.keras_internals.functional_parameters import call_with, replaced_parameters
 from keras_dla.keras_internals.graph_nodes import call_node, has_nodes, ordered_nodes
 from keras_dla.keras_internals.old_weight_files import with_new_names
 from keras_dla.keras_internals.rematerialization import rematerialize_tensors
+from keras_dla.ops.devices import torch_runs_eagerly
 from keras_dla.utils.label_check import check_classes
-from keras_dla.utils.types import Tensor
+from keras_dla.utils.types import Nest, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -28,6 +30,15 @@ class LeanModel(keras.Model):
         inputs: nest of `keras.Input`.
         outputs: nest of `keras.KerasTensor`.
         name: string, name of the model; defaults to one of Keras's.
+
+    Call arguments:
+        inputs: nest of tensors.
+        training: boolean, whether the layers train; defaults to `None`, as Keras finds.
+        mask: nest of tensors or `None`, as of `keras.Model`; defaults to `None`.
+        **kwargs: further arguments of the `call` of `keras.Model`.
+
+    Returns:
+        A nest of tensors.
 
     Example:
     >>> import keras
@@ -78,6 +89,15 @@ class LeanModel(keras.Model):
         """
         check_classes(self, x)
         return super().evaluate(x, *args, **kwargs)
+
+    def call(
+        self, inputs: Nest, training: bool | None = None, mask: Nest = None, **kwargs: Any
+    ) -> Nest:
+        arguments = {"training": training, "mask": mask, **kwargs}
+        replaced = replaced_parameters(self) if torch_runs_eagerly() else []
+        if not replaced:
+            return super().call(inputs, **arguments)
+        return call_with(self, replaced, super().call, inputs, **arguments)
 
     def load_weights(
         self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any

@@ -104,6 +104,76 @@ def test_values_and_gradients(name, compiled, size, data_format):
     np.testing.assert_allclose(kernel_grad, expected[2], **close)
 
 
+def derivatives(form):
+    """A function of x and the kernel: the sum of squares of the gradients of a sum of cubes."""
+
+    def cubes(x, kernel):
+        return ops.sum(form(x, kernel, "channels_last") ** 3)
+
+    if BACKEND == "jax":
+        import jax
+
+        return lambda *x: sum(ops.sum(g**2) for g in jax.grad(cubes, (0, 1))(*x))
+    if BACKEND == "torch":
+        import torch
+
+        return lambda *x: sum(
+            ops.sum(g**2) for g in torch.autograd.grad(cubes(*x), x, create_graph=True)
+        )
+
+    def squares(*x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = cubes(*x)
+        return sum(ops.sum(g**2) for g in tape.gradient(value, x))
+
+    return squares
+
+
+@pytest.mark.parametrize("compiled", [False, True] if BACKEND == "tensorflow" else [True])
+def test_second_derivatives(compiled):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.normal(size=(2, 3, 4, 5)) / 4, rng.normal(size=(3, 3, 5)) / 4
+    x, kernel = x.astype("float32"), kernel.astype("float32")
+
+    def of(form):
+        return with_gradients(derivatives(form), x, kernel, np.float32(1), compiled)
+
+    for found, expected in zip(of(depthwise_conv3x3), of(depthwise_shifted), strict=True):
+        found, expected = (ops.convert_to_numpy(ops.stop_gradient(a)) for a in (found, expected))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+if BACKEND == "jax":
+
+    def test_every_mode_of_jax():
+        import jax
+        from jax.test_util import check_grads
+
+        rng = np.random.default_rng(0)
+        inputs = [rng.normal(size=(2, 3, 4, 5)) / 2, rng.normal(size=(3, 3, 5)) / 2]
+        inputs = [jax.numpy.asarray(array, "float32") for array in inputs]
+        square = jax.jit(lambda *x: depthwise_jax(*x, "channels_last") ** 2)
+        check_grads(square, inputs, order=2, modes=("fwd", "rev"), atol=0.02, rtol=0.02)
+        x, kernel = inputs
+        xs, kernels = (jax.numpy.stack([array, 2 * array]) for array in inputs)
+
+        def mapped(form):
+            """Gradients of maps and maps of gradients, over one input or both."""
+
+            def cubes(*x):
+                return (form(*x, "channels_last") ** 3).sum()
+
+            both = jax.vmap(jax.grad(cubes, (0, 1)))(xs, kernels)
+            by_x = jax.grad(lambda x: jax.vmap(cubes, (0, None))(x, kernel).sum())(xs)
+            by_kernel = jax.grad(lambda k: jax.vmap(cubes, (None, 0))(x, k).sum())(kernels)
+            return *both, by_x, by_kernel
+
+        results = (jax.jit(mapped, static_argnums=0)(f) for f in (depthwise_jax, depthwise_shifted))
+        for found, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
 if BACKEND == "tensorflow":
     import tensorflow as tf
 

@@ -33,9 +33,20 @@ def depthwise_last(x: Tensor, kernel: Tensor) -> Tensor:
     """Convolves `[batch, height, width, channels]` with `[3, 3, channels]`."""
 
     def gradient(cotangent):
-        return shifted_sum(cotangent, kernel[::-1, ::-1]), kernel_gradient(x, cotangent)
+        return depthwise_last(cotangent, kernel[::-1, ::-1]), kernel_gradient(x, cotangent)
 
     return shifted_sum(x, kernel), gradient
+
+
+@tf.custom_gradient
+def kernel_gradient(x: Tensor, cotangent: Tensor) -> Tensor:
+    """The gradient of the kernel, `[3, 3, channels]`, which is linear in either input too."""
+
+    def gradient(of_kernel):
+        turned = of_kernel[::-1, ::-1]
+        return depthwise_last(cotangent, turned), depthwise_last(x, of_kernel)
+
+    return summed_by_image(x, cotangent), gradient
 
 
 def shifted_sum(x: Tensor, kernel: Tensor) -> Tensor:
@@ -45,7 +56,7 @@ def shifted_sum(x: Tensor, kernel: Tensor) -> Tensor:
     return tf.add_n([padded[:, i : i + height, j : j + width] * kernel[i, j] for i, j in TAPS])
 
 
-def kernel_gradient(x: Tensor, cotangent: Tensor) -> Tensor:
+def summed_by_image(x: Tensor, cotangent: Tensor) -> Tensor:
     """Sums image by image into maps that stay in the cache; XLA's reductions do not vectorise."""
     batch, height, width = ops.shape(x)[:3]
     padded = pad(x)

@@ -20,6 +20,9 @@ def conv2d(
     """
     padding = tuple((size - 1) // 2 for size in kernel.shape[:2])
     kernel = kernel.permute(3, 2, 0, 1)
+    if x.dtype == torch.float64:
+        # Its gradient on a CPU wants the kernel so, at least where it has one filter.
+        kernel = kernel.contiguous()
     x = channels_first(x, data_format)
     outputs = torch.nn.functional.conv2d(x, kernel, None, strides, padding, 1, groups)
     return as_it_was(outputs, data_format)

@@ -3,16 +3,16 @@
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
 
 from keras_dla.ops.torch.batch_slices import batch_parts
 from keras_dla.ops.torch.convolution import depthwise_torch
+from keras_dla.ops.torch.hand_written import HandWritten
 from keras_dla.ops.torch.layout import as_it_was, channels_first
 from keras_dla.utils.types import Tensor
 
 
-class LightRecurrence(torch.autograd.Function):
+class LightRecurrence(HandWritten):
     """Works on channels-first views, and keeps x and the memory.
 
     The gradient of the gate needs no value V: sum(g V) = sum(depthwise^T(g) x).
@@ -20,7 +20,6 @@ class LightRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
         x: Tensor,
         kernel: Tensor,
         gate: Tensor,
@@ -28,7 +27,6 @@ class LightRecurrence(torch.autograd.Function):
         decay: Tensor,
         excitation: Tensor,
     ) -> Any:
-        ctx.save_for_backward(x, kernel, gate, memory, decay, excitation)
         output = torch.empty_like(x)
         for part in batch_parts(x):
             old, scale = memory[part], decay[part]
@@ -38,11 +36,23 @@ class LightRecurrence(torch.autograd.Function):
                 output[part].addcmul_(old, scale)
         return output
 
-    # Differentiated again it would be wrong without a word; PyTorch refuses it now.
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        x, kernel, gate, memory, decay, excitation = ctx.saved_tensors
+    def plain(x: Tensor, kernel: Tensor, gate: Tensor, *rest: Any) -> Any:
+        return _depthwise(x, kernel) * gate + _remembered(*rest)
+
+    @staticmethod
+    def tangent(inputs: Any, tangents: Any) -> Any:
+        (x, kernel, gate, *rest), (of_x, of_kernel, of_gate, *of_rest) = inputs, tangents
+        memory, decay, excitation = rest
+        of_memory, of_decay, of_excitation = of_rest
+        moved = (_depthwise(of_x, kernel) + _depthwise(x, of_kernel)) * gate
+        moved = moved + _depthwise(x, kernel) * of_gate + memory * of_decay
+        moved = moved + _remembered(of_memory, decay, excitation)
+        return moved if excitation is None else moved + _depthwise(memory, of_excitation)
+
+    @staticmethod
+    def fast_backward(inputs: Any, gradient: Tensor) -> Any:
+        x, kernel, gate, memory, decay, excitation = inputs
         of_x, of_gate, of_memory, of_decay = map(torch.empty_like, (x, gate, memory, decay))
         of_kernel, of_excitation = [], []
         for part in batch_parts(x):
@@ -78,6 +88,11 @@ def light_recurrence(
     gate, decay = (scores[:, :, None, None] for scores in (gate, decay))
     output = LightRecurrence.apply(x, kernel, gate, memory, decay, excitation)
     return as_it_was(output, data_format)
+
+
+def _remembered(memory, decay, excitation):
+    old = memory * decay
+    return old if excitation is None else old + _depthwise(memory, excitation)
 
 
 def _depthwise(x, kernel):

@@ -10,17 +10,28 @@ from keras_dla.utils.types import Tensor
 class Rectified(torch.autograd.Function):
     """Keeps which entries were positive: a byte an entry, where `torch.relu` keeps its output."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Any:
-        output = torch.relu(x)
+    def forward(x: Tensor) -> Any:
+        return torch.relu(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
         # As integers: PyTorch takes three times as long to multiply by booleans.
-        ctx.save_for_backward((output > 0).view(torch.int8))
-        return output
+        positive = (output > 0).view(torch.int8)
+        ctx.save_for_backward(positive)
+        ctx.save_for_forward(positive)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (positive,) = ctx.saved_tensors
         return gradient * positive
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Any:
+        (positive,) = ctx.saved_tensors
+        return tangent * positive
 
 
 def rectify(x: Tensor) -> Tensor:

@@ -3,14 +3,14 @@
 from typing import Any
 
 import torch
-from torch.autograd.function import once_differentiable
 
 from keras_dla.ops.channels import spatial_axes
 from keras_dla.ops.torch.batch_slices import batch_parts
+from keras_dla.ops.torch.hand_written import HandWritten
 from keras_dla.utils.types import Tensor
 
 
-class WeightedSum(torch.autograd.Function):
+class WeightedSum(HandWritten):
     """Keeps the maps and the weights for the backward pass, and no product of them.
 
     The maps are handed on as outputs, so that the gradient of a map, which comes from every sum
@@ -19,10 +19,7 @@ class WeightedSum(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, spatial_axes: tuple[int, ...], weights: Tensor, *maps: Any) -> Any:
-        ctx.spatial_axes = spatial_axes
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(weights, *maps)
+    def forward(weights: Tensor, *maps: Any) -> Any:
         # Unbound before it is sliced: torch.export cannot write the unbinding of an empty tensor.
         weight, *weights = weights.unbind()
         total = torch.empty_like(maps[0])
@@ -30,15 +27,28 @@ class WeightedSum(torch.autograd.Function):
             torch.mul(maps[0][part], weight[part], out=total[part])
             for feature_map, other in zip(maps[1:], weights, strict=True):
                 total[part].addcmul_(feature_map[part], other[part])
-        return total, *maps
+        return total, *_views(maps)
 
-    # Differentiated again it would be wrong without a word; PyTorch refuses it now.
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor, *later: Any) -> Any:
-        weights, *maps = ctx.saved_tensors
+    def plain(weights: Tensor, *maps: Any) -> Any:
+        total = sum(one * weight for one, weight in zip(maps, weights.unbind(), strict=True))
+        return total, *_views(maps)
+
+    @staticmethod
+    def tangent(inputs: Any, tangents: Any) -> Any:
+        (weights, *maps), (of_weights, *of_maps) = inputs, tangents
+        by_weights, by_maps = (
+            WeightedSum.plain(*pair)[0] for pair in ((of_weights, *maps), (weights, *of_maps))
+        )
+        return by_weights + by_maps, *_views(of_maps)
+
+    @staticmethod
+    def fast_backward(inputs: Any, gradient: Tensor, *later: Any) -> Any:
+        weights, *maps = inputs
         if gradient is None:
-            return None, None, *later
+            return None, *later
+        # Of one channel, its axis is taken for one of the spatial ones, to the same sum.
+        axes = [axis for axis in (1, 2, 3) if weights.shape[axis + 1] == 1]
         of_weights = torch.empty_like(weights)
         of_maps = [torch.empty_like(feature_map) for feature_map in maps]
         for part in batch_parts(gradient):
@@ -46,20 +56,23 @@ class WeightedSum(torch.autograd.Function):
             product = torch.empty_like(own)
             for m, feature_map in enumerate(maps):
                 torch.mul(own, feature_map[part], out=product)
-                torch.sum(product, ctx.spatial_axes, keepdim=True, out=of_weights[m][part])
+                torch.sum(product, axes, keepdim=True, out=of_weights[m][part])
                 if later[m] is None:
                     torch.mul(own, weights[m][part], out=of_maps[m][part])
                 else:
                     torch.addcmul(later[m][part], own, weights[m][part], out=of_maps[m][part])
-        return None, of_weights, *of_maps
+        return of_weights, *of_maps
+
+
+def _views(maps):
+    return [feature_map.view_as(feature_map) for feature_map in maps]
 
 
 def weighted_sum(maps: Any, weights: Tensor, data_format: str) -> Tensor:
     """See `keras_dla.ops.weighted_sum.weighted_sum`."""
     # A map's worth of arithmetic needs a weight for every map: [n, batch, 1, 1, channels].
-    axes = spatial_axes(data_format)
     weights = weights.movedim(1, 0)
-    for axis in axes:
+    for axis in spatial_axes(data_format):
         weights = weights.unsqueeze(axis + 1)
-    total, *maps = WeightedSum.apply(axes, weights, *maps)
+    total, *maps = WeightedSum.apply(weights, *maps)
     return total, maps

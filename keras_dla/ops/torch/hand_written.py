@@ -1,0 +1,60 @@
+"""PyTorch functions with a backward pass of their own, right under every transform of PyTorch."""
+
+from typing import Any
+
+import torch
+
+
+class HandWritten(torch.autograd.Function):
+    """A function with a hand-written backward pass, whose other derivatives are its plain form's.
+
+    A subclass defines static methods of the same tensors: `forward`; `plain`, which returns the
+    same by operations that PyTorch differentiates; `tangent(inputs, tangents)`, the derivative in
+    a direction; and `fast_backward(inputs, *gradients)`, which nobody differentiates.
+    """
+
+    plain: Any
+    tangent: Any
+    fast_backward: Any
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @classmethod
+    def backward(cls, ctx: Any, *gradients: Any) -> Any:
+        # PyTorch records a backward pass that will itself be differentiated.
+        if torch.is_grad_enabled():
+            return _gradients(cls.plain, ctx.saved_tensors, ctx.needs_input_grad, gradients)
+        return cls.fast_backward(ctx.saved_tensors, *gradients)
+
+    @classmethod
+    def jvp(cls, ctx: Any, *tangents: Any) -> Any:
+        inputs = ctx.saved_tensors
+        zeros = (None if x is None else torch.zeros_like(x) for x in inputs)
+        pairs = zip(tangents, zeros, strict=True)
+        return cls.tangent(inputs, [zero if own is None else own for own, zero in pairs])
+
+    @classmethod
+    def vmap(cls, info: Any, in_dims: tuple, *inputs: Any) -> Any:
+        outputs = torch.vmap(cls.plain, in_dims)(*inputs)
+        return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
+
+
+def _gradients(function, inputs, needed, gradients):
+    """The gradients of `function`, which can be differentiated again."""
+    # Views: the gradient of an input is not to include that of others computed from it.
+    inputs = [None if x is None else x.view_as(x) for x in inputs]
+    outputs = function(*inputs)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    given = [(y, own) for y, own in zip(outputs, gradients, strict=True) if own is not None]
+    wanted = [x for x, needs in zip(inputs, needed, strict=True) if needs]
+    if not given or not wanted:
+        return (None,) * len(inputs)
+    outputs, gradients = zip(*given, strict=True)
+    found = iter(
+        torch.autograd.grad(outputs, wanted, gradients, create_graph=True, allow_unused=True)
+    )
+    return tuple(next(found) if needs else None for needs in needed)
