@@ -25,9 +25,9 @@ def parse_arguments(argv=None):
     add("model", help="a .keras file of a network for CIFAR")
     add("--dataset", choices=("cifar10", "cifar100"), default="cifar100")
     add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
-    add("--images", type=int, help="only the first so many of the test images")
+    add("--images", type=int, help="use only this many of the test images")
     add("--batch-sizes", type=int, nargs="+", default=[1, 100, 1000])
-    add("--orders", type=int, default=3, help="shuffled orders beside the stored one")
+    add("--orders", type=int, default=3, help="shuffled orders, in addition to the stored one")
     return parser.parse_args(argv)
 
 

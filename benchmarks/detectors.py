@@ -167,7 +167,7 @@ def measure(whole, parts, rounds) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backbone", default="resnet_50")
-    parser.add_argument("--size", type=int, nargs=2, default=(800, 1216), help="of the images")
+    parser.add_argument("--size", type=int, nargs=2, default=(800, 1216), help="size of the images")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3, help="measured steps")
     arguments = parser.parse_args()

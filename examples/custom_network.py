@@ -53,7 +53,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("."), help="folder of the model")
+    parser.add_argument("--output", type=Path, default=Path("."), help="folder for the model")
     return parser.parse_args()
 
 

@@ -91,10 +91,14 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", help="a .keras file, or a name such as dla_l_20")
     parser.add_argument("--format", choices=tuple(FORMATS), default="onnx")
-    parser.add_argument("--output", type=Path, help="by default the model's name, here")
-    parser.add_argument("--images", type=Path, help=".npy file; by default random images")
-    parser.add_argument("--classes", type=int, default=100, help="of a network by its name")
-    parser.add_argument("--table", action="store_true", help="print what works, and stop")
+    parser.add_argument(
+        "--output", type=Path, help="file to write (default: the model's name, in this folder)"
+    )
+    parser.add_argument("--images", type=Path, help=".npy file of images (default: random ones)")
+    parser.add_argument(
+        "--classes", type=int, default=100, help="number of classes of a network given by name"
+    )
+    parser.add_argument("--table", action="store_true", help="only print which formats work")
     args = parser.parse_args(arguments)
     if not args.table and args.model is None:
         parser.error("needs a .keras file or the name of a network")

@@ -41,14 +41,23 @@ def parse_arguments():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--images", type=Path, help="a folder with a folder of images for each class")
-    add("--weights", type=Path, help="a plain ResNet-20 for these classes, a .keras file")
+    add(
+        "--images",
+        type=Path,
+        help="folder with one folder of images per class (default: the bundled photographs)",
+    )
+    add("--weights", type=Path, help="trained plain ResNet-20 for these classes, a .keras file")
     add("--start", choices=("resnet", "initial", "nothing"), default="resnet")
-    add("--pretrain-epochs", type=int, default=3, help="of the plain network")
-    add("--frozen-epochs", type=int, default=1, help="of the interaction and the classifier")
-    add("--epochs", type=int, default=RECIPE.epochs, help="of the whole network")
+    add("--pretrain-epochs", type=int, default=3, help="epochs of the plain network")
+    add(
+        "--frozen-epochs",
+        type=int,
+        default=1,
+        help="epochs of the interaction and the classifier alone",
+    )
+    add("--epochs", type=int, default=RECIPE.epochs, help="epochs of the whole network")
     add("--seed", type=int, default=0)
-    add("--output", type=Path, default=Path("."), help="folder of the network and the figure")
+    add("--output", type=Path, default=Path("."), help="folder for the network and the figure")
     return parser.parse_args()
 
 

@@ -39,7 +39,7 @@ def parse_arguments():
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variant", choices=("light", "base"), default="base")
-    parser.add_argument("--output", type=Path, default=Path("."), help="folder of the figures")
+    parser.add_argument("--output", type=Path, default=Path("."), help="folder for the figures")
     return parser.parse_args()
 
 

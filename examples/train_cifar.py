@@ -32,19 +32,29 @@ def parse_arguments(argv):
     add("--dataset", choices=("cifar10", "cifar100"), default="cifar100")
     add("--model", default="dla_l_20", help="such as resnet_20, se_56, mrla_l_20, dla_b_110")
     add("--formulation", choices=("official", "paper", "verbatim"), default="official")
-    add("--epochs", type=int, default=CIFAR.epochs, help="drops of the rate move in proportion")
+    add("--epochs", type=int, default=CIFAR.epochs, help="the drops of the rate move in proportion")
     add("--batch-size", type=int, default=CIFAR.batch_size)
-    add("--steps-per-epoch", type=int, help="for a trial: fewer than a pass over the images")
+    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of so many steps")
     add("--seed", type=int, default=0)
     add("--mixed-precision", choices=("float16", "bfloat16"))
-    add("--data", choices=("tfds", "memory"), help="tf.data or arrays; default by the backend")
+    add(
+        "--data",
+        choices=("tfds", "memory"),
+        help="tf.data or arrays in memory (default: by the backend)",
+    )
     add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
-    add("--output", help="folder of the run; default runs/DATASET-MODEL-FORMULATION-SEED")
-    add("--resume", action="store_true", help="go on with the run in the folder")
-    add("--devices", type=int, default=1, help="how many on each machine")
-    add("--hosts", nargs="+", default=[], metavar="HOST:PORT", help="all machines, in one order")
-    add("--host", type=int, default=0, help="which of them this is, from 0")
-    add("--sync-batch-norm", action="store_true", help="statistics over all devices' batches")
+    add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
+    add("--resume", action="store_true", help="resume the run in the folder")
+    add("--devices", type=int, default=1, help="devices per machine")
+    add(
+        "--hosts",
+        nargs="+",
+        default=[],
+        metavar="HOST:PORT",
+        help="all machines, in the same order everywhere",
+    )
+    add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
+    add("--sync-batch-norm", action="store_true", help="batch statistics over all devices")
     return parser.parse_args(argv)
 
 

@@ -69,34 +69,45 @@ def parse_arguments(argv):
     )
     add = parser.add_argument
     add("--detector", choices=("faster_rcnn", "mask_rcnn", "retinanet"), default="faster_rcnn")
-    add("--backbone", default="small", help="such as dla_l_50, se_50, resnet_101; small: see below")
+    add(
+        "--backbone",
+        default="small",
+        help="dla_l_50, se_50, resnet_101, ..., or small, a short and narrow DLA network",
+    )
     add(
         "--data",
         choices=("shapes", "coco", *PREPARED),
         default="shapes",
-        help="made on the fly, files in COCO's format, or prepared by tensorflow-datasets",
+        help="made-up shapes, files in COCO's format, or data prepared by tensorflow-datasets",
     )
-    add("--data-dir", help="where it prepared them; default tensorflow-datasets' own folder")
+    add("--data-dir", help="folder of tensorflow-datasets (default: its usual one)")
     add("--annotations", help="COCO-format JSON of the training images")
     add("--images", help="folder of the training images")
-    add("--val-annotations", help="the same of the images that choose the best model")
+    add("--val-annotations", help="COCO-format JSON of the images that choose the best model")
     add("--val-images")
-    add("--test-annotations", help="the same of images for the final table alone")
+    add(
+        "--test-annotations",
+        help="COCO-format JSON of images that are used only for the final table",
+    )
     add("--test-images")
     add("--side", type=int, default=128, help="shorter side of the images; 800 in the paper")
-    add("--longer-side", type=int, help="default: five thirds of the shorter side")
-    add("--images-per-epoch", type=int, default=2000, help="number of made-up images per epoch")
+    add(
+        "--longer-side",
+        type=int,
+        help="longest longer side (default: five thirds of the shorter side)",
+    )
+    add("--images-per-epoch", type=int, default=2000, help="made-up images per epoch")
     # Its name until 0.2, which goes on for a release.
     add("--pictures", type=int, dest="images_per_epoch", help=argparse.SUPPRESS)
     add("--epochs", type=int, default=DETECTION.epochs)
     add("--batch-size", type=int, default=DETECTION.batch_size)
     add("--learning-rate", type=float, default=DETECTION.learning_rate)
     add("--warmup-steps", type=int, default=DETECTION.warmup_steps)
-    add("--clip", type=float, help="largest norm of the gradient")
+    add("--clip", type=float, help="clip the gradient to this norm")
     add("--seed", type=int, default=0)
     add("--mixed-precision", choices=("float16", "bfloat16"))
-    add("--output", help="folder of the run; default runs/DETECTOR-BACKBONE-DATA")
-    add("--resume", action="store_true", help="go on with the run in the folder")
+    add("--output", help="folder of the run (default: runs/DETECTOR-BACKBONE-DATA)")
+    add("--resume", action="store_true", help="resume the run in the folder")
     args = parser.parse_args(argv)
     folder = f"runs/{args.detector}-{args.backbone}-{args.data.replace('/', '-')}"
     args.output = args.output or folder

@@ -53,21 +53,40 @@ def parse_arguments(argv):
     add = parser.add_argument
     add("--model", default="dla_l_50", help="such as resnet_50, mrla_l_101, dla_l_101")
     add("--formulation", choices=("official", "paper", "verbatim"), default="official")
-    add("--dataset", default="imagenet2012", help="or any images with labels in DATA_DIR")
-    add("--data-dir", help="folder of tensorflow-datasets, if it is not the usual one")
-    add("--epochs", type=int, default=IMAGENET.epochs, help="drops of the rate move in proportion")
+    add(
+        "--dataset",
+        default="imagenet2012",
+        help="imagenet2012, or another data set of labelled images in DATA_DIR",
+    )
+    add("--data-dir", help="folder of tensorflow-datasets (default: its usual one)")
+    add(
+        "--epochs",
+        type=int,
+        default=IMAGENET.epochs,
+        help="the drops of the rate move in proportion",
+    )
     add("--batch-size", type=int, default=IMAGENET.batch_size)
     add("--image-size", type=int, default=224)
-    add("--attention-weight-decay", type=float, help="if attention layers get one of their own")
-    add("--steps-per-epoch", type=int, help="for a trial: fewer than a pass over the images")
+    add(
+        "--attention-weight-decay",
+        type=float,
+        help="weight decay of attention layers (default: that of all)",
+    )
+    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of so many steps")
     add("--seed", type=int, default=0)
     add("--mixed-precision", choices=("float16", "bfloat16"))
-    add("--output", help="folder of the run; default runs/DATASET-MODEL-FORMULATION-SEED")
-    add("--resume", action="store_true", help="go on with the run in the folder")
-    add("--devices", type=int, default=1, help="how many on each machine")
-    add("--hosts", nargs="+", default=[], metavar="HOST:PORT", help="all machines, in one order")
-    add("--host", type=int, default=0, help="which of them this is, from 0")
-    add("--sync-batch-norm", action="store_true", help="statistics over all devices' batches")
+    add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
+    add("--resume", action="store_true", help="resume the run in the folder")
+    add("--devices", type=int, default=1, help="devices per machine")
+    add(
+        "--hosts",
+        nargs="+",
+        default=[],
+        metavar="HOST:PORT",
+        help="all machines, in the same order everywhere",
+    )
+    add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
+    add("--sync-batch-norm", action="store_true", help="batch statistics over all devices")
     args = parser.parse_args(argv)
     dataset = args.dataset.replace("/", "_")
     args.output = args.output or f"runs/{dataset}-{args.model}-{args.formulation}-{args.seed}"
