@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="CIFAR batches per round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cifar", help="folder of tensorflow-datasets with the real CIFAR-100")
-    parser.add_argument("--imagenet", help="folder of tensorflow-datasets with the real imagenet2012")
+    parser.add_argument("--imagenet", help="the same with the real imagenet2012")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rates = measure(contestants(arguments, folder), arguments.rounds)
