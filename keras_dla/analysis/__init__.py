@@ -15,8 +15,10 @@ from keras_dla.analysis.grad_cam import class_activation_maps
 from keras_dla.analysis.paper.paper_tables import paper_table
 from keras_dla.analysis.plots.plot_attention import plot_attention
 from keras_dla.analysis.plots.plot_class_activation import plot_class_activation
+from keras_dla.analysis.plots.plot_confusion import plot_confusion
 from keras_dla.analysis.plots.plot_depths import plot_depths
 from keras_dla.analysis.plots.plot_detections import plot_detections
+from keras_dla.analysis.plots.plot_precision_recall import plot_precision_recall
 from keras_dla.analysis.plots.plot_predictions import plot_predictions
 
 __all__ = [
@@ -33,7 +35,9 @@ __all__ = [
     "paper_table",
     "plot_attention",
     "plot_class_activation",
+    "plot_confusion",
     "plot_depths",
     "plot_detections",
+    "plot_precision_recall",
     "plot_predictions",
 ]

@@ -2,7 +2,9 @@
 
 import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.detection.backbones import feature_extractor
+from keras_dla.detection.coco.confusion import confusion_matrix
 from keras_dla.detection.coco.evaluation import CocoEvaluation, evaluate_coco
+from keras_dla.detection.coco.report import DetectionReport, detection_report
 from keras_dla.detection.coco.table import coco_table, coco_table_by_class
 from keras_dla.detection.detect import Detections, detect
 from keras_dla.detection.drawing import draw_detections
@@ -19,6 +21,7 @@ from keras_dla.detection.retinanet import RetinaNet
 
 __all__ = [
     "CocoEvaluation",
+    "DetectionReport",
     "Detections",
     "FasterRCNN",
     "FeaturePyramid",
@@ -28,7 +31,9 @@ __all__ = [
     "class_detections",
     "coco_table",
     "coco_table_by_class",
+    "confusion_matrix",
     "detect",
+    "detection_report",
     "draw_detections",
     "evaluate_coco",
     "feature_extractor",

@@ -1,4 +1,4 @@
-"""`keras-dla evaluate`: COCO's average precision of a detector."""
+"""`keras-dla evaluate`: COCO's average precision and recall of a detector."""
 
 import argparse
 import json
@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.command import Commands, new_command, options
+from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.files import add_force_option, check_output, file_argument
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import add_normalization_options
 from keras_dla.cli.options.preparation import add_side_options, image_preparation
+from keras_dla.cli.report_folder import check_report_folder, write_report
 from keras_dla.cli.terminal import print_json, tell
 from keras_dla.utils.files import replacing
 
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 PRINTED = Path("-")  # `--json` without a file
 TEXT = """\
 AP is average precision, averaged over the overlaps (IoU) 0.5, 0.55, ..., 0.95; AP50 and AP75 are
-for one overlap. AP_S, AP_M and AP_L are for objects below 32x32 pixels, up to 96x96, and above. A
-dash means that there are no such objects.
+for one overlap. AP_S, AP_M and AP_L are for objects below 32x32 pixels, up to 96x96, and above.
+AR1, AR10 and AR100 are average recall with so many detections of a class per image. A dash means
+that there are no such objects.
+
+--plots writes each class's curve of precision and recall, the confusion matrix, and the same as
+numbers (.csv).
 
 Images are resized so that the shorter side has --shorter-side pixels, or fewer where the longer
 side would exceed --longer-side. Both must be as in training, or the results are too low. Detectors
@@ -81,6 +87,21 @@ def add_parser(commands: Commands) -> None:
         metavar="FILE",
         help="print JSON instead of the table, or with FILE, also write JSON to it",
     )
+    file_argument(
+        parser,
+        "--plots",
+        "--pictures",
+        folder=True,
+        type=Path,
+        metavar="DIR",
+        help="write curves of precision and recall and the confusion matrix to this folder",
+    )
+    parser.add_argument(
+        "--score",
+        type=float,
+        default=0.5,
+        help="least score of a detection in the confusion matrix (default: 0.5)",
+    )
     add_force_option(parser)
     add_normalization_options(parser)
 
@@ -89,17 +110,24 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the table, and writes the figures."""
     if arguments.json not in (None, PRINTED):
         check_output(arguments.json, arguments.force)
+    if not 0 <= arguments.score <= 1:
+        raise CommandError(f"`--score` must be from 0 to 1, but is {arguments.score}.")
+    if arguments.plots is not None:
+        check_report_folder(arguments.plots, arguments.force)
     from keras_dla.data import CocoSource
 
     source = CocoSource(arguments.annotations, arguments.images, masks=arguments.masks)
-    from keras_dla.detection import coco_table, coco_table_by_class, evaluate_coco
+    from keras_dla.detection import coco_table, coco_table_by_class, detection_report
 
     model = load_network(arguments.file)
     dataset = _dataset(arguments, model, source)
     assert dataset.padded_shape is not None  # `_dataset` gives one
     height, width = dataset.padded_shape
     tell(f"Running {model.name} on {len(source)} images, padded to {height} x {width} ...")
-    figures = evaluate_coco(_Telling(model, len(dataset)), dataset, by_class=True)
+    report = detection_report(_Telling(model, len(dataset)), dataset, arguments.score)
+    figures = report.figures
+    if arguments.plots is not None:
+        write_report(report, arguments.plots)
     if arguments.json == PRINTED:
         print_json(figures)
         return

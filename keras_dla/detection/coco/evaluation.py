@@ -1,39 +1,42 @@
-"""COCO's average precision of a detector."""
+"""COCO's average precision and recall of a detector."""
 
-import contextlib
-import io
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 
-from keras_dla.detection.coco.results import import_pycocotools, run_detector, run_lengths
+from keras_dla.detection.coco.accumulation import (
+    Accumulated,
+    accumulate,
+    has_masks,
+    with_all_segmentations,
+)
+from keras_dla.detection.coco.results import Found, import_pycocotools, run_detector
 from keras_dla.detection.validation import check_classes
-
-# Of pycocotools' axis of areas, in its order.
-AREAS = ("all", "small", "medium", "large")
 
 
 def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> dict[str, float]:
-    """Returns the average precision of a detector as COCO defines it, from 0 to 1.
+    """Returns the average precision and recall of a detector as COCO defines them, from 0 to 1.
 
     `AP` is the mean over the classes and over the overlaps 0.5, 0.55, ..., 0.95 that a detection
     must have with the object, `AP50` and `AP75` are at one overlap, and `AP_S`, `AP_M` and `AP_L`
-    count the objects of less than 32^2 pixels, up to 96^2, and larger. Detections that match crowds
-    are ignored. A figure that no object tells anything about is -1, as pycocotools has it; a class
-    without objects does not count in the mean.
+    count the objects of less than 32^2 pixels, up to 96^2, and larger. `AR1`, `AR10` and `AR100`
+    are the largest recall with so many detections of a class per image, averaged likewise, and
+    `AR_S`, `AR_M` and `AR_L` that of 100 by size. Detections that match crowds are ignored. A
+    figure that no object tells anything about is -1, as pycocotools has it; a class without objects
+    does not count in the mean.
 
     Args:
         model: a detector; anything whose `predict_on_batch(x)` returns what
             `keras_dla.detection.coco.results` reads.
         dataset: `keras_dla.data.DetectionDataset`, of which every image counts once.
         by_class: boolean, whether to add the figures of every class: `"AP of cell"`, `"AP50 of
-            cell"`; defaults to `False`.
+            cell"`, `"AR100 of cell"`; defaults to `False`.
 
     Returns:
-        A dictionary with `"AP"`, `"AP50"`, `"AP75"`, `"AP_S"`, `"AP_M"` and `"AP_L"` of the boxes;
-        and, if the detector gives masks and the source has some, the same of those: `"mask_AP"`,
-        ... An object whose segmentation is empty counts as one that no mask matches.
+        A dictionary with `"AP"`, `"AP50"`, `"AP75"`, `"AP_S"`, `"AP_M"`, `"AP_L"`, `"AR1"`,
+        `"AR10"`, `"AR100"`, `"AR_S"`, `"AR_M"` and `"AR_L"` of the boxes; and, if the detector
+        gives masks and the source has some, the same of those: `"mask_AP"`, ... An object whose
+        segmentation is empty counts as one that no mask matches.
 
     Raises:
         ImportError: if pycocotools is not installed.
@@ -48,28 +51,45 @@ def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> d
     >>> model = FasterRCNN(backbone, 3, channels=8, head_units=16, data_format="channels_last")
     >>> size = {"shorter_side": 64, "padded_shape": (64, 64), "data_format": "channels_last"}
     >>> data = DetectionDataset(ShapesSource(2, 64), 2, flip=0, shuffle=False, **size)
-    >>> sorted(evaluate_coco(model, data))
+    >>> sorted(evaluate_coco(model, data))[:6]
     ['AP', 'AP50', 'AP75', 'AP_L', 'AP_M', 'AP_S']
     """
+    return coco_figures(measure(model, dataset), dataset.source, by_class)
+
+
+class Measured(NamedTuple):
+    """A detector's results, and what they are worth.
+
+    Args:
+        found: `keras_dla.detection.coco.results.Found`.
+        truth: dictionary, the data in COCO's format.
+        kinds: dictionary of `Accumulated`: of boxes under `""`, and of masks under `"mask_"`.
+    """
+
+    found: Found
+    truth: dict
+    kinds: dict[str, Accumulated]
+
+
+def measure(model: keras.Model, dataset: Any) -> Measured:
+    """Runs a detector over a data set and compares what it finds with what is there."""
     import_pycocotools("cocoeval")
     _check_classes(model, dataset)
     found = run_detector(model, dataset)
     truth = dataset.source.coco()
     kinds = {"": "bbox"}
-    if found.has_masks and _has_masks(truth["annotations"]):
-        truth = _with_all_segmentations(truth)
+    if found.has_masks and has_masks(truth["annotations"]):
+        truth = with_all_segmentations(truth)
         kinds["mask_"] = "segm"
-    figures: dict[str, float] = {}
-    for prefix, kind in kinds.items():
-        precision, category_ids = _precision(truth, found.results, found.image_ids, kind)
-        names = _names(dataset.source, category_ids) if by_class else []
-        of_kind = _figures(precision) | _figures_by_class(precision, names)
-        figures |= {prefix + name: value for name, value in of_kind.items()}
-    return figures
+    accumulated = {
+        prefix: accumulate(truth, found.results, found.image_ids, kind)
+        for prefix, kind in kinds.items()
+    }
+    return Measured(found, truth, accumulated)
 
 
 class CocoEvaluation(keras.callbacks.Callback):
-    """Evaluates a detector at the end of epochs and puts the figures into the logs.
+    """Evaluates a detector at the end of epochs and puts the average precisions into the logs.
 
     Callbacks that read the figures, such as `keras.callbacks.ModelCheckpoint`, stand behind this
     one in the list. The names have `val_` in front: `val_AP`, `val_AP50`, ..., `val_mask_AP`.
@@ -103,7 +123,8 @@ class CocoEvaluation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if (epoch + 1) % self.every == 0 and logs is not None:
             figures = evaluate_coco(self.model, self.dataset)
-            logs.update({f"val_{name}": value for name, value in figures.items()})
+            precisions = {name: value for name, value in figures.items() if "AR" not in name}
+            logs.update({f"val_{name}": value for name, value in precisions.items()})
 
 
 def _check_classes(model, dataset):
@@ -111,57 +132,24 @@ def _check_classes(model, dataset):
     check_classes(count, names, "dataset", dataset)
 
 
-def _has_masks(annotations):
-    # Without objects there is nothing to tell, and the figures are those of boxes, -1.
-    return not annotations or any(a.get("segmentation") for a in annotations)
+def coco_figures(measured: Measured, source: Any, by_class: bool) -> dict[str, float]:
+    """Returns what `evaluate_coco` does.
+
+    Args:
+        measured: `Measured`.
+        source: the data set's source, which knows the classes' names.
+        by_class: boolean, whether to add the figures of every class.
+    """
+    figures: dict[str, float] = {}
+    for prefix, accumulated in measured.kinds.items():
+        names = _names(source, accumulated.category_ids) if by_class else []
+        of_kind = _figures(accumulated) | _figures_by_class(accumulated, names)
+        figures |= {prefix + name: value for name, value in of_kind.items()}
+    return figures
 
 
-def _with_all_segmentations(truth):
-    """Returns the truth with run lengths of nothing where there are none, so that all are read."""
-    sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
-    annotations = [
-        a if a.get("segmentation") else {**a, "segmentation": _nothing(*sizes[a["image_id"]])}
-        for a in truth["annotations"]
-    ]
-    return {**truth, "annotations": annotations}
-
-
-def _nothing(height, width):
-    return run_lengths(np.zeros((height, width)))
-
-
-def _precision(truth, results, image_ids, kind):
-    """Returns pycocotools' precision `[overlaps, recalls, classes, areas]`, and the classes."""
-    coco_module, evaluation_module = (import_pycocotools(name) for name in ("coco", "cocoeval"))
-    with contextlib.redirect_stdout(io.StringIO()):
-        objects = _index(coco_module, truth, truth["annotations"])
-        found = _index(coco_module, truth, _as_annotations(results, kind))
-        evaluation = evaluation_module.COCOeval(objects, found, kind)
-        evaluation.params.imgIds = sorted(set(image_ids))
-        evaluation.evaluate()
-        evaluation.accumulate()
-    # The last limit of detections an image is the largest, 100.
-    return evaluation.eval["precision"][..., -1], evaluation.params.catIds
-
-
-def _index(coco_module, truth, annotations):
-    """Returns pycocotools' index. It must not see an id of 0, which means no match to it."""
-    coco = coco_module.COCO()
-    numbered = [{**a, "id": number} for number, a in enumerate(annotations, start=1)]
-    coco.dataset = {**truth, "annotations": [{"iscrowd": 0, **a} for a in numbered]}
-    coco.createIndex()
-    return coco
-
-
-def _as_annotations(results, kind):
-    """Returns results with the area that decides whether they are small, medium or large."""
-    if kind == "bbox":
-        return [{**r, "area": r["bbox"][2] * r["bbox"][3]} for r in results]
-    # Counted when the mask was made: pycocotools 2.0.11 fails to count more than 255 masks.
-    return results
-
-
-def _figures(precision):
+def _figures(accumulated):
+    precision, recall = accumulated.precision, accumulated.recall
     figures = {
         "AP": precision[..., 0],
         "AP50": precision[0, ..., 0],
@@ -169,15 +157,22 @@ def _figures(precision):
         "AP_S": precision[..., 1],
         "AP_M": precision[..., 2],
         "AP_L": precision[..., 3],
+        "AR1": recall[:, :, 0, 0],
+        "AR10": recall[:, :, 0, 1],
+        "AR100": recall[:, :, 0, 2],
+        "AR_S": recall[:, :, 1, 2],
+        "AR_M": recall[:, :, 2, 2],
+        "AR_L": recall[:, :, 3, 2],
     }
     return {name: _mean(values) for name, values in figures.items()}
 
 
-def _figures_by_class(precision, names):
+def _figures_by_class(accumulated, names):
     figures = {}
     for index, name in enumerate(names):
-        figures[f"AP of {name}"] = _mean(precision[:, :, index, 0])
-        figures[f"AP50 of {name}"] = _mean(precision[0, :, index, 0])
+        figures[f"AP of {name}"] = _mean(accumulated.precision[:, :, index, 0])
+        figures[f"AP50 of {name}"] = _mean(accumulated.precision[0, :, index, 0])
+        figures[f"AR100 of {name}"] = _mean(accumulated.recall[:, index, 0, 2])
     return figures
 
 
@@ -188,4 +183,4 @@ def _mean(values):
 
 def _names(source, category_ids):
     names = dict(zip(source.category_ids, source.class_names, strict=True))
-    return [names[int(category)] for category in np.asarray(category_ids)]
+    return [names[category] for category in category_ids]

@@ -2,11 +2,15 @@
 
 from keras_dla.utils.text_table import as_text
 
-FIGURES = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+PRECISIONS = ("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L")
+RECALLS = ("AR1", "AR10", "AR100", "AR_S", "AR_M", "AR_L")
+OF_CLASS = ("AP", "AP50", "AR100")
 
 
 def coco_table(figures: dict[str, float]) -> str:
     """Returns the figures of boxes, and of masks where there are some, as a table.
+
+    The average recalls stand below the average precisions, where they are known.
 
     Args:
         figures: what `keras_dla.detection.evaluate_coco` returned.
@@ -22,15 +26,22 @@ def coco_table(figures: dict[str, float]) -> str:
     ----------------------------------------------
     boxes  0.500  0.500  0.500  0.500  0.500     -
     """
+    tables = [_table(figures, PRECISIONS)]
+    if "AR100" in figures:
+        tables.append(_table(figures, RECALLS))
+    return "\n".join(tables)
+
+
+def _table(figures, names):
     rows = [
-        (kind, *(figure_text(figures[prefix + name]) for name in FIGURES))
+        (kind, *(figure_text(figures[prefix + name]) for name in names))
         for kind, prefix in measured(figures).items()
     ]
-    return as_text(("", *FIGURES), rows, left=1)
+    return as_text(("", *names), rows, left=1)
 
 
 def coco_table_by_class(figures: dict[str, float], class_names: list[str]) -> str:
-    """Returns AP and AP50 of every class as a table.
+    """Returns AP, AP50 and, where it is known, AR100 of every class as a table.
 
     Args:
         figures: what `keras_dla.detection.evaluate_coco(..., by_class=True)` returned.
@@ -46,7 +57,8 @@ def coco_table_by_class(figures: dict[str, float], class_names: list[str]) -> st
     -------------------
     cell   0.500  0.750
     """
-    columns = [prefix + name for prefix in measured(figures).values() for name in FIGURES[:2]]
+    columns = [prefix + name for prefix in measured(figures).values() for name in OF_CLASS]
+    columns = [name for name in columns if f"{name} of {class_names[0]}" in figures]
     rows = [
         (name, *(figure_text(figures[f"{column} of {name}"]) for column in columns))
         for name in class_names

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_dla.cli import main
+from keras_dla.cli.report_folder import FILES
 from keras_dla.detection import FasterRCNN
 from keras_dla.models import ResNet
 
@@ -105,9 +106,11 @@ def test_prints_the_table(capsys, folder, model, options):
     assert lines == [
         ["AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L"],
         ["boxes", "1.000", "1.000", "1.000", "1.000", "1.000", "-"],
-        ["class", "AP", "AP50"],
-        ["triangle", "-", "-"],
-        ["rectangle", "1.000", "1.000"],
+        ["AR1", "AR10", "AR100", "AR_S", "AR_M", "AR_L"],
+        ["boxes", "1.000", "1.000", "1.000", "1.000", "1.000", "-"],
+        ["class", "AP", "AP50", "AR100"],
+        ["triangle", "-", "-", "-"],
+        ["rectangle", "1.000", "1.000", "1.000"],
     ]
 
 
@@ -121,6 +124,25 @@ def test_writes_the_figures(capsys, folder, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]
     told = capsys.readouterr().err.splitlines()
     assert told[-2:] == ["2 of 2 batches ...", f"wrote {output}"]
+
+
+def test_writes_plots_and_their_numbers(capsys, fails, folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    output = tmp_path / "report"
+    assert main(command(folder, "fixed.keras", "--plots", output)) == 0
+    assert sorted(path.name for path in output.iterdir()) == sorted(FILES)
+    confusion = (output / "confusion.csv").read_text().split()
+    assert confusion[1:] == ["triangle,0,0,0", "rectangle,0,3,0", "nothing,0,0,0"]
+    by_class = (output / "by_class.csv").read_text().split()
+    assert by_class == ["class,AP,AP50,AR100", "triangle,-1.0,-1.0,-1.0", "rectangle,1.0,1.0,1.0"]
+    curves = (output / "precision_recall.csv").read_text().split()
+    assert len(curves) == 1 + 2 * 101 and curves[1] == "boxes,0.5,rectangle,0.0,1.0"
+    capsys.readouterr()
+    sentence = fails(*command(folder, "fixed.keras", "--plots", output))
+    assert sentence.endswith("precision_recall.png exists; `--force` replaces it.")
+    assert fails(*command(folder, "fixed.keras", "--score", "50")) == (
+        "`--score` must be from 0 to 1, but is 50.0."
+    )
 
 
 def test_prints_json_alone(capsys, folder):

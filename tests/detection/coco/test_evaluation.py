@@ -8,6 +8,7 @@ import pytest
 
 from keras_dla.detection.coco.evaluation import CocoEvaluation, evaluate_coco
 from keras_dla.detection.coco.results import coco_results
+from keras_dla.detection.coco.table import OF_CLASS, PRECISIONS, RECALLS
 from tests.detection.fakes import CATEGORY_IDS, NAMES, Source, Told, annotation, told
 
 pytest.importorskip("pycocotools", reason="pycocotools is not installed.")
@@ -43,7 +44,7 @@ def direct(source, results, kind):
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return dict(zip(("AP", "AP50", "AP75", "AP_S", "AP_M", "AP_L"), evaluation.stats, strict=False))
+    return dict(zip((*PRECISIONS, *RECALLS), evaluation.stats, strict=True))
 
 
 def as_results(detections, kind="bbox"):
@@ -75,9 +76,9 @@ def rectangle(height, width, box):
 def test_perfect_boxes(capsys):
     figures = evaluate_coco(Told(), told(SOURCE, SCALE, 5, PERFECT), by_class=True)
     assert figures == {
-        **dict.fromkeys(("AP", "AP50", "AP75", "AP_S", "AP_M"), pytest.approx(1)),
-        "AP_L": -1,  # there is no such object
-        **{f"{name} of {c}": pytest.approx(1) for name in ("AP", "AP50") for c in NAMES},
+        **dict.fromkeys((*PRECISIONS, *RECALLS), pytest.approx(1)),
+        **dict.fromkeys(("AP_L", "AR_L"), -1),  # there is no such object
+        **{f"{name} of {c}": pytest.approx(1) for name in OF_CLASS for c in NAMES},
     }
     assert capsys.readouterr().out == ""
 
@@ -157,8 +158,8 @@ def test_no_masks_found_are_zeros():
     data.batches[0][0]["detections"]["classes"][:] = -1
     figures = evaluate_coco(Told(), data, by_class=True)
     masks = {name: value for name, value in figures.items() if name.startswith("mask_")}
-    assert masks.pop("mask_AP_L") == -1
-    assert len(masks) == 9 and set(masks.values()) == {0}
+    assert masks.pop("mask_AP_L") == masks.pop("mask_AR_L") == -1
+    assert len(masks) == 16 and set(masks.values()) == {0}
     assert {f"mask_{name}" for name in figures if not name.startswith("mask_")} >= set(masks)
 
 
@@ -175,7 +176,7 @@ def test_an_object_without_its_mask_is_one_that_no_mask_matches():
 def test_masks_of_images_without_objects_tell_nothing():
     source = Source(IMAGES, [])
     figures = evaluate_coco(Told(), told(source, SCALE, 5, full(PERFECT)))
-    assert len(figures) == 12 and set(figures.values()) == {-1}
+    assert len(figures) == 24 and set(figures.values()) == {-1}
 
 
 def test_masks_without_objects_masks_are_no_figures():
@@ -213,7 +214,7 @@ def test_crowds_are_ignored():
 
 def test_no_detections_are_zeros():
     figures = evaluate_coco(Told(), told(SOURCE, SCALE, 5, [[], []]), by_class=True)
-    assert figures.pop("AP_L") == -1
+    assert figures.pop("AP_L") == figures.pop("AR_L") == -1
     assert set(figures.values()) == {0}
 
 
@@ -257,6 +258,7 @@ def test_callback_writes_into_the_logs():
     ).history
     assert history["val_AP50"] == pytest.approx([1, 1])
     assert history["val_AP_L"] == [-1, -1]
+    assert not any("AR" in name for name in history)
     assert len(history["loss"]) == 5
 
 
