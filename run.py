@@ -17,13 +17,16 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENTS = ROOT / ".venvs"
 BACKENDS = ("tensorflow", "jax", "torch")
+Legs = dict[str, Callable[[], None]]
 LEGS = ("checks", "tests", "oldest_keras", "package")
 EXTRAS = {
     "quickstart": "jax,plot",
@@ -64,10 +67,18 @@ def requirements() -> str:
     return hashlib.sha256(texts).hexdigest()
 
 
-def call(*command, folder: Path = ROOT, **variables) -> None:
-    print("$", *(f"{name}={value}" for name, value in variables.items()), *command, flush=True)
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run(command, check=True, cwd=folder, env={**os.environ, **quiet, **variables})
+def call(*command, folder: Path = ROOT, whole: bool = False, **variables) -> None:
+    """Runs a command, showing what it prints as it does; all at its end where `whole`."""
+    line = " ".join(["$", *(f"{name}={value}" for name, value in variables.items())])
+    line = " ".join([line, *(str(word) for word in command)])
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if whole else {}
+    if not whole:
+        print(line, flush=True)
+    environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
+    ended = subprocess.run(command, cwd=folder, env=environ, **output)
+    if whole:
+        print(f"{line}\n{ended.stdout}", end="", flush=True)
+    ended.check_returncode()
 
 
 def quickstart(arguments: list[str]) -> None:
@@ -76,24 +87,43 @@ def quickstart(arguments: list[str]) -> None:
 
 def test(legs: list[str], backends: list[str], thorough: bool, arguments: list[str]) -> None:
     python = environment("test")
+    start = time.monotonic()
     seconds: dict[str, float] = {}
     try:
-        if "checks" in legs:
-            with timed(seconds, "checks"):
-                checks(python)
+        side_by_side(one_process_legs(python, legs, backends), seconds)
         for backend in backends if "tests" in legs else ():
             with timed(seconds, f"tests, {backend}"):
                 tests(python, backend, thorough, arguments)
-        for backend in backends if "oldest_keras" in legs else ():
-            with timed(seconds, f"oldest Keras, {backend}"):
-                oldest_keras(python, backend)
-        if "package" in legs:
-            with timed(seconds, "package"):
-                built_package(python)
     finally:
         print("\nWhere the time went:")
-        for leg, spent in {**seconds, "all": sum(seconds.values())}.items():
+        for leg, spent in {**seconds, "all": time.monotonic() - start}.items():
             print(f"{spent:7.0f} s  {leg}")
+
+
+def one_process_legs(python: Path, legs: list[str], backends: list[str]) -> Legs:
+    """Returns the legs that take one core, by their names."""
+    chosen: Legs = {}
+    if "package" in legs:
+        chosen["package"] = partial(built_package, python)
+    if "oldest_keras" in legs:
+        overlay = oldest_keras_overlay(python)
+        for backend in backends:
+            chosen[f"oldest Keras, {backend}"] = partial(oldest_keras, python, backend, overlay)
+    if "checks" in legs:
+        chosen["checks"] = partial(checks, python)
+    return chosen
+
+
+def side_by_side(legs: Legs, seconds: dict[str, float]) -> None:
+    """Runs as many legs at once as there are cores; each prints whole, when its commands end."""
+
+    def run(name: str) -> None:
+        with timed(seconds, name):
+            legs[name]()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # In the order of the legs, the first that failed is raised when all are done.
+        list(pool.map(run, legs))
 
 
 @contextmanager
@@ -108,10 +138,10 @@ def timed(seconds: dict[str, float], leg: str) -> Iterator[None]:
 
 def checks(python: Path) -> None:
     """Runs what looks at the whole repository once, whatever the backend."""
-    call(python, "-m", "ruff", "check", ".")
-    call(python, "-m", "ruff", "format", "--check", ".")
-    call(python, "-m", "mypy")
-    call(python, "-m", "mkdocs", "build", "--strict", "--quiet")
+    call(python, "-m", "ruff", "check", ".", whole=True)
+    call(python, "-m", "ruff", "format", "--check", ".", whole=True)
+    call(python, "-m", "mypy", whole=True)
+    call(python, "-m", "mkdocs", "build", "--strict", "--quiet", whole=True)
 
 
 def tests(python: Path, backend: str, thorough: bool, arguments: list[str]) -> None:
@@ -126,34 +156,45 @@ def variables_of(backend: str) -> dict[str, str]:
     return {"KERAS_BACKEND": backend, **(QUICK_JAX if backend == "jax" else {})}
 
 
-def oldest_keras(python: Path, backend: str) -> None:
-    """Runs the smoke tests with the lowest Keras that the metadata allows, laid over the newest."""
+def oldest_keras_overlay(python: Path) -> Path:
+    """Installs the lowest Keras that the metadata allows in a folder that lies over the newest."""
     overlay = ENVIRONMENTS / OLDEST_KERAS
     if not overlay.is_dir():
         pip = (python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", overlay)
         call(*pip, OLDEST_KERAS)
+    return overlay
+
+
+def oldest_keras(python: Path, backend: str, overlay: Path) -> None:
+    """Runs the smoke tests with the Keras of the overlay."""
     smoke = ("-m", "pytest", "--quiet", "tests/test_smoke.py", "tests/keras_internals")
-    call(python, *smoke, **variables_of(backend), PYTHONPATH=str(overlay))
+    variables = {**variables_of(backend), "PYTHONPATH": str(overlay), "OMP_NUM_THREADS": "1"}
+    call(python, *smoke, whole=True, **variables)
 
 
 def built_package(python: Path) -> None:
     """Builds the wheel and the sdist, and installs one after the other where nothing else is."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        call(python, "-m", "build", "--no-isolation", "--outdir", folder, ".")
+        call(python, "-m", "build", "--no-isolation", "--outdir", folder, ".", whole=True)
         empty = folder / "empty"
         venv.create(empty, with_pip=True)
         pip = (python_of(empty), "-m", "pip")
         for archive in sorted(folder.glob("keras_dla-*")):
             install = (*pip, "install", "--quiet", "--constraint", CONSTRAINTS)
-            call(*install, f"keras-dla[jax] @ {archive.as_uri()}")
+            call(*install, f"keras-dla[jax] @ {archive.as_uri()}", whole=True)
             check = (
                 "from keras_dla import data, models; data.load_blood_cells(); models.DLAResNet20()"
             )
             # From another folder, so that the archive is what is imported.
-            call(python_of(empty), "-c", check, folder=folder, KERAS_BACKEND="jax")
-            call(python_of(empty).with_name("keras-dla"), "--version", KERAS_BACKEND="jax")
-            call(*pip, "uninstall", "--quiet", "--yes", "keras-dla")
+            call(python_of(empty), "-c", check, folder=folder, whole=True, KERAS_BACKEND="jax")
+            call(
+                python_of(empty).with_name("keras-dla"),
+                "--version",
+                whole=True,
+                KERAS_BACKEND="jax",
+            )
+            call(*pip, "uninstall", "--quiet", "--yes", "keras-dla", whole=True)
 
 
 def main() -> None:
