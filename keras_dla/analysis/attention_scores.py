@@ -9,7 +9,7 @@ from keras_dla.analysis.stages import LayerReport, measure_stages
 
 
 class AttentionScores(dict[str, np.ndarray]):
-    """The scores of every stage, and what a drawing of them has to say.
+    """The attention scores of every stage, with what a plot of them has to mention.
 
     A dictionary from the name of each layer of attention, in the order of the stages, to an array
     `[batch, heads, layers, layers]`. A row is the layer that asks, a column the layer that it

@@ -25,7 +25,7 @@ STARTS = ("resnet", "initial")
 
 @dataclass(frozen=True)
 class Loaded:
-    """What `load_pretrained_resnet` did.
+    """The result of `load_pretrained_resnet`.
 
     Attributes:
         source: string, what the source is, such as `"a ResNet-50 for 1000 classes"`.

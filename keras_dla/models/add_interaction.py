@@ -25,7 +25,7 @@ def add_interaction(
     interaction: str | LayerInteraction,
     after: Sequence[str] | None = None,
 ) -> keras.Model:
-    """Returns a copy of a network in which blocks of equal shape talk through layer interaction.
+    """Returns a copy of a network in which blocks of equal shape read each other.
 
     The copy has the network's weights, and an interaction layer for each run of blocks, with a
     neutral start: it computes what the network did until it is trained. Heads have at most 32

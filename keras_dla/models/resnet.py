@@ -48,7 +48,7 @@ def ResNet(  # noqa: N802
     planes: tuple[int, ...] | None = None,
     name: str | None = None,
 ) -> keras.Model:
-    """Builds a bottleneck ResNet whose blocks interact as `interaction` says.
+    """Builds a bottleneck ResNet whose blocks interact in the way of `interaction`.
 
     The CIFAR networks (`stem="cifar"`) have depth 9n + 2, three stages with 16, 32 and 64 planes
     and a 3x3 stem; the ImageNet networks have depth 50, 101 or 152, four stages and a 7x7 stem.

@@ -9,7 +9,7 @@ _M_MMAP_MAX = -4
 
 
 def keep_freed_memory() -> bool:
-    """Tells the C library to keep the memory that the process frees, for the process to use again.
+    """Tells the C library to keep the memory that the process frees, so that it is used again.
 
     PyTorch asks the C library for the memory of every feature map. By default, glibc hands large
     blocks back to the system as soon as they are free and gets them again, cleared page by page, in

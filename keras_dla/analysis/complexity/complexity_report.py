@@ -11,7 +11,7 @@ LEFT = 3
 
 @dataclass(frozen=True)
 class LayerComplexity:
-    """What one layer holds and costs.
+    """The parameters and FLOPs of one layer.
 
     Args:
         name: string, the layer's name, behind those of the models that it lies in:
@@ -42,7 +42,7 @@ class LayerComplexity:
 
 @dataclass(frozen=True)
 class Complexity:
-    """What a model holds and costs; `str()` of it is a table.
+    """The parameters and FLOPs of a model; `str()` of it is a table.
 
     Args:
         name: string, the model's name.

@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class DetectionAugmentation:
-    """What `DetectionDataset` changes at random, anew in every epoch; each is off by default.
+    """Random changes that `DetectionDataset` makes in every epoch; each is off by default.
 
     Args:
         scale: pair of floats above 0, the range of the factor by which an image's shorter side

@@ -17,7 +17,7 @@ KINDS = {"": "boxes", "mask_": "masks"}
 
 @dataclass(frozen=True)
 class DetectionReport:
-    """What an evaluation tells of a detector.
+    """The results of evaluating a detector.
 
     Args:
         figures: dictionary, what `evaluate_coco(..., by_class=True)` returns.
@@ -48,7 +48,7 @@ class DetectionReport:
 
 
 def detection_report(model: keras.Model, dataset: Any, score: float = 0.5) -> DetectionReport:
-    """Runs a detector over a data set, once, and returns figures, curves and confusions.
+    """Runs a detector over a data set and returns metrics, curves and the confusion matrix.
 
     Args:
         model: a detector, as for `evaluate_coco`.

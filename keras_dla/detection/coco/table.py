@@ -8,7 +8,7 @@ OF_CLASS = ("AP", "AP50", "AR100")
 
 
 def coco_table(figures: dict[str, float]) -> str:
-    """Returns the figures of boxes, and of masks where there are some, as a table.
+    """Returns COCO's metrics of boxes, and of masks if there are any, as a table.
 
     The average recalls stand below the average precisions, where they are known.
 

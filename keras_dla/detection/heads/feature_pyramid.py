@@ -20,7 +20,7 @@ from keras_dla.utils.validation import (
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class FeaturePyramid(keras.layers.Layer):
-    """Hands what a backbone's coarse maps know down to its fine ones (FPN).
+    """Passes information from a backbone's coarse maps down to its fine ones (FPN).
 
         M_l = lateral_l(C_l) + upsample(M_{l+1}),  M_L = lateral_L(C_L)
         P_l = output_l(M_l),  P_{L+1} = every second row and column of P_L

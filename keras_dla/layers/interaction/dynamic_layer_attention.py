@@ -24,7 +24,7 @@ MODES = {"base": RefreshedMRLABase, "light": RefreshedMRLALight}
 @register_interaction("dla_b", cifar={"reduction": 4}, imagenet={"reduction": 16}, mode="base")
 @register_interaction("dla_l", cifar={"reduction": 4}, imagenet={"reduction": 16}, mode="light")
 class DynamicLayerAttention(UnitInteraction):
-    """Layer attention over features that a recurrent unit keeps refreshing.
+    """Layer attention over features that a recurrent unit updates from layer to layer.
 
         y^l = GAP(x^l)                                                      (Eq. 4)
         c^l = Dyn(y^l, c^(l-1))                                             (Eq. 5, forward path)

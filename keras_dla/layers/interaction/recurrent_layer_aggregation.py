@@ -24,7 +24,7 @@ from keras_dla.utils.validation import (
 @keras.saving.register_keras_serializable(package="keras_dla")
 @register_interaction("rla_g")
 class RecurrentLayerAggregation(LayerInteraction):
-    """Gathers what the blocks compute in a narrow hidden map that every block reads (RLA_g).
+    """Collects what the blocks compute in a narrow hidden map, which every block reads (RLA_g).
 
         y^t = F^t([x^(t-1), h^(t-1)])
         h^t = W * tanh(BN^t(h^(t-1) + U * y^t))

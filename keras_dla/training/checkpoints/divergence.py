@@ -7,7 +7,7 @@ from keras import ops
 
 
 class DivergenceError(RuntimeError):
-    """The error of a run whose loss is not finite, so that going on would be of no use.
+    """The error of a run whose loss is not finite, so that further training is useless.
 
     Example:
     >>> from keras_dla.training import DivergenceError

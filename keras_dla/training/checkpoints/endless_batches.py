@@ -7,7 +7,7 @@ from keras_dla.utils.types import Nest
 
 
 class EndlessBatches(SerialDataset):
-    """Strings the epochs of an `ArrayDataset` together into one endless sequence.
+    """Joins the epochs of an `ArrayDataset` into one endless sequence.
 
     Give `fit()` the length of an epoch as `steps_per_epoch`, which need not be that of a
     pass over the images, and `shuffle=False`. Entry `index` is a function of

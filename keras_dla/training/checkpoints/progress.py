@@ -16,7 +16,7 @@ PROGRESS = "progress.json"
 
 @dataclasses.dataclass(frozen=True)
 class EpochPart:
-    """What is done of an epoch that is not whole.
+    """How much of an unfinished epoch is done.
 
     Args:
         steps: integer, its steps that are done.

@@ -134,7 +134,7 @@ def synchronize_batch_norm(model: keras.Model) -> keras.Model:
 
 
 def local_batches(dataset: Batches) -> Batches:
-    """Returns what this process of `launch()` feeds to `fit()` of global batches.
+    """Returns the part of every batch that belongs to this process of `launch()`.
 
     Args:
         dataset: batches of the whole size, the same in every process: a `keras.utils.PyDataset`

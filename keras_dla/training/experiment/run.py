@@ -39,7 +39,7 @@ SECONDS_BETWEEN_STATES = 600.0
 
 @dataclasses.dataclass
 class ExperimentRun:
-    """An experiment that is ready to train, or to go on.
+    """An experiment that is ready to train or to resume.
 
     Args:
         experiment: the `Experiment`, resolved.
@@ -120,7 +120,7 @@ def prepare_experiment(
     data_dir: str | os.PathLike | None = None,
     resume: bool = True,
 ) -> ExperimentRun:
-    """Finds everything that could be wrong with a run, before its first step.
+    """Prepares a run, and checks everything that could be wrong before its first step.
 
     The folder is made when nothing was found. Keras's random seed is set. In `launch()`, every
     process prepares the same experiment.
@@ -188,7 +188,7 @@ def run_experiment(
     resume: bool = True,
     **kwargs: Any,
 ) -> Result:
-    """Trains an experiment in a folder: starts it, goes on with it, or finds it done.
+    """Trains an experiment in a folder: starts it, resumes it, or finds it finished.
 
     The folder gets `settings.json` (the experiment, with everything spelled out),
     `versions.json`, `log.csv` (metrics by epoch), `last.keras`, `best.keras` and, where

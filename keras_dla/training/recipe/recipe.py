@@ -22,7 +22,7 @@ ATTENTION_PATHS = ("attention", "interaction")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training run.
+    """The hyperparameters of a training run.
 
     Change one with `dataclasses.replace(recipe, momentum=0.8)`; `scaled()` shortens a
     recipe with everything that is counted in epochs.

@@ -22,7 +22,7 @@ def has_tensorboard() -> bool:
 
 
 class EventFiles(keras.callbacks.Callback):
-    """Keeps the curves of a run for TensorBoard, with every backend and without TensorFlow.
+    """Writes the curves of a run for TensorBoard, on every backend and without TensorFlow.
 
     `keras.callbacks.TensorBoard` needs TensorFlow, and repeats epochs when a run goes on. These
     files follow from the run's history, as `log.csv` does: at the beginning they are written

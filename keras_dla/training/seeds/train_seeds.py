@@ -26,7 +26,7 @@ STATE = "seeds.npz"
 
 @dataclasses.dataclass
 class SeedRun:
-    """What `train_seeds()` made of one seed.
+    """The result of `train_seeds()` for one seed.
 
     Args:
         seed: integer, the seed.
