@@ -41,7 +41,7 @@ def of_a_page(page):
     return pytest.param(page, marks=() if page in ON_EACH_BACKEND else on_pytorch)
 
 
-@pytest.mark.parametrize("page", map(of_a_page, WITH_PYTHON), ids=name_of)
+@pytest.mark.parametrize("page", [of_a_page(page) for page in WITH_PYTHON], ids=name_of)
 def test_python_runs(page, tmp_path, monkeypatch):
     """The blocks of a page share their names, as if they were typed one after the other."""
     monkeypatch.chdir(tmp_path)

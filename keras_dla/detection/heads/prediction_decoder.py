@@ -46,12 +46,13 @@ class PredictionDecoder(keras.layers.Layer):
 
     Example:
     >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
     >>> boxes = np.array([[[0, 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]]], "float32")
     >>> scores = np.array([[[0.5], [0.75], [0.25]]], "float32")
     >>> found = PredictionDecoder(from_logits=False, max_detections=4)(boxes, scores)
-    >>> np.array(found["classes"]).tolist(), np.array(found["num_detections"]).tolist()
-    ([[0, 0, -1, -1]], [2])
+    >>> [ops.convert_to_numpy(found[n]).tolist() for n in ("classes", "num_detections")]
+    [[[0, 0, -1, -1]], [2]]
     """
 
     # KerasCV reads it off its decoder, and converts what it hands over.

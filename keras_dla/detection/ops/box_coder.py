@@ -34,10 +34,10 @@ class BoxCoder:
         Girshick et al., 2014, Appendix C: https://arxiv.org/abs/1311.2524
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.box_coder import BoxCoder
     >>> coder = BoxCoder((0.5, 0.5, 1, 1))
-    >>> np.array(coder.encode([[0, 0, 10, 20]], [[5, 10, 15, 30]])).tolist()
+    >>> ops.convert_to_numpy(coder.encode([[0, 0, 10, 20]], [[5, 10, 15, 30]])).tolist()
     [[1.0, 1.0, 0.0, 0.0]]
     """
 
@@ -89,10 +89,11 @@ class BoxCoder:
             A float32 tensor `[..., 4]`.
 
         Example:
-        >>> import numpy as np
+        >>> from keras import ops
         >>> from keras_dla.detection.ops.box_coder import BoxCoder
         >>> coder = BoxCoder((0.5, 0.5, 1, 1))
-        >>> np.array(coder.decode([[[0, 0, 10, 20]]], [[[1, 1, 0, 0]]], [[25, 50]])).tolist()
+        >>> decoded = coder.decode([[[0, 0, 10, 20]]], [[[1, 1, 0, 0]]], [[25, 50]])
+        >>> ops.convert_to_numpy(decoded).tolist()
         [[[5.0, 10.0, 15.0, 25.0]]]
         """
         x_r, y_r, w_r, h_r = _centres_and_sides(references)

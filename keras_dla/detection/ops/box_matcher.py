@@ -47,13 +47,15 @@ def match_boxes(
         ValueError: unless `0 < negative <= positive <= 1` and `0 <= minimum <= 1`.
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.box_matcher import match_boxes
     >>> boxes = [[0, 0, 8, 8], [0, 0, 8, 6], [0, 0, 8, 4], [20, 20, 28, 28]]
     >>> targets, valid = [[[0, 0, 8, 8], [20, 20, 24, 24]]], [[True, True]]
-    >>> np.array(match_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=False)).tolist()
+    >>> found = match_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=False)
+    >>> ops.convert_to_numpy(found).tolist()
     [[0, 0, -1, -1]]
-    >>> np.array(match_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=True)).tolist()
+    >>> found = match_boxes(boxes, targets, valid, 0.7, 0.6, 0.2, low_quality=True)
+    >>> ops.convert_to_numpy(found).tolist()
     [[0, 0, -1, 1]]
     """
     _check_thresholds(positive, negative, minimum)

@@ -30,9 +30,10 @@ def sample_mask(matches: Tensor, count: int, positive_fraction: float, seed: int
 
     Example:
     >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.box_sampler import sample_mask
     >>> positive, negative = sample_mask(np.array([[3, -1, -2, -1, -1]]), 2, 0.5, seed=0)
-    >>> np.array(positive).tolist(), int(np.array(negative).sum())
+    >>> ops.convert_to_numpy(positive).tolist(), int(ops.convert_to_numpy(negative).sum())
     ([[True, False, False, False, False]], 1)
     """
     matches = ops.convert_to_tensor(matches)
@@ -69,9 +70,10 @@ def sample_boxes(matches: Tensor, count: int, positive_fraction: float, seed: in
 
     Example:
     >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.box_sampler import sample_boxes
     >>> indices, valid = sample_boxes(np.array([[-1, -2, 3]]), 4, 0.25, seed=0)
-    >>> np.array(indices).tolist(), np.array(valid).tolist()
+    >>> ops.convert_to_numpy(indices).tolist(), ops.convert_to_numpy(valid).tolist()
     ([[2, 0, 0, 0]], [[True, True, False, False]])
     """
     indices, drawn, _ = _draw(ops.convert_to_tensor(matches), count, positive_fraction, seed)

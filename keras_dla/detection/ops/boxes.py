@@ -18,9 +18,9 @@ def box_area(boxes: Tensor) -> Tensor:
         A float32 tensor `[...]`.
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.boxes import box_area
-    >>> np.array(box_area([[1, 1, 3, 4], [2, 2, 2, 9], [5, 5, 4, 4]])).tolist()
+    >>> ops.convert_to_numpy(box_area([[1, 1, 3, 4], [2, 2, 2, 9], [5, 5, 4, 4]])).tolist()
     [6.0, 0.0, 0.0]
     """
     x1, y1, x2, y2 = ops.unstack(ops.cast(boxes, "float32"), 4, axis=-1)
@@ -64,9 +64,10 @@ def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
         themselves.
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.boxes import intersection_over_union
-    >>> np.array(intersection_over_union([[0, 0, 2, 2]], [[0, 0, 2, 4], [2, 2, 3, 3]])).tolist()
+    >>> overlaps = intersection_over_union([[0, 0, 2, 2]], [[0, 0, 2, 4], [2, 2, 3, 3]])
+    >>> ops.convert_to_numpy(overlaps).tolist()
     [[0.5, 0.0]]
     """
     a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
@@ -85,9 +86,9 @@ def clip_boxes(boxes: Tensor, sizes: Tensor) -> Tensor:
         A float32 tensor of the shape of `boxes`.
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.boxes import clip_boxes
-    >>> np.array(clip_boxes([[[-3, 2, 12, 30]]], [[20, 10]])).tolist()
+    >>> ops.convert_to_numpy(clip_boxes([[[-3, 2, 12, 30]]], [[20, 10]])).tolist()
     [[[0.0, 2.0, 10.0, 20.0]]]
     """
     boxes, sizes = ops.cast(boxes, "float32"), ops.cast(sizes, "float32")

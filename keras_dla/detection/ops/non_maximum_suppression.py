@@ -46,11 +46,11 @@ def non_maximum_suppression(
         ValueError: if `iou_threshold` is not from 0 to 1, or `max_outputs` not a positive integer.
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.non_maximum_suppression import non_maximum_suppression
     >>> boxes = [[[0, 0, 9, 9], [0, 0, 9, 8], [20, 0, 29, 9]]]
     >>> indices, valid = non_maximum_suppression(boxes, [[0.5, 0.75, 0.25]], 0.5, 3)
-    >>> np.array(indices).tolist(), np.array(valid).tolist()
+    >>> ops.convert_to_numpy(indices).tolist(), ops.convert_to_numpy(valid).tolist()
     ([[1, 2, 0]], [[True, True, False]])
     """
     _check_threshold(iou_threshold)
@@ -102,12 +102,12 @@ def class_detections(
         ValueError: if `boxes` and `scores` do not fit, or another argument is not as above.
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.non_maximum_suppression import class_detections
     >>> boxes = [[[[0, 0, 9, 9]], [[0, 0, 9, 8]]]]
     >>> found = class_detections(boxes, [[[0.25, 0.5], [0.75, 0.0]]], max_detections=3)
-    >>> np.array(found["classes"]).tolist(), np.array(found["sources"]).tolist()
-    ([[0, 1, -1]], [[1, 0, 0]])
+    >>> [ops.convert_to_numpy(found[name]).tolist() for name in ("classes", "sources")]
+    [[[0, 1, -1]], [[1, 0, 0]]]
     """
     check_positive_integer("candidates", candidates)
     boxes, scores = _checked_pairs(boxes, scores)

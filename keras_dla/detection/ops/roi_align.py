@@ -64,11 +64,12 @@ def roi_align(
 
     Example:
     >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.roi_align import roi_align
     >>> features = np.arange(16.0, dtype="float32").reshape(1, 4, 4, 1)
     >>> boxes = np.array([[[2.0, 2.0, 6.0, 6.0]]], "float32")
     >>> crops = roi_align(features, boxes, stride=2, output_size=2, data_format="channels_last")
-    >>> np.array(crops)[0, 0, :, :, 0].tolist()
+    >>> ops.convert_to_numpy(crops)[0, 0, :, :, 0].tolist()
     [[5.0, 6.0], [9.0, 10.0]]
     """
     data_format = standardize_data_format(data_format)
@@ -127,11 +128,12 @@ def pyramid_roi_align(
 
     Example:
     >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.roi_align import pyramid_roi_align
     >>> maps = [np.full((1, 32 // n, 32 // n, 1), n, "float32") for n in (1, 2)]
     >>> boxes = np.array([[[8, 8, 40, 40], [0, 0, 120, 120]]], "float32")
     >>> crops = pyramid_roi_align(maps, boxes, (4, 8), 1, data_format="channels_last")
-    >>> np.array(crops).ravel().tolist()
+    >>> ops.convert_to_numpy(crops).ravel().tolist()
     [1.0, 2.0]
     """
     data_format = standardize_data_format(data_format)

@@ -20,9 +20,9 @@ def stable_top_k(scores: Tensor, count: int) -> Tensor:
         An int32 tensor `[..., count]` of indices.
 
     Example:
-    >>> import numpy as np
+    >>> from keras import ops
     >>> from keras_dla.detection.ops.stable_top_k import stable_top_k
-    >>> np.array(stable_top_k([[0.5, 2.0, 0.5, 2.0]], 3)).tolist()
+    >>> ops.convert_to_numpy(stable_top_k([[0.5, 2.0, 0.5, 2.0]], 3)).tolist()
     [[1, 3, 0]]
     """
     scores = ops.stop_gradient(ops.convert_to_tensor(scores))

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keras import ops
 
 from keras_dla.layers import Conv2D
 from tests.gradients import gradients
@@ -29,7 +30,7 @@ def test_pads_every_side_alike(size, kernel_size, strides, data_format):
     x = rng.normal(size=(2, 3, *size)).astype("float32")
     convolution = Conv2D(4, kernel_size, strides, data_format=data_format)
     outputs = convolution(from_channels_first(x, data_format))
-    expected = padded_on_both_sides(x, np.array(convolution.kernel), strides)
+    expected = padded_on_both_sides(x, ops.convert_to_numpy(convolution.kernel), strides)
     np.testing.assert_allclose(channels_first(outputs, data_format), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -43,7 +44,7 @@ def test_bias(width, data_format):
     bias = np.array([0.5, -1, 2, 0], "float32")
     convolution.bias.assign(bias)
     outputs = channels_first(convolution(from_channels_first(x, data_format)), data_format)
-    expected = padded_on_both_sides(x, np.array(convolution.kernel), 1)
+    expected = padded_on_both_sides(x, ops.convert_to_numpy(convolution.kernel), 1)
     expected = np.maximum(expected + bias[:, None, None], 0)
     np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
 

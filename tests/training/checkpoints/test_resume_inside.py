@@ -166,6 +166,7 @@ def test_a_state_inside_an_epoch_is_not_taken_for_its_end(tmp_path):
             steps_per_epoch=tiny.BATCHES,
             initial_epoch=1,
             epochs=2,
+            shuffle=False,
             verbose=0,
             callbacks=[EpochCheckpoint(tmp_path, progress)],
         )
