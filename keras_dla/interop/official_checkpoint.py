@@ -63,7 +63,7 @@ def load_official_checkpoint(
         if not name.endswith(IGNORED)
     }
     _check_fit(model, entries, tensors, [n for n in outside if not n.endswith(IGNORED)])
-    _check_settings(model)
+    check_settings(model)
     for entry in entries:
         entry.variable.assign(np.ascontiguousarray(entry.kind.to_keras(tensors[entry.name])))
 
@@ -112,17 +112,25 @@ def _advice(model: keras.Model, tensors: dict) -> str:
     return ""
 
 
-def _check_settings(model: keras.Model) -> None:
-    """MRLA's own ImageNet networks have the names of ours and compute something else."""
+def check_settings(model: keras.Model) -> None:
+    """Raises `ValueError` for what would be taken for MRLA's own ImageNet network.
+
+    Those have the names of ours and compute something else.
+
+    Args:
+        model: a network of `keras_dla.models`.
+    """
     if "stem_pool" not in {layer.name for layer in model.layers}:
         return
     for layer in model.layers:
         if type(layer) is MRLABase and (layer.head_size != 16 or layer.rectify):
             raise ValueError(
                 f"`model` must have heads of 16 and no ReLU behind its attention, as MRLA's own "
-                f"ImageNet networks have, which this checkpoint is of, but {model.name!r} has "
-                f"heads of {layer.head_size}{' and the ReLU' if layer.rectify else ''}: build it "
-                f"with keras_dla.layers.MRLABase(1, head_size=16, rectify=False)."
+                f"ImageNet networks have, whose names stand in such a checkpoint, but "
+                f"{model.name!r} has heads of {layer.head_size}"
+                f"{' and the ReLU' if layer.rectify else ''}: build it with "
+                f"keras_dla.layers.MRLABase(1, head_size=16, rectify=False), or keep its weights "
+                f"in a .weights.h5 file."
             )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_dla.interop.official_checkpoint import check_settings
 from keras_dla.interop.official_names import Entry, official_entries
 from keras_dla.utils.files import replacing
 
@@ -25,7 +26,8 @@ def save_official_checkpoint(model: keras.Model, path: "str | Path") -> None:
             `.safetensors`. A file that is there is replaced, as a whole or not at all.
 
     Raises:
-        ValueError: if the authors published no network like `model`, or `path` has another ending
+        ValueError: if the authors published no network like `model`, or one with its names that
+            computes something else (MRLA-B for ImageNet), or `path` has another ending
             or lies in a folder that does not exist.
         ImportError: if the package that writes the file is not installed.
 
@@ -44,6 +46,7 @@ def save_official_checkpoint(model: keras.Model, path: "str | Path") -> None:
     """
     path = Path(path)
     write = _writer(path)
+    check_settings(model)
     tensors = _state_dict(official_entries(model))
     with replacing(path) as partial:
         write(tensors, partial)

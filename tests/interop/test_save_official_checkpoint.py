@@ -211,3 +211,10 @@ def test_a_full_disk_is_an_error_of_the_system(tmp_path, monkeypatch, suffix):
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@on_pytorch
+def test_what_would_be_read_as_mrlas_own_network(tmp_path):
+    model = ResNet((1, 1), "mrla_b", stem="imagenet", planes=(16, 16), classes=3)
+    sentence = "heads of 16 and no ReLU behind its attention, as MRLA's own ImageNet networks have"
+    check_refused(model, tmp_path / "weights.safetensors", sentence, "a .weights.h5 file")

@@ -97,7 +97,9 @@ def add_parser(commands: Commands) -> None:
         run,
         "train on CIFAR by the paper's recipe",
         TEXT,
-        typed=options(*FIELDS, "dataset", "devices", "hosts", "host", "checkpoint_steps"),
+        typed=options(
+            *FIELDS, "dataset", "devices", "hosts", "host", "checkpoint_steps", "data_dir"
+        ),
     )
     file_argument(parser, "file", nargs="?", metavar="FILE", help="an experiment as JSON")
     add = parser.add_argument
