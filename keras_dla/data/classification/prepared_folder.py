@@ -2,10 +2,16 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+# What TensorFlow says of images and shards that it cannot read, before it names its own parts.
+_DAMAGE = re.compile(
+    r"(Invalid (JPEG|PNG|GIF|BMP)|Unknown image file format|(corrupted|truncated) record)[^\[\n]*"
+)
 
 
 def find_prepared(name: str, data_dir: str | os.PathLike) -> Path:
@@ -69,6 +75,25 @@ def naming_damage(path: Path) -> Iterator[None]:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(
             f"{path} is damaged: prepare the data set anew with tensorflow-datasets ({reason})."
+        ) from error
+
+
+@contextlib.contextmanager
+def naming_damaged_batches() -> Iterator[None]:
+    """Turns what TensorFlow raises inside the block for a damaged image or shard into a sentence.
+
+    Raises:
+        ValueError: when a batch cannot be read; it says what TensorFlow found.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = _DAMAGE.search(str(error))
+        if found is None or not type(error).__module__.startswith("tensorflow"):
+            raise
+        raise ValueError(
+            "An image or a file of the prepared data set is damaged: prepare the data set anew "
+            f"with tensorflow-datasets ({found[0].strip()})."
         ) from error
 
 

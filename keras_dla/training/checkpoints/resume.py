@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_dla.data.classification.prepared_folder import naming_damaged_batches
 from keras_dla.training.checkpoints.metric_state import build_metrics
 from keras_dla.training.checkpoints.progress import Progress
 from keras_dla.training.devices.devices import broadcast
@@ -33,7 +34,8 @@ def resume_fit(
 
     Raises:
         ValueError: when the processes of `launch()` do not go on from the same state, or an
-            `ArrayDataset` has labels that the model has no class for.
+            `ArrayDataset` has labels that the model has no class for, or an image of a prepared
+            data set is damaged.
 
     Example:
     >>> import keras, numpy as np, tempfile
@@ -56,9 +58,9 @@ def resume_fit(
 
     def fit(data, steps, until):
         check_classes(model, data, kwargs.get("validation_data"))
-        model.fit(
-            data, steps_per_epoch=steps, initial_epoch=done, epochs=until, shuffle=False, **kwargs
-        )
+        place = {"steps_per_epoch": steps, "initial_epoch": done, "epochs": until}
+        with naming_damaged_batches():
+            model.fit(data, shuffle=False, **place, **kwargs)
 
     if part is not None:
         rest = batches(done * steps_per_epoch + part.steps)

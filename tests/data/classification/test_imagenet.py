@@ -11,6 +11,7 @@ from keras_dla.data import (
     imagenet_dataset,
     imagenet_steps_per_epoch,
 )
+from keras_dla.data.classification.prepared_folder import naming_damaged_batches
 from keras_dla.data.classification.random_resized_crop import random_window
 from tests.backends import on_pytorch
 from tests.data.image_folder import CLASSES, SIZES, encoded, made_image, prepare_images
@@ -267,3 +268,21 @@ def test_reading_writes_and_prints_nothing(folder, capfd):
     assert printed.out == ""
     assert "warn" not in printed.err.lower()
     assert snapshot() == before
+
+
+@on_pytorch
+def test_a_damaged_image_or_shard_is_a_sentence(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    shard = tmp_path / "images.tfrecord"
+    shard.write_bytes(bytes(range(64)))
+    cut = encoded(made_image(0))[:60]
+    image = tf.data.Dataset.from_tensors(cut).map(lambda one: tf.io.decode_jpeg(one, channels=3))
+    for data, reason in (
+        (image, "Invalid JPEG data"),
+        (tf.data.TFRecordDataset(str(shard)), "corrupted record at 0"),
+    ):
+        sentence = rf"damaged: prepare the data .* \({reason}.*\)\.$"
+        with pytest.raises(ValueError, match=sentence), naming_damaged_batches():
+            list(data)
+    with pytest.raises(ZeroDivisionError), naming_damaged_batches():
+        _ = 1 / 0
