@@ -64,8 +64,9 @@ class UnitInteraction(LayerInteraction):
         """
         expected = list(tensors_of(self.unit.state_size))
         is_list = isinstance(context, (list, tuple))
-        shapes = [getattr(tensor, "shape", ()) for tensor in tensors_of(context)] if is_list else []
-        found = [shape[-1] if len(shape) == 2 else tuple(shape) for shape in shapes]
+        tensors = tensors_of(context) if is_list else ()
+        shapes: list[tuple] = [tuple(getattr(tensor, "shape", ())) for tensor in tensors]
+        found = [shape[-1] if len(shape) == 2 else shape for shape in shapes]
         if found != expected:
             what = ", ".join(map(str, found)) if is_list else f"a {type(context).__name__}"
             raise ValueError(
