@@ -1,11 +1,11 @@
 """What all tests share."""
 
 import collections
+import gc
 
-import keras
 import pytest
 
-from tests.backends import on_pytorch
+from tests.backends import ALL, BACKEND, on_pytorch
 
 # So that an assertion that fails in a helper shows its values.
 pytest.register_assert_rewrite(
@@ -25,12 +25,35 @@ LARGE_EXAMPLES = (
     "keras_dla.models.dla_resnet",
 )
 SLOWEST = 20
+# These start first, so that no process is left alone with one of them at the end.
+LONG_FILES = (
+    "tests/docs/test_pages.py",
+    "tests/interop/test_exporting.py",
+    "tests/detection/test_export.py",
+    "tests/training/devices/test_devices.py",
+    "tests/detection/test_faster_rcnn.py",
+    "tests/detection/test_retinanet.py",
+    "tests/models/test_every_network.py",
+    "tests/examples/test_train_imagenet.py",
+)
+
+if BACKEND == "jax" and not ALL:
+    from tests.quick_draws import use_quick_draws
+
+    use_quick_draws()
 
 
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG_FILES))
     for item in items:
         if isinstance(item, pytest.DoctestItem) and item.name.startswith(LARGE_EXAMPLES):
             item.add_marker(on_pytorch)
+
+
+def pytest_collection_finish():
+    """Takes what was imported from what Python's collector looks through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -50,7 +73,7 @@ def pytest_terminal_summary(terminalreporter):
 def release_compiled_functions():
     """Lets go of what JAX compiled for a file of tests, which would add up to gigabytes."""
     yield
-    if keras.backend.backend() == "jax":
+    if BACKEND == "jax":
         import jax
 
         jax.clear_caches()

@@ -20,6 +20,15 @@ def detector():
     return model
 
 
+@pytest.fixture(scope="module")
+def known():
+    """A detector, images and what it finds on them."""
+    model, (x, _) = detector(), shapes(data_format="channels_last")[0]
+    expected = model.predict_on_batch(x)
+    assert (expected["classes"] >= 0).sum() > 10
+    return model, x, expected
+
+
 def check(found, expected, count):
     assert set(found) == set(expected)
     for name, values in expected.items():
@@ -28,11 +37,9 @@ def check(found, expected, count):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow writes them")
 @pytest.mark.parametrize("format", ["tf_saved_model", "onnx"])
-def test_an_exported_detector_finds_the_same(tmp_path, format):
+def test_an_exported_detector_finds_the_same(tmp_path, format, known):
     """The longest of the tests: tf2onnx takes a minute, and no smaller detector takes it less."""
-    model, (x, _) = detector(), shapes(data_format="channels_last")[0]
-    expected = model.predict_on_batch(x)
-    assert (expected["classes"] >= 0).sum() > 10
+    model, x, expected = known
     path = tmp_path / ("detector.onnx" if format == "onnx" else "detector")
     export_model(model, path, format, image_shape=(64, 64))
     if format == "onnx":

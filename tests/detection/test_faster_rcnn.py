@@ -1,3 +1,4 @@
+import functools
 import math
 from collections import namedtuple
 
@@ -279,12 +280,18 @@ BAD_BATCHES = {
 }
 
 
+@functools.cache
+def refusing(kind):
+    """A detector and a batch; it learns nothing from a batch that it refuses."""
+    return compiled(build(kind)), images(kind)[0]
+
+
 @pytest.mark.parametrize("method", ["train_on_batch", "test_on_batch"])
 @pytest.mark.parametrize("fault", BAD_BATCHES)
 def test_bad_batches(fault, method):
     kind, change, sentence = BAD_BATCHES[fault]
-    model = compiled(build(kind))
-    x, y = change(*images(kind)[0])
+    model, batch = refusing(kind)
+    x, y = change(*batch)
     with pytest.raises(ValueError) as caught:
         getattr(model, method)(x, y)
     assert str(caught.value) == sentence

@@ -167,13 +167,17 @@ def test_half_precision_and_channels_first_as_keras_own_setting():
         ({"image_shape": (64, 100)}, r"`image_shape` must be .*, but is \(64, 100\)"),
         ({"image_shape": 64}, "`image_shape` must be"),
         ({"head_layers": 0}, "`head_layers` must be"),
-        ({"anchor_sizes": (32, 64)}, "`anchor_sizes` must be 5 positive numbers"),
+        (
+            {"backbone": "dla_l_50", "anchor_sizes": (32, 64)},
+            "`anchor_sizes` must be 5 positive numbers",
+        ),
         ({"iou_threshold": 2}, "`iou_threshold` must be"),
     ],
 )
 def test_errors(arguments, sentence):
+    valid = {"backbone": tiny_backbone(), "classes": 2, "image_shape": (64, 64)}
     with pytest.raises(ValueError, match=sentence):
-        RetinaNet(**{"backbone": "dla_l_50", "classes": 2, "image_shape": (64, 64), **arguments})
+        RetinaNet(**{**valid, **arguments})
 
 
 def test_keras_cv_is_named_where_it_is_missing(monkeypatch):

@@ -13,7 +13,7 @@ IMAGES = np.zeros((1, 64, 64, 3), "float32")
 
 def backbone(name):
     shape = {"stem": "imagenet", "input_shape": (64, 64, 3), "data_format": "channels_last"}
-    return ResNet(50, name, include_top=False, **shape)
+    return ResNet((1, 2, 1, 1), name, planes=(8, 8, 16, 16), include_top=False, **shape)
 
 
 @pytest.mark.parametrize("name", all_on_pytorch(NAMES, elsewhere=1))

@@ -1,6 +1,6 @@
 """Trains tiny networks on the devices it is told; a script that the tests start.
 
-    python -m tests.training.parallel train|resume|wait FOLDER DEVICES [HOST ADDRESS ADDRESS]
+    python -m tests.training.parallel JOB FOLDER DEVICES [HOST ADDRESS ADDRESS]
 
 Every process writes its weights, and the main one its losses.
 """
@@ -117,6 +117,11 @@ def resume(folder):
     stop()
 
 
+def train_and_resume(folder):
+    train(folder)
+    resume(folder)
+
+
 def wait(_):
     """Says which process this is and stays, deaf to Ctrl-C as under `nohup`.
 
@@ -154,7 +159,7 @@ def divide_cpu():
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
 
 
-JOBS = {"train": train, "resume": resume, "wait": wait}
+JOBS = {"train": train, "train_and_resume": train_and_resume, "wait": wait}
 
 
 def main(job, folder, devices, host=0, *hosts):
@@ -162,7 +167,7 @@ def main(job, folder, devices, host=0, *hosts):
         divide_cpu()
     try:
         launch(
-            {"train": train, "resume": resume, "wait": wait}[job],
+            JOBS[job],
             int(devices),
             (folder,),
             hosts,

@@ -24,7 +24,7 @@ from keras_dla.training import (
 )
 from keras_dla.training.devices.sharded_batches import LocalBatches, Place, local_part
 from tests.training.checkpoints.test_epoch_checkpoint import assert_same_run
-from tests.training.parallel import batches
+from tests.training.parallel import batches, train
 
 ROOT = Path(__file__).resolve().parents[3]
 NETWORKS = ("dla_network", "network_without_bn")
@@ -61,8 +61,17 @@ def wait_for(processes):
 def one(tmp_path_factory):
     """The folder of what one device computes."""
     folder = tmp_path_factory.mktemp("one")
-    wait_for([start(folder, 1)])
+    train(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The folder of what two devices compute, and what they print."""
+    folder = tmp_path_factory.mktemp("two")
+    # On some processors TensorFlow computes the same twice only when it is told to.
+    flags = {"TF_DETERMINISTIC_OPS": "1"}
+    return folder, wait_for([start(folder, 2, job="train_and_resume", **flags)])
 
 
 def arrays(path):
@@ -85,9 +94,8 @@ def assert_equal_runs(folder, one, processes):
             np.testing.assert_array_equal(found, array)
 
 
-def test_two_devices(one, tmp_path):
-    wait_for([start(tmp_path, 2)])
-    assert_equal_runs(tmp_path, one, processes=2 if BACKEND == "torch" else 1)
+def test_two_devices(one, two):
+    assert_equal_runs(two[0], one, processes=2 if BACKEND == "torch" else 1)
 
 
 def test_two_machines(one, tmp_path):
@@ -100,14 +108,13 @@ def test_two_machines(one, tmp_path):
     assert_equal_runs(tmp_path, one, processes=2)
 
 
-def test_a_run_goes_on_bit_for_bit(tmp_path):
+def test_a_run_goes_on_bit_for_bit(two):
     """The random numbers of each process included, and the statistics of a BN of their own."""
-    # On some processors TensorFlow computes the same twice only when it is told to.
-    printed = wait_for([start(tmp_path, 2, job="resume", TF_DETERMINISTIC_OPS="1")])
+    folder, printed = two
     assert printed.endswith("stopped\n")  # an error in a process is that error where it began
-    assert load_last(tmp_path / "stopped")[1].epochs == 2
-    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
-    first, *others = (arrays(path) for path in sorted(tmp_path.glob("statistics-*.npz")))
+    assert load_last(folder / "stopped")[1].epochs == 2
+    assert_same_run(folder / "stopped", folder / "whole")
+    first, *others = (arrays(path) for path in sorted(folder.glob("statistics-*.npz")))
     assert len(first) == 2
     assert len(others) == (BACKEND == "torch")
     for other in others:
