@@ -22,3 +22,11 @@ on_tensorflow_and_pytorch = pytest.mark.skipif(not ALL and BACKEND == "jax", rea
 def all_on_pytorch(cases, elsewhere: int) -> list:
     """Returns all cases on PyTorch, and so many, from the first on, on the other backends."""
     return [*cases] if ALL else [*cases][:elsewhere]
+
+
+def draw_quickly() -> None:
+    """Draws initial values by NumPy where JAX would compile each draw; see `quick_draws.py`."""
+    if BACKEND == "jax" and not ALL:
+        from tests.quick_draws import use_quick_draws
+
+        use_quick_draws()

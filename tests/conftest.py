@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from tests.backends import ALL, BACKEND, on_pytorch
+from tests.backends import BACKEND, draw_quickly, on_pytorch
 
 # So that an assertion that fails in a helper shows its values.
 pytest.register_assert_rewrite(
@@ -37,10 +37,7 @@ LONG_FILES = (
     "tests/examples/test_train_imagenet.py",
 )
 
-if BACKEND == "jax" and not ALL:
-    from tests.quick_draws import use_quick_draws
-
-    use_quick_draws()
+draw_quickly()
 
 
 def pytest_collection_modifyitems(items):

@@ -15,6 +15,7 @@ from keras_dla.models import ResNet
 from keras_dla.training import Experiment, run_experiment
 from keras_dla.training.experiment import data as experiment_data
 from keras_dla.training.experiment import run as experiment_run
+from tests.backends import draw_quickly
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
 
@@ -70,6 +71,7 @@ class Act(keras.callbacks.Callback):
 
 
 if __name__ == "__main__":
+    draw_quickly()  # as the tests do that compare with this run
     experiment_data.load_cifar_arrays = arrays
     experiment_run.get_model = two_layers
     kill = Act(int(sys.argv[2]), int(sys.argv[3]), lambda: os.kill(os.getpid(), signal.SIGKILL))
