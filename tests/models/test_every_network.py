@@ -25,7 +25,7 @@ WITHIN_A_BLOCK = {None, "se", "eca", "cbam", "aa", "gc", "ba"}
 
 
 def network(name, **kwargs):
-    depth = 11 if name in WITHIN_A_BLOCK else (1, 2, 1)
+    depth = 11 if name in WITHIN_A_BLOCK else 20
     return ResNet(depth, name, classes=3, data_format="channels_last", **kwargs)
 
 
