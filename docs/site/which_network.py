@@ -40,7 +40,7 @@ NETWORKS = {
 HEAD = (
     "| network | word | parameters | M FLOPs | training step | inference | peak GB | paper (%) |"
     " ours (%) | weights |",
-    "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    "|---|---|---:|---:|---:|---:|---:|---:|---|---|",
 )  # fmt: skip
 
 
