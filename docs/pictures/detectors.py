@@ -25,7 +25,7 @@ from keras_dla.data import CocoSource, ShapesSource
 from keras_dla.detection import detect
 
 FOLDER = Path(__file__).parent
-SCORE = 0.6
+SCORE = 0.5
 OVERLAP = 0.5  # from which on a detection counts as that object
 
 
@@ -87,10 +87,10 @@ def draw(example, model, path):
 
 
 def save(figure, path):
-    """Writes a figure with 128 colours, which makes the file of a photograph a third as large."""
+    """Writes a figure with 200 colours, which makes the file of a photograph a third as large."""
     file = io.BytesIO()
     figure.savefig(file, dpi=130)
-    Image.open(file).convert("RGB").quantize(128).save(path, optimize=True)
+    Image.open(file).convert("RGB").quantize(200).save(path, optimize=True)
 
 
 def inside(mask, box, side=56):
