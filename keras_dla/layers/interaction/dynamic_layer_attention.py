@@ -160,16 +160,16 @@ class DynamicLayerAttention(UnitInteraction):
         read, of_memory = self._read(unit, y, pooled)
         _, context = unit.step(read, recalled, context)  # Eq. 5
         recalled = unit.recall(context)
-        if pooled is not None:
+        if pooled:
             d = scales_of(of_memory, context, recalled, unit, self.formulation)
             memory = self.attention.refresh(memory, d, index)  # Eq. 6
         return context, recalled, memory
 
     def _read(self, unit, y, pooled):
         """Returns what the unit reads of y^l and of all y^m, in one go."""
-        if pooled is None:
+        if not pooled:
             return unit.read(y), None
-        read = unit.read(ops.concatenate([ops.expand_dims(y, 1), pooled], axis=1))
+        read = unit.read(ops.concatenate([ops.expand_dims(y, 1), *pooled], axis=1))
         own, others = split_at(read, 1, axis=1)
         return ops.squeeze(own, 1), others
 

@@ -189,9 +189,12 @@ class LayerAttention(LayerInteraction):
             query: tensor `[batch, channels]`.
             keys: tensor `[batch, layers, channels]`.
         """
-        products = ops.expand_dims(query, 1) * keys
-        products = reshape(products, (-1, keys.shape[1], self.heads, self.head_size))
-        return ops.sum(products, axis=-1) / self.head_size**0.5
+        query = self.by_head(ops.expand_dims(query, 1))
+        return ops.sum(query * self.by_head(keys), axis=-1) / self.head_size**0.5
+
+    def by_head(self, vectors: Tensor) -> Tensor:
+        """Shapes `[batch, layers, channels]` to `[batch, layers, heads, head_size]`."""
+        return reshape(vectors, (-1, vectors.shape[1], self.heads, self.head_size))
 
     def by_channel(self, scores: Tensor) -> Tensor:
         """Repeats `[..., heads]` for every channel of its head: `[..., channels]`."""

@@ -80,7 +80,8 @@ class MRLABase(LayerAttention):
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         query, keys, values = self.meet(x, y, memory, index)
-        output, values = self.weighted_sum(self.attention_weights(query, keys, index), values)
+        weights = self.by_channel(self.scores(query, keys, index))
+        output, values = self.weighted_sum(weights, values)
         return output, {"keys": keys, "values": values}
 
     def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
@@ -93,11 +94,11 @@ class MRLABase(LayerAttention):
         keys = ops.concatenate([memory["keys"], key], axis=1)
         return query, keys, [*memory["values"][:index], value]
 
-    def attention_weights(self, query: Tensor, keys: Tensor, index: int) -> Tensor:
-        """Returns softmax(Q K^T / sqrt(D_k)) by channel: `[batch, layers, channels]`."""
+    def scores(self, query: Tensor, keys: Tensor, index: int) -> Tensor:
+        """Returns softmax(Q K^T / sqrt(D_k)) by head: `[batch, layers, heads]`."""
         scores = softmax(self.logits(query, keys), axis=1)
         report(self, index, scores=scores)
-        return self.by_channel(scores)
+        return scores
 
     def weighted_sum(self, weights: Tensor, values: list) -> tuple[Tensor, list]:
         """Returns the sum of Eq. 2, and `depth` value maps for the next layer."""

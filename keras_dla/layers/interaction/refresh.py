@@ -14,7 +14,7 @@ from keras_dla.layers.interaction.mrla_light import MRLALight
 from keras_dla.layers.observation import report
 from keras_dla.ops.channel_convolution import convolve_channels
 from keras_dla.ops.channels import global_average_pool
-from keras_dla.ops.cheap import cast
+from keras_dla.ops.cheap import cast, reshape
 from keras_dla.utils.types import Nest, Tensor
 
 STATE = ("keys", "pooled", "scales", "values")
@@ -50,13 +50,13 @@ class RefreshedMRLABase(MRLABase):
 
     memory_names = STATE
 
-    def pooled(self, memory: dict, index: int) -> Tensor | None:
-        """Returns the y^m of what is to be refreshed, `[batch, layers, channels]`, or `None`."""
+    def pooled(self, memory: dict, index: int) -> list[Tensor]:
+        """Returns the y^m of what is to be refreshed, each `[batch, layers, channels]`."""
         if index == 0:
-            return None
+            return []
         if self.formulation == "paper":
-            return memory["pooled"]
-        return ops.concatenate([memory["keys"], memory["pooled"]], axis=1)
+            return [memory["pooled"]]
+        return [memory["keys"], memory["pooled"]]
 
     def refresh(self, memory: dict, d: Tensor, index: int) -> dict:
         """Returns the memory with every old layer refreshed.
@@ -99,9 +99,14 @@ class RefreshedMRLABase(MRLABase):
         pooled = self._append(memory, "pooled", ops.expand_dims(pooled, 1), index)
         scales = self._append(memory, "scales", ops.ones_like(ops.expand_dims(y, 1)), index)
         # V^m * d^m weighted by a is V^m weighted by a * d^m.
-        weights = self.attention_weights(query, keys, index) * scales
+        weights = self.times(scales, self.scores(query, keys, index))
         output, values = self.weighted_sum(weights, values)
         return output, {"keys": keys, "pooled": pooled, "scales": scales, "values": values}
+
+    def times(self, vectors: Tensor, scores: Tensor) -> Tensor:
+        """Returns vectors `[batch, layers, channels]`, every head times its own score."""
+        products = self.by_head(vectors) * ops.expand_dims(scores, -1)
+        return reshape(products, (-1, *vectors.shape[1:]))
 
     def _append(self, memory, name, vector, index):
         return ops.concatenate([memory[name], vector], axis=1) if index else vector
@@ -150,9 +155,9 @@ class RefreshedMRLALight(MRLALight):
         if self.formulation != "paper":
             self.excite.build(features_shape)
 
-    def pooled(self, memory: dict, index: int) -> Tensor | None:
+    def pooled(self, memory: dict, index: int) -> list[Tensor]:
         """Returns the y of the memory's map, `[batch, 1, channels]`."""
-        return ops.expand_dims(global_average_pool(memory["output"], self.data_format), 1)
+        return [ops.expand_dims(global_average_pool(memory["output"], self.data_format), 1)]
 
     def refresh(self, memory: dict, d: Tensor, index: int) -> dict:
         """Returns the memory with the scales d of its map.

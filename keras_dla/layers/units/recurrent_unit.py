@@ -70,7 +70,8 @@ class RecurrentUnit(keras.layers.Layer):
 
     def get_initial_state(self, batch_size: Any = None) -> list:
         """Returns the states before the first layer, all zero: a list of `[batch, units]`."""
-        return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
+        zeros = ops.zeros((batch_size, self.units), self.compute_dtype)
+        return [zeros for _ in self.state_names]
 
     def compute_output_shape(self, inputs_shape: tuple, states_shape: Any = None) -> Any:
         shape = (*inputs_shape[:-1], self.units)
