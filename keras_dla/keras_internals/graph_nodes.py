@@ -1,9 +1,12 @@
 """The calls in the graph of a functional model."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import keras
+
+from keras_dla.ops.devices import torch_compiles
 
 
 def has_nodes(graph: keras.Function) -> bool:
@@ -37,6 +40,38 @@ def call_node(node: Any, known: dict, operation: Callable) -> None:
     args = _filled(node.arguments.args, known)
     outputs = operation(*args, **_filled(node.arguments.kwargs, known))
     known.update(zip(map(id, node.outputs), _flat(outputs), strict=True))
+
+
+def reads_nest(node: Any) -> bool:
+    """Returns whether a call reads tensors in lists or dictionaries."""
+    values = (*node.arguments.args, *node.arguments.kwargs.values())
+    return any(isinstance(value, (dict, list, tuple)) for value in values)
+
+
+def free_young_cycles() -> None:
+    """Frees what the layer just called has left in reference cycles.
+
+    On PyTorch, Keras's call of a layer leaves such cycles around arguments that are nests. They
+    keep the feature maps in them until Python's collector comes by, which may take several steps.
+    """
+    if not torch_compiles():  # a compiled graph calls no layer
+        gc.collect(0)
+
+
+def last_reads(steps: list[tuple[set, set]], outputs: list) -> list[set]:
+    """Returns for every step the tensors that no later one reads, by their ids.
+
+    Args:
+        steps: list of pairs, the ids of the tensors that a step reads and of those that it makes.
+        outputs: list of the tensors that are read at the end.
+    """
+    needed = set(map(id, outputs))
+    found = []
+    for reads, writes in reversed(steps):
+        used = reads | writes
+        found.append(used - needed)
+        needed |= used
+    return found[::-1]
 
 
 def _filled(nest, known):

@@ -1,6 +1,5 @@
 """A functional model that lets go of every feature map after its last use."""
 
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,18 @@ from typing import Any
 import keras
 
 from keras_dla.keras_internals.functional_parameters import call_with, replaced_parameters
-from keras_dla.keras_internals.graph_nodes import call_node, has_nodes, ordered_nodes
+from keras_dla.keras_internals.graph_nodes import (
+    call_node,
+    free_young_cycles,
+    has_nodes,
+    last_reads,
+    ordered_nodes,
+    reads_nest,
+)
+from keras_dla.keras_internals.inference_steps import inference_steps
 from keras_dla.keras_internals.old_weight_files import with_new_names
 from keras_dla.keras_internals.rematerialization import rematerialize_tensors
-from keras_dla.ops.devices import torch_runs_eagerly
+from keras_dla.ops.devices import torch_only_infers, torch_runs_eagerly
 from keras_dla.utils.label_check import check_classes
 from keras_dla.utils.types import Nest, Tensor
 
@@ -54,6 +61,7 @@ class LeanModel(keras.Model):
         super().__init__(*args, **kwargs)
         # Not an attribute, which Keras would search for layers.
         self.__dict__["_steps"] = _steps(self)
+        self.__dict__["_inference"] = _inference(self)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; labels without a class are refused first, on every backend.
@@ -95,9 +103,34 @@ class LeanModel(keras.Model):
     ) -> Nest:
         arguments = {"training": training, "mask": mask, **kwargs}
         replaced = replaced_parameters(self) if torch_runs_eagerly() else []
-        if not replaced:
+        if replaced:
+            return call_with(self, replaced, super().call, inputs, **arguments)
+        if training or mask is not None or kwargs or not self._can_infer(inputs):
             return super().call(inputs, **arguments)
-        return call_with(self, replaced, super().call, inputs, **arguments)
+        return self._infer(inputs)
+
+    def _can_infer(self, inputs) -> bool:
+        """Whether PyTorch runs layer by layer, on one array of the rank that the model reads."""
+        if self.__dict__.get("_inference") is None or not torch_only_infers():
+            return False
+        if isinstance(inputs, keras.KerasTensor) or not hasattr(inputs, "shape"):
+            return False
+        return len(inputs.shape) == len(self.inputs[0].shape)
+
+    def _infer(self, inputs) -> Nest:
+        """Runs the steps of inference."""
+        (x,) = self.inputs
+        tensors = {id(x): keras.ops.convert_to_tensor(inputs, dtype=x.dtype)}
+        for run, last_used in self.__dict__["_inference"]:
+            run(tensors)
+            for tensor in last_used:
+                del tensors[tensor]
+        outputs = keras.tree.pack_sequence_as(
+            self.output, [tensors[id(tensor)] for tensor in self.outputs]
+        )
+        # As Keras's own `call` does.
+        single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
+        return outputs[0] if single else outputs
 
     def load_weights(
         self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any
@@ -126,12 +159,12 @@ class LeanModel(keras.Model):
         if steps is None or keras.backend.backend() != "torch" or call_fn is not None:
             return super()._run_through_graph(inputs, operation_fn, call_fn)
         tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
-        for node, last_used, reads_nest in steps:
+        for node, last_used, nested in steps:
             call_node(node, tensors, operation_fn(node.operation))
             for tensor in last_used:
                 del tensors[tensor]
-            if reads_nest:
-                _free_young_cycles()
+            if nested:
+                free_young_cycles()
         outputs = [tensors[id(tensor)] for tensor in self.outputs]
         return keras.tree.pack_sequence_as(self.output, outputs)
 
@@ -144,24 +177,23 @@ def _steps(model: keras.Model) -> list | None:
     """
     if not has_nodes(model):
         return None
-    needed = set(map(id, model.outputs))
-    steps = []
-    for node in reversed([node for node in ordered_nodes(model) if not node.is_input]):
-        used = {id(tensor) for tensor in (*node.input_tensors, *node.outputs)}
-        values = (*node.arguments.args, *node.arguments.kwargs.values())
-        reads_nest = any(isinstance(value, (dict, list, tuple)) for value in values)
-        steps.append((node, used - needed, reads_nest))
-        needed |= used
-    return steps[::-1]
+    nodes = _calls(model)
+    used = [(set(map(id, node.input_tensors)), set(map(id, node.outputs))) for node in nodes]
+    last = last_reads(used, model.outputs)
+    return [(node, ids, reads_nest(node)) for node, ids in zip(nodes, last, strict=True)]
 
 
-def _free_young_cycles() -> None:
-    """Frees what the layer just called has left in reference cycles.
+def _inference(model: keras.Model) -> list | None:
+    """The steps of inference, each with the tensors that no later one reads.
 
-    On PyTorch, Keras's call of a layer leaves such cycles around arguments that are nests. They
-    keep the feature maps in them until Python's collector comes by, which may take several steps.
+    `None` where they are not PyTorch's, or where the model reads more than one tensor.
     """
-    import torch
+    if keras.backend.backend() != "torch" or not has_nodes(model) or len(model.inputs) != 1:
+        return None
+    steps = inference_steps(_calls(model), model.outputs)
+    last = last_reads([(step.reads, step.writes) for step in steps], model.outputs)
+    return list(zip([step.run for step in steps], last, strict=True))
 
-    if not torch.compiler.is_compiling():  # a compiled graph calls no layer
-        gc.collect(0)
+
+def _calls(model: keras.Model) -> list:
+    return [node for node in ordered_nodes(model) if not node.is_input]

@@ -39,3 +39,33 @@ def split_at(x: Tensor, size: int, axis: int) -> list:
     if keras.backend.backend() == "torch":
         return x.split([size, x.shape[axis] - size], axis)
     return ops.split(x, [size], axis=axis)
+
+
+def concatenate(tensors: list, axis: int) -> Tensor:
+    """`ops.concatenate`."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cat(tensors, axis)
+    return ops.concatenate(tensors, axis=axis)
+
+
+def stack(tensors: list) -> Tensor:
+    """`ops.stack` along a new first axis."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.stack(tensors)
+    return ops.stack(tensors)
+
+
+def unstack(x: Tensor, axis: int) -> list:
+    """`ops.unstack`, for an axis of known length."""
+    if keras.backend.backend() == "torch":
+        return list(x.unbind(axis))
+    return ops.unstack(x, x.shape[axis], axis=axis)
+
+
+def total(x: Tensor, axis: int) -> Tensor:
+    """`ops.sum` along an axis."""
+    return x.sum(axis) if keras.backend.backend() == "torch" else ops.sum(x, axis=axis)

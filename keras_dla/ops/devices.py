@@ -39,6 +39,15 @@ def torch_runs_eagerly() -> bool:
     return keras.backend.backend() == "torch" and not torch_compiles()
 
 
+def torch_only_infers() -> bool:
+    """Returns whether PyTorch runs operation by operation, and records none for a gradient."""
+    if not torch_runs_eagerly():
+        return False
+    import torch
+
+    return not torch.is_grad_enabled() and not torch.jit.is_tracing()
+
+
 def torch_recomputes() -> bool:
     """Returns whether PyTorch is in a backward pass, where layers are only computed anew."""
     if not torch_runs_eagerly():

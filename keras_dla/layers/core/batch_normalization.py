@@ -84,6 +84,14 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
             self._move(moved)
         return cast(outputs, self.compute_dtype)
 
+    def multiply_add(self) -> tuple[Tensor, Tensor]:
+        """Returns the factors and summands, `[channels]`, of inference on PyTorch."""
+        from keras_dla.ops.torch.inference import multiply_add
+
+        moving = self.moving_mean.value, self.moving_variance.value
+        gamma, beta = (None if w is None else w.value for w in (self.gamma, self.beta))
+        return multiply_add(*moving, gamma, beta, self.epsilon)
+
     def _moving(self, training):
         """The moving statistics, on PyTorch copies where those here are not to change in place."""
         values = self.moving_mean.value, self.moving_variance.value

@@ -65,5 +65,31 @@ class Conv2D(keras.layers.Conv2D):
             outputs = outputs + per_channel(bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 
+    def infer(
+        self,
+        x: Tensor,
+        norm: tuple[Tensor, Tensor] | None = None,
+        other: Tensor | None = None,
+        rectified: bool = False,
+    ) -> Tensor:
+        """As `call` on PyTorch where no gradient is needed, with what follows in a network.
+
+        Args:
+            x: tensor, as of `call`.
+            norm: what a `BatchNormalization.multiply_add` returns; defaults to `None`.
+            other: tensor that is added to the output; defaults to `None`.
+            rectified: boolean, whether a ReLU comes last; defaults to `False`.
+        """
+        from keras_dla.ops.torch.inference import conv_norm
+
+        return conv_norm(
+            x, self.kernel.value, self.strides, norm, other, rectified, self.data_format
+        )
+
+    def can_infer(self) -> bool:
+        """Returns whether `infer` is all that this layer does."""
+        linear = self.activation in (None, keras.activations.linear)
+        return not self.use_bias and linear and self.compute_dtype == self.variable_dtype
+
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return conv2d(inputs, kernel, self.strides, self.data_format)

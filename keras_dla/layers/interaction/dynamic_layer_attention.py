@@ -13,7 +13,7 @@ from keras_dla.layers.registry import register_interaction
 from keras_dla.layers.units.by_name import UnitChoice, state_specs
 from keras_dla.layers.units.steps import steps_of
 from keras_dla.ops.channels import global_average_pool
-from keras_dla.ops.cheap import split_at
+from keras_dla.ops.cheap import concatenate, reshape, split_at
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_choice
 
@@ -169,9 +169,9 @@ class DynamicLayerAttention(UnitInteraction):
         """Returns what the unit reads of y^l and of all y^m, in one go."""
         if not pooled:
             return unit.read(y), None
-        read = unit.read(ops.concatenate([ops.expand_dims(y, 1), *pooled], axis=1))
+        read = unit.read(concatenate([y[:, None], *pooled], axis=1))
         own, others = split_at(read, 1, axis=1)
-        return ops.squeeze(own, 1), others
+        return reshape(own, (-1, own.shape[-1])), others
 
     def state_spec(
         self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.drop_path import DropPath
@@ -12,7 +11,7 @@ from keras_dla.layers.initializers import he_normal_depthwise, torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction, check_entries
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.ops.channels import channel_axis, global_average_pool, repeat_each
-from keras_dla.ops.cheap import reshape
+from keras_dla.ops.cheap import reshape, stack, total, unstack
 from keras_dla.ops.convolution import keep_as_read
 from keras_dla.ops.depthwise import depthwise_conv3x3
 from keras_dla.ops.relu import rectify
@@ -169,7 +168,7 @@ class LayerAttention(LayerInteraction):
 
     def add(self, x: Tensor, output: Tensor, index: int, training: bool | None) -> Tensor:
         """Returns x + drop path(BN(o)), with a ReLU behind BN in the base version."""
-        output = self.norms[index](output, training=training)
+        output = self.norms[index].call(output, training)
         if self.rectify:
             output = rectify(output)
         if self.drop_path.rate:
@@ -178,8 +177,8 @@ class LayerAttention(LayerInteraction):
 
     def project(self, y: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Returns the layer's query and key, each `[batch, channels]`."""
-        kernels = ops.stack([self.queries[index].kernel.value, self.keys[index].kernel.value])
-        query, key = ops.unstack(convolve_channels(ops.expand_dims(y, 1), kernels), 2, axis=1)
+        kernels = stack([self.queries[index].kernel.value, self.keys[index].kernel.value])
+        query, key = unstack(convolve_channels(y[:, None], kernels), axis=1)
         return query, key
 
     def logits(self, query: Tensor, keys: Tensor) -> Tensor:
@@ -189,8 +188,8 @@ class LayerAttention(LayerInteraction):
             query: tensor `[batch, channels]`.
             keys: tensor `[batch, layers, channels]`.
         """
-        query = self.by_head(ops.expand_dims(query, 1))
-        return ops.sum(query * self.by_head(keys), axis=-1) / self.head_size**0.5
+        products = self.by_head(query[:, None]) * self.by_head(keys)
+        return total(products, axis=-1) / self.head_size**0.5
 
     def by_head(self, vectors: Tensor) -> Tensor:
         """Shapes `[batch, layers, channels]` to `[batch, layers, heads, head_size]`."""

@@ -56,6 +56,8 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
 
     # Whether every feature map in the state has the shape of `features`, which is then checked.
     keeps_maps = False
+    # Whether a `LeanModel` may go by `call` alone in inference on PyTorch.
+    infers_by_call = True
 
     def __init__(self, depth: int, data_format: str | None = None, **kwargs: Any) -> None:
         check_positive_integer("depth", depth)

@@ -3,12 +3,11 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.cheap import cast
+from keras_dla.ops.cheap import cast, concatenate
 from keras_dla.ops.softmax import softmax
 from keras_dla.ops.weighted_sum import weighted_sum
 from keras_dla.utils.types import Nest, Tensor
@@ -87,11 +86,11 @@ class MRLABase(LayerAttention):
     def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
         """Returns the layer's query, and the keys and values of all layers up to it."""
         query, key = self.project(y, index)
-        key = ops.expand_dims(key, 1)
-        value = self.values[index](x)
+        key = key[:, None]
+        value = self.values[index].call(x)
         if index == 0:
             return query, key, [value]
-        keys = ops.concatenate([memory["keys"], key], axis=1)
+        keys = concatenate([memory["keys"], key], axis=1)
         return query, keys, [*memory["values"][:index], value]
 
     def scores(self, query: Tensor, keys: Tensor, index: int) -> Tensor:

@@ -14,7 +14,7 @@ from keras_dla.layers.interaction.mrla_light import MRLALight
 from keras_dla.layers.observation import report
 from keras_dla.ops.channel_convolution import convolve_channels
 from keras_dla.ops.channels import global_average_pool
-from keras_dla.ops.cheap import cast, reshape
+from keras_dla.ops.cheap import cast, concatenate, reshape, split_at, stack
 from keras_dla.utils.types import Nest, Tensor
 
 STATE = ("keys", "pooled", "scales", "values")
@@ -34,8 +34,8 @@ def scales_of(read: Tensor, context: list, recalled: Tensor, unit: Any, formulat
     if formulation == "verbatim":
         context, recalled = [tensor[:1] for tensor in context], recalled[:1]
     # Every layer meets the same context.
-    context = [ops.expand_dims(tensor, 1) for tensor in context]
-    scales, _ = unit.step(read, ops.expand_dims(recalled, 1), context)
+    context = [tensor[:, None] for tensor in context]
+    scales, _ = unit.step(read, recalled[:, None], context)
     return scales
 
 
@@ -76,13 +76,13 @@ class RefreshedMRLABase(MRLABase):
         report(self, index, scales=d)
         pooled = memory["pooled"] * d
         # TensorFlow stacks tensors, not variables.
-        kernels = ops.stack([self.keys[m].kernel.value for m in range(index)])
+        kernels = stack([self.keys[m].kernel.value for m in range(index)])
         keys = convolve_channels(pooled, kernels)
         return {**memory, "keys": keys, "pooled": pooled, "scales": memory["scales"] * d}
 
     def _refresh_keys_and_values(self, memory, d, index):
         """K^m <- K^m * Dyn(K^m) and V^m <- V^m * Dyn(pooled V^m)."""
-        of_keys, of_values = ops.split(d, 2, axis=1)
+        of_keys, of_values = split_at(d, index, axis=1)
         report(self, index, scales=of_values)
         return {
             **memory,
@@ -96,8 +96,8 @@ class RefreshedMRLABase(MRLABase):
         pooled = y
         if self.formulation != "paper":
             pooled = global_average_pool(values[index], self.data_format)
-        pooled = self._append(memory, "pooled", ops.expand_dims(pooled, 1), index)
-        scales = self._append(memory, "scales", ops.ones_like(ops.expand_dims(y, 1)), index)
+        pooled = self._append(memory, "pooled", pooled[:, None], index)
+        scales = self._append(memory, "scales", ops.ones_like(y[:, None]), index)
         # V^m * d^m weighted by a is V^m weighted by a * d^m.
         weights = self.times(scales, self.scores(query, keys, index))
         output, values = self.weighted_sum(weights, values)
@@ -105,11 +105,11 @@ class RefreshedMRLABase(MRLABase):
 
     def times(self, vectors: Tensor, scores: Tensor) -> Tensor:
         """Returns vectors `[batch, layers, channels]`, every head times its own score."""
-        products = self.by_head(vectors) * ops.expand_dims(scores, -1)
+        products = self.by_head(vectors) * scores[..., None]
         return reshape(products, (-1, *vectors.shape[1:]))
 
     def _append(self, memory, name, vector, index):
-        return ops.concatenate([memory[name], vector], axis=1) if index else vector
+        return concatenate([memory[name], vector], axis=1) if index else vector
 
     def refreshed(self, index: int) -> int:
         """Returns how many vectors the unit scales at layer `index`."""
@@ -157,7 +157,7 @@ class RefreshedMRLALight(MRLALight):
 
     def pooled(self, memory: dict, index: int) -> list[Tensor]:
         """Returns the y of the memory's map, `[batch, 1, channels]`."""
-        return [ops.expand_dims(global_average_pool(memory["output"], self.data_format), 1)]
+        return [global_average_pool(memory["output"], self.data_format)[:, None]]
 
     def refresh(self, memory: dict, d: Tensor, index: int) -> dict:
         """Returns the memory with the scales d of its map.
@@ -169,7 +169,7 @@ class RefreshedMRLALight(MRLALight):
             d: tensor `[batch, 1, channels]`, the scales.
             index: integer, the layer's place in the stage.
         """
-        d = ops.squeeze(d, 1)
+        d = reshape(d, (-1, self.channels))
         report(self, index, scales=d)
         return {**memory, "scales": d}
 

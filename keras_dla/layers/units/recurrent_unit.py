@@ -121,5 +121,5 @@ def gated_context(gates: Tensor, context: Tensor) -> Tensor:
         context: tensor `[..., units]`, c.
     """
     sigmoids, g = split_at(gates, gates.shape[-1] // 3 * 2, axis=-1)
-    i, f = ops.split(ops.sigmoid(sigmoids), 2, axis=-1)
+    i, f = split_at(ops.sigmoid(sigmoids), gates.shape[-1] // 3, axis=-1)
     return sum_of_products(f, context, i, tanh(g))

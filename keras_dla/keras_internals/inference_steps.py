@@ -1,0 +1,140 @@
+"""The graph of a functional model in the steps of its inference on PyTorch.
+
+Keras's call of a layer costs more time there than the layer of a small network. Where no gradient
+is needed, a convolution takes the BN, the sum and the ReLU behind it, and what passes from block to
+block goes by the layers' own `call`; all other layers are called as ever.
+"""
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_dla.keras_internals.graph_nodes import call_node, free_young_cycles, reads_nest
+
+
+class Step(NamedTuple):
+    """One call in a graph."""
+
+    run: Callable[[dict], None]  # adds the outputs to the tensors it is given, by their ids
+    reads: set[int]
+    writes: set[int]
+
+
+def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
+    """Returns the steps that compute `outputs` by `nodes`, in an order in which they can run.
+
+    Args:
+        nodes: the calls of the graph, without its inputs, each after those it reads.
+        outputs: list of `keras.KerasTensor`.
+    """
+    nodes = list(nodes)
+    readers = _readers(nodes, outputs)
+    taken: set[int] = set()
+    chains = {}
+    for node in nodes:
+        if _starts_chain(node) and id(node) not in taken:
+            chain = _chain(node, readers, taken)
+            taken.update(map(id, chain))
+            chains[id(chain[-1])] = chain
+    steps = []
+    for node in nodes:
+        if id(node) in chains:
+            steps.append(_convolution(chains[id(node)]))
+        elif id(node) not in taken:
+            steps.append(_layer(node))
+    return steps
+
+
+def _readers(nodes, outputs) -> dict[int, Any]:
+    """The node that alone reads a tensor, by the tensor's id."""
+    times = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    times.update(map(id, outputs))
+    return {
+        id(tensor): node
+        for node in nodes
+        for tensor in node.input_tensors
+        if times[id(tensor)] == 1
+    }
+
+
+def _starts_chain(node) -> bool:
+    return hasattr(node.operation, "can_infer") and node.operation.can_infer()
+
+
+def _chain(node, readers, taken) -> list:
+    """The convolution, and what of BN, a sum of two maps and a ReLU follows it, in this order."""
+    chain = [node]
+    for follows in (_is_norm, _is_sum, _is_relu):
+        reader = readers.get(id(chain[-1].outputs[0]))
+        if reader is not None and id(reader) not in taken and follows(reader):
+            chain.append(reader)
+    return chain
+
+
+def _is_norm(node) -> bool:
+    norm = node.operation
+    return hasattr(norm, "multiply_add") and norm.compute_dtype == norm.variable_dtype
+
+
+def _is_sum(node) -> bool:
+    return type(node.operation) is keras.layers.Add and len(node.input_tensors) == 2
+
+
+def _is_relu(node) -> bool:
+    relu = node.operation
+    if type(relu) is not keras.layers.ReLU:
+        return False
+    return not relu.negative_slope and relu.max_value is None and not relu.threshold
+
+
+def _convolution(chain) -> Step:
+    first, *others = chain
+    (x,), (result,) = map(id, first.input_tensors), map(id, chain[-1].outputs)
+    inner = {id(tensor) for node in chain for tensor in node.outputs}
+    norms = [node.operation for node in others if _is_norm(node)]
+    summands = [
+        id(tensor)
+        for node in others
+        if _is_sum(node)
+        for tensor in node.input_tensors
+        if id(tensor) not in inner
+    ]
+    rectified = _is_relu(chain[-1])
+    convolution = first.operation
+
+    def run(tensors):
+        norm = norms[0].multiply_add() if norms else None
+        other = tensors[summands[0]] if summands else None
+        tensors[result] = convolution.infer(tensors[x], norm, other, rectified)
+
+    return Step(run, {x, *summands}, {result})
+
+
+def _layer(node) -> Step:
+    reads, writes = ({id(t) for t in tensors} for tensors in (node.input_tensors, node.outputs))
+    operation = node.operation
+    if getattr(operation, "infers_by_call", False):
+        operation = _own_call(operation)
+    elif reads_nest(node):
+        return Step(lambda tensors: _call_and_collect(node, tensors), reads, writes)
+    elif type(operation) is keras.layers.Identity:
+        operation = _same
+    return Step(lambda tensors: call_node(node, tensors, operation), reads, writes)
+
+
+def _same(x):
+    return x
+
+
+def _own_call(layer):
+    takes_training = "training" in inspect.signature(layer.call).parameters
+    settings = {"training": False} if takes_training else {}
+    return lambda *args, **kwargs: layer.call(*args, **{**kwargs, **settings})
+
+
+def _call_and_collect(node, tensors):
+    call_node(node, tensors, node.operation)
+    free_young_cycles()

@@ -1,0 +1,90 @@
+"""Inference on PyTorch in fewer steps than the graph has calls, with the numbers of Keras's run."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_dla.layers import BatchNormalization, Conv2D
+from keras_dla.models import LeanModel, ResNet
+from tests.golden import assert_close
+from tests.layers.stages import randomize
+
+if keras.backend.backend() != "torch":
+    pytest.skip("The other backends compile their inference.", allow_module_level=True)
+
+import torch
+
+FORMAT = "channels_last"
+
+
+def images(*shape):
+    return np.random.default_rng(1).normal(size=(2, *shape)).astype("float32")
+
+
+def assert_equal_to_keras(model, x):
+    """Where PyTorch records a gradient, all layers are called by Keras."""
+    expected = keras.tree.flatten(model(x, training=False))
+    with torch.no_grad():
+        found = keras.tree.flatten(model(x, training=False))
+    for one, other in zip(found, expected, strict=True):
+        assert_close(one, keras.ops.convert_to_numpy(other), 1e-5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("name", [None, "dla_l", "dla_b", "rla_g", "dianet", "ba"])
+def test_networks(name, data_format):
+    keras.utils.set_random_seed(0)
+    sizes = {"classes": 3, "planes": (8, 8), "data_format": data_format}
+    model = randomize(ResNet((2, 2), name, classifier_activation=None, **sizes))
+    x = images(8, 8, 3) if data_format == "channels_last" else images(3, 8, 8)
+    assert_equal_to_keras(model, x)
+
+
+def conv_norm(x, strides=1):
+    return BatchNormalization(FORMAT)(Conv2D(4, 3, strides, data_format=FORMAT)(x))
+
+
+def test_what_something_else_reads_stays_as_it_is():
+    """Nothing is summed or rectified in place that a second layer or the user reads."""
+    inputs = keras.Input((6, 6, 4))
+    read_twice = Conv2D(4, 1, data_format=FORMAT)(inputs)
+    normed = conv_norm(read_twice)
+    rectified = layers.ReLU()(normed)
+    total = layers.Add()([conv_norm(rectified), read_twice])
+    both = layers.Add()([conv_norm(inputs), conv_norm(total)])
+    outputs = [normed, rectified, layers.ReLU()(total), layers.ReLU(max_value=0.1)(both), inputs]
+    assert_equal_to_keras(randomize(LeanModel(inputs, outputs)), images(6, 6, 4))
+
+
+def test_weights_are_read_at_every_run():
+    inputs = keras.Input((6, 6, 4))
+    model = randomize(LeanModel(inputs, layers.ReLU()(conv_norm(inputs))))
+    x = images(6, 6, 4)
+    model.predict_on_batch(x)
+    for weight in model.weights:
+        weight.value.data.mul_(1.5)
+    assert_equal_to_keras(model, x)
+
+
+def test_training_moves_the_statistics_without_gradients_too():
+    inputs = keras.Input((6, 6, 4))
+    model = LeanModel(inputs, conv_norm(inputs))
+    moving = model.non_trainable_weights[0]
+    before = keras.ops.convert_to_numpy(moving).copy()
+    with torch.no_grad():
+        model(images(6, 6, 4), training=True)
+    assert np.abs(keras.ops.convert_to_numpy(moving) - before).max() > 1e-3
+
+
+def test_a_convolution_and_what_follows_it_are_one_step():
+    inputs = keras.Input((6, 6, 4))
+    model = LeanModel(inputs, layers.ReLU()(layers.Add()([conv_norm(inputs), inputs])))
+    called = []
+    convolution = type(model.layers[1])
+    assert convolution is Conv2D
+    with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+        for kind in (Conv2D, BatchNormalization, layers.Add, layers.ReLU):
+            patch.setattr(kind, "call", lambda self, *_, **__: called.append(self))
+        model(images(6, 6, 4), training=False)
+    assert not called
