@@ -3,10 +3,12 @@
     python benchmarks/launches.py --networks resnet dla_l dla_b
     python benchmarks/launches.py --reference path/to/the/authors/checkout --no-compiled
 
-On a graphics card a small network takes as long as its launches do. What is counted are the
-operations that PyTorch dispatches, but for views and allocations, in inference and in a forward and
-backward pass of training; compiled, the calls of fused kernels and of library kernels in the code
-that PyTorch's compiler writes. `--reference` is a checkout of the authors' repository.
+On a graphics card a small network takes as long as its launches do. They are counted in inference
+and in a forward and backward pass of training, but for views and allocations, in two ways: what
+PyTorch dispatches to the device, and what its profiler sees there that does not come down to other
+operations. A convolution, BN or matrix product is one, whatever it calls on a CPU. Compiled,
+it is the calls of fused kernels and of library kernels in the code that PyTorch's compiler writes.
+`--reference` is a checkout of the authors' repository.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
@@ -32,6 +35,12 @@ MOVES_NO_DATA = re.compile(
     r"alias|_reshape_alias|split|split_with_sizes|unbind|lift_fresh|diagonal|unfold|"
     r"empty\w*|new_empty\w*|resize_|set_|_local_scalar_dense|is_same_size)_?"
 )
+# What the profiler shows besides, which moves data only by the operations it calls.
+CALLS_OTHERS = re.compile(
+    r"to|reshape|contiguous|narrow|chunk|movedim|broadcast_to|expand_as|view_as|flatten|item|"
+    r"resize_as_|resolve_\w+|result_type|numpy_T|squeeze\w*|unflatten|is_\w+"
+)
+LIBRARY_CALL = re.compile(r"convolution(_backward)?|native_batch_norm(_backward)?|(add|b)?mm")
 FUSED = re.compile(r"^\s+(?:cpp_fused\w*|triton_\w+\.run)\(", re.MULTILINE)
 LIBRARY = re.compile(r"^\s+(?:\w+ = )?(?:extern_kernels\.|torch\.ops\.|aten\.)\w", re.MULTILINE)
 
@@ -50,12 +59,34 @@ class Launches(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-def launches(function) -> Counter:
-    """Returns the operations that a call of `function` launches, by name."""
+def dispatched(function: Callable) -> Counter:
+    """Returns by name the operations that a call of `function` dispatches."""
     function()
     with Launches() as launched:
         function()
     return launched.counts
+
+
+def profiled(function: Callable) -> Counter:
+    """Returns by name the operations in a profile of `function` that call no others."""
+    function()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        function()
+    counts: Counter = Counter()
+    for event in profile.events():
+        if event.cpu_parent is None:
+            counts.update(_leaves(event))
+    return counts
+
+
+def _leaves(event) -> Counter:
+    name = event.name.removeprefix("aten::")
+    is_operation = event.name != name
+    if is_operation and LIBRARY_CALL.fullmatch(name):
+        return Counter([name])
+    inner = sum(map(_leaves, event.cpu_children), start=Counter())
+    moves = not (MOVES_NO_DATA.fullmatch(name) or CALLS_OTHERS.fullmatch(name))
+    return Counter([name]) if is_operation and moves and not inner else inner
 
 
 def compiled_launches(model, run) -> tuple[int, int]:
@@ -93,8 +124,8 @@ def theirs(name: str, depth: int, reference: str):
     return model, (lambda model, x: model.eval()(x)), lambda model, x: model.train()(x)
 
 
-def count(network, images, compiled: bool) -> list:
-    """Returns the counts of inference, of forward and backward, and those compiled."""
+def count(network, images, compiled: bool) -> list[str]:
+    """Returns the cells of a network's row: inference and training, counted in three ways."""
     model, infer, train = network
 
     def inference(model=model):
@@ -106,10 +137,12 @@ def count(network, images, compiled: bool) -> list:
             parameter.grad = None
         train(model, images).square().sum().backward()
 
-    counts = [launches(run).total() for run in (inference, step)]
-    if compiled:
-        counts += [compiled_launches(model, run) for run in (inference, step)]
-    return counts
+    runs = inference, step
+    cells = [str(way(run).total()) for way in (dispatched, profiled) for run in runs]
+    if not compiled:
+        return [*cells, "", ""]
+    pairs = [compiled_launches(model, run) for run in runs]
+    return [*cells, *(f"{sum(pair)} = {pair[0]} + {pair[1]}" for pair in pairs)]
 
 
 def main() -> None:
@@ -123,21 +156,19 @@ def main() -> None:
     images = np.random.default_rng(0).normal(size=(arguments.batch_size, 32, 32, 3))
     images = torch.tensor(images.astype("float32"))
     print(f"depth {arguments.depth}, batch {arguments.batch_size}, PyTorch {torch.__version__}")
-    print("| network | inference | forward and backward | compiled: fused + library | the same |")
-    print("|---|---|---|---|---|")
+    print(
+        "| network | dispatched: inference | training | profiled: inference | training "
+        "| compiled, fused + library: inference | training |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for name in arguments.networks:
-        rows = [(name, ours(name, arguments.depth), images)]
+        rows = [(name, ours(name, arguments.depth), images, arguments.compiled)]
         if arguments.reference:
             network = theirs(name, arguments.depth, arguments.reference)
-            rows.append((f"{name} (authors)", network, images.permute(0, 3, 1, 2).contiguous()))
-        for label, network, batch in rows:
-            mine = "authors" not in label
-            counts = count(network, batch, arguments.compiled and mine)
-            cells = [
-                f"{pair[0]} + {pair[1]}" if isinstance(pair, tuple) else str(pair)
-                for pair in [*counts, "", ""][:4]
-            ]
-            print(f"| {label} | {' | '.join(cells)} |", flush=True)
+            channels_first = images.permute(0, 3, 1, 2).contiguous()
+            rows.append((f"{name} (authors)", network, channels_first, False))
+        for label, *of_network in rows:
+            print(f"| {label} | {' | '.join(count(*of_network))} |", flush=True)
 
 
 if __name__ == "__main__":

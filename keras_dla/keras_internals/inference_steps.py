@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_dla.keras_internals.graph_nodes import call_node, free_young_cycles, reads_nest
+from keras_dla.ops.batch_norm import fold_norms
 
 
 class Step(NamedTuple):
@@ -39,7 +40,7 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
             chain = _chain(node, readers, taken)
             taken.update(map(id, chain))
             chains[id(chain[-1])] = chain
-    steps = []
+    steps = [_fold(list(chains.values()))]
     for node in nodes:
         if id(node) in chains:
             steps.append(_convolution(chains[id(node)]))
@@ -76,7 +77,7 @@ def _chain(node, readers, taken) -> list:
 
 def _is_norm(node) -> bool:
     norm = node.operation
-    return hasattr(norm, "multiply_add") and norm.compute_dtype == norm.variable_dtype
+    return hasattr(norm, "can_fold") and norm.can_fold()
 
 
 def _is_sum(node) -> bool:
@@ -90,27 +91,36 @@ def _is_relu(node) -> bool:
     return not relu.negative_slope and relu.max_value is None and not relu.threshold
 
 
+def _fold(chains) -> Step:
+    """Makes the kernel and the bias of every convolution with a BN behind it, all in one go."""
+    pairs = [chain[:2] for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
+    keys = [id(norm) for _, norm in pairs]
+    layers = [(convolution.operation, norm.operation) for convolution, norm in pairs]
+
+    def run(tensors):
+        if layers:
+            weights = [(convolution.kernel.value, *norm.folds()) for convolution, norm in layers]
+            tensors.update(zip(keys, fold_norms(weights), strict=True))
+
+    return Step(run, set(), set(keys))
+
+
 def _convolution(chain) -> Step:
     first, *others = chain
     (x,), (result,) = map(id, first.input_tensors), map(id, chain[-1].outputs)
     inner = {id(tensor) for node in chain for tensor in node.outputs}
-    norms = [node.operation for node in others if _is_norm(node)]
-    summands = [
-        id(tensor)
-        for node in others
-        if _is_sum(node)
-        for tensor in node.input_tensors
-        if id(tensor) not in inner
-    ]
+    norms = [id(node) for node in others if _is_norm(node)]
+    sums = [node.input_tensors for node in others if _is_sum(node)]
+    summands = [id(tensor) for tensors in sums for tensor in tensors if id(tensor) not in inner]
     rectified = _is_relu(chain[-1])
     convolution = first.operation
 
     def run(tensors):
-        norm = norms[0].multiply_add() if norms else None
+        weights = tensors[norms[0]] if norms else (convolution.kernel.value, None)
         other = tensors[summands[0]] if summands else None
-        tensors[result] = convolution.infer(tensors[x], norm, other, rectified)
+        tensors[result] = convolution.infer(tensors[x], *weights, other, rectified)
 
-    return Step(run, {x, *summands}, {result})
+    return Step(run, {x, *norms, *summands}, {result})
 
 
 def _layer(node) -> Step:

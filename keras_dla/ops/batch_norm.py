@@ -47,6 +47,20 @@ def batch_norm(
     return form(x, gamma, beta, moving, *settings)
 
 
+def fold_norms(weights: list[tuple]) -> list[tuple[Tensor, Tensor]]:
+    """Returns the kernels and biases of convolutions that do what BN behind them does in inference.
+
+    On PyTorch alone, where all of them take a few operations together.
+
+    Args:
+        weights: list of the kernel `[height, width, channels, filters]` of a convolution, and of
+            the moving mean, moving variance, gamma, beta and epsilon of the BN behind it.
+    """
+    from keras_dla.ops.torch.inference import fold_norms as fold_norms_torch
+
+    return fold_norms_torch(weights)
+
+
 def batch_norm_plain(
     x: Tensor,
     gamma: Tensor,

@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_dla.ops.cheap import in_float32
+from keras_dla.ops.devices import torch_runs_eagerly
 from keras_dla.utils.types import Tensor
 
 
@@ -19,6 +20,10 @@ def spatial_axes(data_format: str) -> tuple[int, int]:
 def global_average_pool(x: Tensor, data_format: str) -> Tensor:
     """GAP of Eq. 4, in float32 at least: `[batch, channels]` from a batch of feature maps."""
     x = in_float32(x)
+    if torch_runs_eagerly():
+        from keras_dla.ops.torch.average import global_average
+
+        return global_average(x, data_format)
     axes = spatial_axes(data_format)
     height, width = (x.shape[axis] for axis in axes)
     if isinstance(height, int) and isinstance(width, int):

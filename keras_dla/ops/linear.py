@@ -19,12 +19,3 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
 
     rows = torch.addmm(bias, x.reshape(-1, x.shape[-1]), kernel)
     return rows.reshape(*x.shape[:-1], kernel.shape[1])
-
-
-def sum_of_products(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    """Returns a * b + c * d, on PyTorch by two operations."""
-    if keras.backend.backend() != "torch":
-        return a * b + c * d
-    import torch
-
-    return torch.addcmul(a * b, c, d)

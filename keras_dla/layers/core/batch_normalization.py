@@ -84,13 +84,15 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
             self._move(moved)
         return cast(outputs, self.compute_dtype)
 
-    def multiply_add(self) -> tuple[Tensor, Tensor]:
-        """Returns the factors and summands, `[channels]`, of inference on PyTorch."""
-        from keras_dla.ops.torch.inference import multiply_add
+    def can_fold(self) -> bool:
+        """Returns whether `folds` is all that inference needs."""
+        return self.scale and self.center and self.compute_dtype == self.variable_dtype
 
-        moving = self.moving_mean.value, self.moving_variance.value
-        gamma, beta = (None if w is None else w.value for w in (self.gamma, self.beta))
-        return multiply_add(*moving, gamma, beta, self.epsilon)
+    def folds(self) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+        """Returns what inference computes with: mean, variance, gamma, beta and epsilon."""
+        weights = (self.moving_mean, self.moving_variance, self.gamma, self.beta)
+        mean, variance, gamma, beta = (weight.value for weight in weights)
+        return mean, variance, gamma, beta, self.epsilon
 
     def _moving(self, training):
         """The moving statistics, on PyTorch copies where those here are not to change in place."""

@@ -68,7 +68,8 @@ class Conv2D(keras.layers.Conv2D):
     def infer(
         self,
         x: Tensor,
-        norm: tuple[Tensor, Tensor] | None = None,
+        kernel: Tensor,
+        bias: Tensor | None = None,
         other: Tensor | None = None,
         rectified: bool = False,
     ) -> Tensor:
@@ -76,15 +77,14 @@ class Conv2D(keras.layers.Conv2D):
 
         Args:
             x: tensor, as of `call`.
-            norm: what a `BatchNormalization.multiply_add` returns; defaults to `None`.
+            kernel: tensor, the layer's kernel, or that with a BN in it.
+            bias: tensor `[filters]`; defaults to `None`.
             other: tensor that is added to the output; defaults to `None`.
             rectified: boolean, whether a ReLU comes last; defaults to `False`.
         """
-        from keras_dla.ops.torch.inference import conv_norm
+        from keras_dla.ops.torch.inference import conv
 
-        return conv_norm(
-            x, self.kernel.value, self.strides, norm, other, rectified, self.data_format
-        )
+        return conv(x, kernel, bias, self.strides, other, rectified, self.data_format)
 
     def can_infer(self) -> bool:
         """Returns whether `infer` is all that this layer does."""

@@ -8,7 +8,8 @@ from keras import ops
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.cheap import cast, split_at
-from keras_dla.ops.linear import linear, sum_of_products
+from keras_dla.ops.gated_sum import gated_sum
+from keras_dla.ops.linear import linear
 from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_positive_integer
@@ -121,5 +122,4 @@ def gated_context(gates: Tensor, context: Tensor) -> Tensor:
         context: tensor `[..., units]`, c.
     """
     sigmoids, g = split_at(gates, gates.shape[-1] // 3 * 2, axis=-1)
-    i, f = split_at(ops.sigmoid(sigmoids), gates.shape[-1] // 3, axis=-1)
-    return sum_of_products(f, context, i, tanh(g))
+    return gated_sum(ops.sigmoid(sigmoids), tanh(g), context)

@@ -1,4 +1,8 @@
-"""A convolution with the BN behind it, for PyTorch where no gradient is needed."""
+"""Convolutions with what stands behind them, for PyTorch where no gradient is needed.
+
+In inference BN is a multiply-add per channel: the kernel takes its factors, and the convolution
+adds the rest as a bias.
+"""
 
 from typing import Any
 
@@ -8,32 +12,26 @@ from keras_dla.ops.torch.layout import as_it_was, channels_first
 from keras_dla.utils.types import Tensor
 
 
-def conv_norm(
+def conv(
     x: Tensor,
     kernel: Tensor,
+    bias: Tensor | None,
     strides: tuple[int, int],
-    norm: tuple[Tensor, Tensor] | None,
     other: Tensor | None,
     rectified: bool,
     data_format: str,
 ) -> Any:
-    """Returns the convolution of x, normalised, + `other`, rectified, in a map of its own.
-
-    In inference BN is a multiply-add per channel: the kernel takes its factors, and the
-    convolution adds the rest as a bias.
+    """Returns the convolution of x, + `other`, rectified, in a map of its own.
 
     Args:
         x: `[batch, height, width, channels]` or channels first.
         kernel: `[height, width, channels, filters]`, odd-sized.
+        bias: `[filters]`, or `None`.
         strides: tuple of two integers.
-        norm: two tensors `[filters]`, by which the map is multiplied and which are added; or
-            `None`.
         other: a map that is added, or `None`.
         rectified: boolean, whether a ReLU comes last.
         data_format: `"channels_last"` or `"channels_first"`.
     """
-    scale, bias = norm or (None, None)
-    kernel = kernel if scale is None else kernel * scale
     padding = tuple((size - 1) // 2 for size in kernel.shape[:2])
     x = channels_first(x, data_format)
     outputs = torch.conv2d(x, kernel.permute(3, 2, 0, 1), bias, strides, padding)
@@ -42,13 +40,11 @@ def conv_norm(
     return as_it_was(outputs.relu_() if rectified else outputs, data_format)
 
 
-def multiply_add(
-    mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float
-) -> Any:
-    """Returns what BN multiplies by in inference, and what it adds: tensors `[channels]`."""
-    scale = (variance + epsilon).rsqrt_()
-    if gamma is not None:
-        scale.mul_(gamma)
-    if beta is None:
-        return scale, -mean * scale
-    return scale, torch.addcmul(beta, mean, scale, value=-1)
+def fold_norms(weights: list[tuple]) -> list[tuple[Tensor, Tensor]]:
+    """See `keras_dla.ops.batch_norm.fold_norms`."""
+    kernels, means, variances, gammas, betas, epsilons = map(list, zip(*weights, strict=True))
+    scales = torch._foreach_add(variances, epsilons)
+    torch._foreach_sqrt_(scales)
+    scales = torch._foreach_div(gammas, scales)
+    biases = torch._foreach_addcmul(betas, means, scales, value=-1)
+    return list(zip(torch._foreach_mul(kernels, scales), biases, strict=True))

@@ -9,6 +9,8 @@ if keras.backend.backend() != "torch":
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
+from keras_dla.ops.torch.average import GlobalAverage
+from keras_dla.ops.torch.gated_sum import GatedSum
 from keras_dla.ops.torch.light_recurrence import LightRecurrence
 from keras_dla.ops.torch.relu import Rectified
 from keras_dla.ops.torch.weighted_sum import WeightedSum
@@ -28,12 +30,18 @@ def positive(x):
     return torch.relu(x)
 
 
+def average(x):
+    return x.mean((2, 3))
+
+
 CASES = {
     "recurrence": (LightRecurrence, LightRecurrence.plain, RECURRENCE),
     "sum": (WeightedSum, WeightedSum.plain, [(3, *VECTOR), MAPS, MAPS, MAPS]),
     "sum_channels_last": (WeightedSum, WeightedSum.plain, [(1, 2, 1, 1, 4), MAPS]),
     "sum_of_one_channel": (WeightedSum, WeightedSum.plain, [(1, 2, 1, 1, 1), (2, 3, 2, 1)]),
     "relu": (Rectified, positive, [MAPS]),
+    "average": (GlobalAverage, average, [MAPS]),
+    "gates": (GatedSum, GatedSum.plain, [(2, 3, 8), (2, 3, 4), (2, 1, 4)]),
 }
 
 
