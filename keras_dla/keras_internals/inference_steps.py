@@ -81,7 +81,9 @@ def _is_norm(node) -> bool:
 
 
 def _is_sum(node) -> bool:
-    return type(node.operation) is keras.layers.Add and len(node.input_tensors) == 2
+    shapes = [tensor.shape for tensor in node.input_tensors]
+    # A sum in place has the shape of its first map.
+    return type(node.operation) is keras.layers.Add and len(shapes) == 2 and shapes[0] == shapes[1]
 
 
 def _is_relu(node) -> bool:
@@ -99,7 +101,7 @@ def _fold(chains) -> Step:
 
     def run(tensors):
         if layers:
-            weights = [(convolution.kernel.value, *norm.folds()) for convolution, norm in layers]
+            weights = [(_kernel(conv), *norm.folds()) for conv, norm in layers]
             tensors.update(zip(keys, fold_norms(weights), strict=True))
 
     return Step(run, set(), set(keys))
@@ -116,11 +118,17 @@ def _convolution(chain) -> Step:
     convolution = first.operation
 
     def run(tensors):
-        weights = tensors[norms[0]] if norms else (convolution.kernel.value, None)
+        weights = tensors[norms[0]] if norms else (_kernel(convolution), None)
         other = tensors[summands[0]] if summands else None
         tensors[result] = convolution.infer(tensors[x], *weights, other, rectified)
 
     return Step(run, {x, *norms, *summands}, {result})
+
+
+def _kernel(convolution):
+    """The kernel, which is no variable any more once Keras has added low-rank adapters to it."""
+    kernel = convolution.kernel
+    return kernel.value if isinstance(kernel, keras.Variable) else kernel
 
 
 def _layer(node) -> Step:

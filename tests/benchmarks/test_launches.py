@@ -29,6 +29,7 @@ def test_views_and_allocations_are_no_launches(launches):
     x, kernel = torch.ones(4, 3), torch.ones(3, 2, requires_grad=True)
 
     def step():
+        kernel.grad = None
         (x @ kernel).relu().reshape(2, 4).t().sum().backward()
 
     # Forward and backward; the product has a gradient by the kernel alone.

@@ -57,6 +57,19 @@ def test_what_something_else_reads_stays_as_it_is():
     assert_equal_to_keras(randomize(LeanModel(inputs, outputs)), images(6, 6, 4))
 
 
+class Doubled(BatchNormalization):
+    """A layer of the user's own."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training, mask)
+
+
+def test_layers_of_ones_own_are_called():
+    inputs = keras.Input((6, 6, 4))
+    outputs = Doubled(FORMAT)(Conv2D(4, 1, data_format=FORMAT)(inputs))
+    assert_equal_to_keras(randomize(LeanModel(inputs, outputs)), images(6, 6, 4))
+
+
 def test_weights_are_read_at_every_run():
     inputs = keras.Input((6, 6, 4))
     model = randomize(LeanModel(inputs, layers.ReLU()(conv_norm(inputs))))

@@ -86,7 +86,8 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
 
     def can_fold(self) -> bool:
         """Returns whether `folds` is all that inference needs."""
-        return self.scale and self.center and self.compute_dtype == self.variable_dtype
+        own = type(self).call is BatchNormalization.call
+        return own and self.scale and self.center and self.compute_dtype == self.variable_dtype
 
     def folds(self) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
         """Returns what inference computes with: mean, variance, gamma, beta and epsilon."""

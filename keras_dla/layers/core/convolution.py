@@ -88,8 +88,9 @@ class Conv2D(keras.layers.Conv2D):
 
     def can_infer(self) -> bool:
         """Returns whether `infer` is all that this layer does."""
-        linear = self.activation in (None, keras.activations.linear)
-        return not self.use_bias and linear and self.compute_dtype == self.variable_dtype
+        linear = self.activation in (None, keras.activations.linear) and not self.use_bias
+        own = type(self).call is Conv2D.call
+        return own and linear and self.compute_dtype == self.variable_dtype
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return conv2d(inputs, kernel, self.strides, self.data_format)
