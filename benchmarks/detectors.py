@@ -7,6 +7,13 @@ Prints images a second in training and in inference, and what share of the time 
 the networks (backbone, pyramid, proposal network, box head), then what is between them. The parts
 run alone, on maps and boxes of the same size, after each measured step of the whole; in training
 forward and backward. Their shares need not add up to the whole, which runs as one program.
+
+With `--beside-torchvision`, steps of torchvision's Faster R-CNN with the same settings take turns
+with ours. With one thread
+(`OMP_NUM_THREADS=1`) and `--clock cpu`, other programs on the machine disturb it little:
+
+    OMP_NUM_THREADS=1 KERAS_BACKEND=torch python benchmarks/detectors.py --size 320 320 \\
+        --batch-size 2 --beside-torchvision --clock cpu
 """
 
 import argparse
@@ -18,6 +25,7 @@ import keras
 import numpy as np
 from detection_parts_worker import jax_steps, random_boxes, tensorflow_steps, torch_steps
 from keras import ops
+from torchvision_detector import torchvision_steps
 
 from keras_dla.data import DetectionDataset, ShapesSource
 from keras_dla.detection import FasterRCNN
@@ -31,6 +39,7 @@ from keras_dla.training import DETECTION, keep_freed_memory
 
 STEPS = {"jax": jax_steps, "tensorflow": tensorflow_steps, "torch": torch_steps}
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 
 
@@ -149,18 +158,17 @@ def parts_of(model, x, y, arguments) -> dict:
     }
 
 
-def timed(function) -> float:
-    start = time.perf_counter()
+def timed(function, clock) -> float:
+    start = clock()
     function()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def measure(whole, parts, rounds) -> dict:
+def measure(functions, rounds, clock) -> dict:
     """Returns the median seconds of each, one after the other in every round."""
-    functions = {"whole": whole, **parts}
     for function in functions.values():
         function()
-    rows = [[timed(function) for function in functions.values()] for _ in range(rounds)]
+    rows = [[timed(function, clock) for function in functions.values()] for _ in range(rounds)]
     return {name: statistics.median(times) for name, *times in zip(functions, *rows, strict=True)}
 
 
@@ -170,17 +178,25 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(800, 1216), help="size of the images")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3, help="measured steps")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="seconds of what")
+    parser.add_argument(
+        "--beside-torchvision", action="store_true", help="compare with torchvision's Faster R-CNN"
+    )
     arguments = parser.parse_args()
     arguments.size = tuple(arguments.size)
     keep_freed_memory()
     model = FasterRCNN(arguments.backbone, classes=80)
     model.compile(DETECTION.optimizer(1000), jit_compile=JIT)
     x, y = batch_of(arguments)
-    parts = parts_of(model, x, y, arguments)
-    wholes = {
-        "train": lambda: model.train_on_batch(x, y),
-        "infer": lambda: model.predict_on_batch(x),
+    steps = {
+        "train": {"whole": lambda: model.train_on_batch(x, y)},
+        "infer": {"whole": lambda: model.predict_on_batch(x)},
     }
+    if arguments.beside_torchvision:
+        for kind, step in torchvision_steps(model, x, y).items():
+            steps[kind]["torchvision"] = step
+    for kind, parts in parts_of(model, x, y, arguments).items():
+        steps[kind] |= parts
     size = "x".join(map(str, arguments.size))
     print(
         f"Faster R-CNN, {arguments.backbone}, {keras.backend.backend()}, images {size}, "
@@ -188,8 +204,8 @@ def main() -> None:
     )
     print("| step | part | seconds | share |")
     print("|---|---|---|---|")
-    for kind, whole in wholes.items():
-        seconds = measure(whole, parts[kind], arguments.rounds)
+    for kind, functions in steps.items():
+        seconds = measure(functions, arguments.rounds, CLOCKS[arguments.clock])
         for name, value in seconds.items():
             print(f"| {kind} | {name} | {value:.2f} | {value / seconds['whole']:.0%} |")
         rate = arguments.batch_size / seconds["whole"]

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_dla.data.detection.preparation import ImagePreparation
+from keras_dla.detection.ops.stable_top_k import sorting_all
 from keras_dla.detection.validation import (
     check_batch,
     check_classes,
@@ -86,6 +87,7 @@ class KnowsItsData:
                 f"{loss!r}."
             )
 
+    @sorting_all()
     def infer(self, x: Nest) -> dict[str, Tensor]:
         """Returns the detections of a batch as tensors, for programs that are exported.
 

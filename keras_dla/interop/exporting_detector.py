@@ -1,7 +1,7 @@
 """Detectors in formats that run without Keras, non-maximum suppression inside.
 
-Only TensorFlow writes them: a detector loops over boxes until enough are found, which
-`torch.export` does not trace, and which plain LiteRT has no operations for.
+A detector loops over boxes until enough are found, which `torch.export` does not trace, and which
+plain LiteRT has no operations for.
 """
 
 import tempfile
@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-FORMATS = ("onnx", "tf_saved_model")
+FORMATS = {"onnx": ("tensorflow",), "tf_saved_model": ("tensorflow", "jax")}
 # The lowest that has what the loops need.
 OPSET = 18
 
@@ -37,17 +37,32 @@ def write_detector(
     Raises:
         ValueError: when the format is not written, or nobody knows the size of the images.
     """
-    if format not in FORMATS or keras.backend.backend() != "tensorflow":
+    backend = keras.backend.backend()
+    if backend not in FORMATS.get(format, ()):
         raise ValueError(
-            f"`format` of a detector must be {' or '.join(map(repr, FORMATS))}, written from the "
-            f"backend tensorflow, but is {format!r} from {keras.backend.backend()}."
+            "`format` of a detector must be 'onnx' from the backend tensorflow or 'tf_saved_model' "
+            f"from tensorflow or jax, but is {format!r} from {backend}."
         )
     shape = model.export_shape(image_shape)
-    serve = _function(model, shape)
-    if format == "tf_saved_model":
-        _write_saved_model(model, serve, path)
+    if backend == "jax":
+        _write_saved_model_of_jax(model, shape, path)
+    elif format == "tf_saved_model":
+        _write_saved_model(model, _function(model, shape), path)
     else:
-        _write_onnx(serve, path)
+        _write_onnx(_function(model, shape), path)
+
+
+def _write_saved_model_of_jax(model, shape, path):
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    signature = {
+        "images": keras.InputSpec("float32", (None, *shape), name="images"),
+        "sizes": keras.InputSpec("int32", (None, 2), name="sizes"),
+    }
+    # For inference only, as `exporting_tensorflow` has it.
+    settings = {"is_static": True, "jax2tf_kwargs": {"with_gradient": False}}
+    archive.add_endpoint("serve", model.infer, input_signature=[signature], **settings)
+    archive.write_out(str(path), verbose=False)
 
 
 def _function(model, shape):

@@ -4,29 +4,39 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dla.detection import FasterRCNN
+from keras_dla.detection import MaskRCNN, RetinaNet
 from keras_dla.interop import export_model
 from keras_dla.models import ResNet
+from tests.backends import ALL, BACKEND
 from tests.detection.networks import SMALL, fill, shapes
 
+# Mask R-CNN has all parts of Faster R-CNN.
+CASES = {
+    "tensorflow": [("mask_rcnn", "onnx"), ("retinanet", "tf_saved_model")],
+    "jax": [("mask_rcnn", "tf_saved_model")],
+    "torch": [],
+}
+THOROUGH = {
+    "tensorflow": [("mask_rcnn", "tf_saved_model"), ("retinanet", "onnx")],
+    "jax": [("retinanet", "tf_saved_model")],
+    "torch": [],
+}
 
-def detector():
+
+def detector(kind="mask_rcnn"):
     """As small as detectors are: tf2onnx takes long over each loop of each level."""
-    options = {"stem": "imagenet", "planes": (8, 8), "include_top": False}
-    backbone = ResNet((1, 1), **options, data_format="channels_last")
-    settings = {**SMALL, "channels": 8, "head_units": 16, "proposals": 20}
-    model = FasterRCNN(backbone, **settings, data_format="channels_last")
+    options = {"stem": "imagenet", "include_top": False, "data_format": "channels_last"}
+    if kind == "mask_rcnn":
+        backbone = ResNet((1, 1), planes=(8, 8), **options)
+        settings = {**SMALL, "channels": 8, "head_units": 16, "proposals": 20}
+        model = MaskRCNN(backbone, **settings, data_format="channels_last")
+    else:
+        pytest.importorskip("keras_cv")
+        backbone = ResNet((1, 1, 1, 1), planes=(8, 8, 8, 8), **options)
+        thresholds = {"max_detections": 20, "candidates": 100, "score_threshold": 0.01}
+        model = RetinaNet(backbone, 3, image_shape=(64, 64), **thresholds)
     fill(model)
     return model
-
-
-@pytest.fixture(scope="module")
-def known():
-    """A detector, images and what it finds on them."""
-    model, (x, _) = detector(), shapes(data_format="channels_last")[0]
-    expected = model.predict_on_batch(x)
-    assert (expected["classes"] >= 0).sum() > 10
-    return model, x, expected
 
 
 def check(found, expected, count):
@@ -35,11 +45,13 @@ def check(found, expected, count):
         np.testing.assert_allclose(np.asarray(found[name]), values[:count], rtol=1e-3, atol=2e-3)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow writes them")
-@pytest.mark.parametrize("format", ["tf_saved_model", "onnx"])
-def test_an_exported_detector_finds_the_same(tmp_path, format, known):
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch writes none")
+@pytest.mark.parametrize(("kind", "format"), CASES[BACKEND] + THOROUGH[BACKEND] * ALL)
+def test_an_exported_detector_finds_the_same(tmp_path, kind, format):
     """The longest of the tests: tf2onnx takes a minute, and no smaller detector takes it less."""
-    model, x, expected = known
+    model, (x, _) = detector(kind), shapes(data_format="channels_last")[0]
+    expected = model.predict_on_batch(x)
+    assert (expected["classes"] >= 0).sum() > 10
     path = tmp_path / ("detector.onnx" if format == "onnx" else "detector")
     export_model(model, path, format, image_shape=(64, 64))
     if format == "onnx":
@@ -50,8 +62,7 @@ def test_an_exported_detector_finds_the_same(tmp_path, format, known):
             values = session.run(None, {name: part[:count] for name, part in x.items()})
             check(dict(zip(names, values, strict=True)), expected, count)
     else:
-        import tensorflow as tf
-
+        tf = pytest.importorskip("tensorflow")
         serve = tf.saved_model.load(str(path)).signatures["serve"]
         for count in (4, 1):
             found = serve(**{name: tf.constant(part[:count]) for name, part in x.items()})

@@ -1,9 +1,28 @@
 """The best of many scores, in the same order on every backend."""
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+
 import keras
 from keras import ops
 
 from keras_dla.utils.types import Tensor
+
+_SORTS_ALL = ContextVar("sorts_all", default=False)
+
+
+@contextlib.contextmanager
+def sorting_all() -> Iterator[None]:
+    """While it lasts, `stable_top_k` sorts all scores, with the same result.
+
+    It is for exported programs: TensorFlow does not read the `top_k` of newer versions of JAX.
+    """
+    token = _SORTS_ALL.set(True)
+    try:
+        yield
+    finally:
+        _SORTS_ALL.reset(token)
 
 
 def stable_top_k(scores: Tensor, count: int) -> Tensor:
@@ -34,6 +53,8 @@ def stable_top_k(scores: Tensor, count: int) -> Tensor:
         return ops.cast(scores[..., :0], "int32")
     if count == scores.shape[-1]:
         return ops.cast(ops.argsort(-scores, axis=-1), "int32")
+    if keras.backend.backend() == "jax" and _SORTS_ALL.get():
+        return ops.cast(ops.argsort(-scores, axis=-1)[..., :count], "int32")
     if keras.backend.backend() == "torch":
         return _stable_top_k_in_steps(scores, count)
     return ops.cast(ops.top_k(scores, count)[1], "int32")
