@@ -54,7 +54,7 @@ def export_model(
             (`torch.export`), replaced if there is one, or a new folder (`"tf_saved_model"`).
         format: `"onnx"` (from TensorFlow and PyTorch), `"tf_saved_model"` (from TensorFlow and
             JAX), `"litert"` (from TensorFlow) or `"torch"` (from PyTorch). A detector is written
-            as `"onnx"` or `"tf_saved_model"` from TensorFlow.
+            as `"onnx"` (from TensorFlow) or `"tf_saved_model"` (from TensorFlow and JAX).
         image_shape: pair of integers, height and width in pixels of the padded images that an
             exported detector reads; defaults to None, that of its training.
 
