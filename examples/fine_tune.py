@@ -7,7 +7,7 @@ Without `--weights` a plain ResNet-20 is trained first; a `.keras` file of one t
 Without `--images` the images are the photographs of blood cells that come with the package;
 PHOTOGRAPHS is a folder with a folder of images for each class. First the interaction and the
 classifier learn alone, then the whole network. To compare, `--start initial` keeps the
-interaction's own initial values, and `--start nothing` trains from new weights.
+interaction's own initial values, and `--start nothing --frozen-epochs 0` trains from new weights.
 """
 
 import argparse
