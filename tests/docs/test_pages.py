@@ -34,7 +34,7 @@ METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"
 BACKENDS = ("tensorflow", "jax", "torch")
 TOOLS = ("python", "pip", "mkdocs", "keras-dla")
 # Variables that are no business of Python's.
-OF_THE_SYSTEM = ("LD_PRELOAD", "MALLOC_CONF")
+OF_THE_SYSTEM = ("LD_PRELOAD", "MALLOC_CONF", "OMP_NUM_THREADS")
 
 
 def of_a_page(page):
