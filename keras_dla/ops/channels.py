@@ -1,5 +1,6 @@
 """Where the channels of a feature map lie, and what is done along them."""
 
+import keras
 from keras import ops
 
 from keras_dla.ops.cheap import in_float32
@@ -46,6 +47,14 @@ def largest(x: Tensor, axis: int) -> Tensor:
     The gradient of `ops.max` on JAX compares the maximum with entries that XLA may have computed a
     second time with another rounding: where none is equal any more, it is 0 / 0.
     """
+    if keras.backend.backend() == "torch":
+        from keras_dla.ops.torch import largest as largest_torch
+
+        return largest_torch.largest(x, axis)
+    if keras.backend.backend() == "tensorflow":
+        from keras_dla.ops.tensorflow import largest as largest_tensorflow
+
+        return largest_tensorflow.largest(x, axis)
     places = ops.argmax(x, axis=axis, keepdims=True)
     return ops.take_along_axis(x, ops.stop_gradient(places), axis=axis)
 
