@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 
 from keras_dla.interop.exporting_detector import is_detector, write_detector
+from keras_dla.interop.verify_export import RUNTIMES, verify_export
 from keras_dla.utils.files import PARTIAL
 from keras_dla.utils.names import EXPORT_SUFFIXES
 
@@ -40,6 +41,7 @@ def export_model(
     path: "str | Path",
     format: str,
     image_shape: tuple[int, int] | None = None,
+    verify: bool = True,
 ) -> None:
     """Writes a network in a format that runs without Keras and without this package.
 
@@ -57,11 +59,16 @@ def export_model(
             as `"onnx"` (from TensorFlow) or `"tf_saved_model"` (from TensorFlow and JAX).
         image_shape: pair of integers, height and width in pixels of the padded images that an
             exported detector reads; defaults to None, that of its training.
+        verify: boolean, whether to open what was written with the format's own runtime, run it on
+            random images at three batch sizes and compare with the model before `path` changes;
+            defaults to `True`. A detector is not run.
 
     Raises:
         ValueError: if `format` is unknown or not written from this backend, if `path` does not fit
-            it, or if `model` is not a functional model with one input.
-        ImportError: if the package that writes the format is not installed.
+            it, if `model` is not a functional model with one input, or if with `verify` the
+            runtime does not open what was written, or computes other numbers than the model.
+        ImportError: if the package that writes the format is not installed, or with `verify` that
+            which runs it.
 
     Example:
     >>> import keras_dla
@@ -77,11 +84,16 @@ def export_model(
     if not is_detector(model):
         _check_model(model)
     _check_backend(format)
+    verify = verify and not is_detector(model)
+    if verify:
+        _check_runtime(format)
     with _partial_folder(path) as folder:
         if is_detector(model):
             write_detector(model, folder / path.name, format, image_shape)
         else:
             _writers()[format](model, folder / path.name)
+        if verify:
+            verify_export(model, folder / path.name, format)
         os.replace(folder / path.name, path)
 
 
@@ -147,4 +159,13 @@ def _check_backend(format):
         raise ImportError(
             f"keras_dla.interop.export_model needs {' and '.join(missing)} for {format!r}: "
             f"pip install 'keras-dla[export]'"
+        )
+
+
+def _check_runtime(format):
+    runtime = RUNTIMES.get(format)
+    if runtime is not None and importlib.util.find_spec(runtime) is None:
+        raise ImportError(
+            f"keras_dla.interop.export_model needs {runtime} to verify {format!r}: "
+            f"pip install 'keras-dla[export]', or export with verify=False."
         )

@@ -25,12 +25,13 @@ NETWORKS = {
     "dla_l": {"input_shape": FREE, "drop_path": 0.5},
     "dla_b": {},
     "dianet": {},
+    "cbam": {},
     "se": {},
     "mrla_l": {},
     "mrla_b": {},
     None: {},
 }
-# The last three compute with a part of what DLA does: every network in one format, the first four
+# The last four compute with a part of what DLA does: every network in one format, the first four
 # in the others. No other backend writes all of TensorFlow's formats.
 EXPORTED = [
     (format, name)
@@ -101,7 +102,7 @@ def test_computes_what_keras_does_for_any_batch(tmp_path, format, name):
     path = tmp_path / ("network" + FORMATS[format].suffix)
     run = exported(network(name), path, format)
     assert list(tmp_path.iterdir()) == [path]
-    for batch in (1, 3):
+    for batch in (1, 3, 7):
         assert_computes(run, network(name), images(batch))
     if network(name).input_shape[1] is None:
         assert_computes(run, network(name), images(2, (9, 14, 3)))
@@ -164,6 +165,10 @@ def test_a_missing_package_is_one_sentence_and_a_failure_leaves_nothing(tmp_path
         patch.setattr(importlib.util, "find_spec", find_none)
         with pytest.raises(ImportError, match=r"pip install 'keras-dla\[export\]'"):
             export_model(model, path, "onnx")
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: name != "onnxruntime" or None)
+        with pytest.raises(ImportError, match=r"onnxruntime to verify 'onnx': .* verify=False"):
+            export_model(model, path, "onnx")
 
     def fails(model, partial):
         partial.write_text("half")
@@ -172,6 +177,18 @@ def test_a_missing_package_is_one_sentence_and_a_failure_leaves_nothing(tmp_path
     writers = importlib.import_module(
         f"keras_dla.interop.exporting_{'torch' if BACKEND == 'torch' else 'tensorflow'}"
     ).WRITERS
+
+    def writes_another(model, partial):
+        pooled = keras.layers.GlobalAveragePooling2D()(model.input)
+        write(keras.Model(model.input, keras.layers.Dense(5)(pooled)), partial)
+
+    write = writers["onnx"]
+    monkeypatch.setitem(writers, "onnx", writes_another)
+    with pytest.raises(ValueError, match="computes other numbers than Keras"):
+        export_model(model, path, "onnx")
+    monkeypatch.setitem(writers, "onnx", lambda model, partial: partial.write_text("half"))
+    with pytest.raises(ValueError, match="cannot be opened"):
+        export_model(model, path, "onnx")
     monkeypatch.setitem(writers, "onnx", fails)
     monkeypatch.setattr(importlib.util, "find_spec", lambda *_: True)
     left = tmp_path / f".partial-{path.name}"  # as a killed export leaves it

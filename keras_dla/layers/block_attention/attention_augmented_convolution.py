@@ -244,7 +244,7 @@ class AttentionAugmentedConvolution(BlockAttention):
     def _relative_vectors(self, table, size):
         """Returns the table's vector for every pair of positions, `[size, size, channels]`."""
         reach = (table.shape[0] - 1) // 2
-        positions = ops.arange(size)
+        positions = ops.arange(size, dtype="int32")
         offsets = ops.expand_dims(positions, 0) - ops.expand_dims(positions, 1)
         rows = ops.clip(offsets, -reach, reach) + reach
         # A product, since the gradient of a look-up is a sparse one on TensorFlow.
@@ -308,16 +308,16 @@ class AttentionAugmentedConvolution(BlockAttention):
 
 def _averaging(size, stride, dtype):
     """Returns the matrix that averages windows around every `stride`-th of `size` positions."""
-    centres = ops.expand_dims(ops.arange(0, size, stride), 1)
-    window = ops.cast(ops.abs(ops.arange(size) - centres) < stride, dtype)
+    centres = ops.expand_dims(ops.arange(0, size, stride, dtype="int32"), 1)
+    window = ops.cast(ops.abs(ops.arange(size, dtype="int32") - centres) < stride, dtype)
     return window / ops.sum(window, axis=1, keepdims=True)
 
 
 def _interpolation(size, new_size, factor, dtype):
     """Returns the matrix that interpolates between `size` positions, `factor` apart."""
-    positions = ops.cast(ops.arange(new_size), dtype) / factor
+    positions = ops.cast(ops.arange(new_size, dtype="int32"), dtype) / factor
     positions = ops.minimum(positions, ops.cast(size - 1, dtype))
-    distances = ops.expand_dims(positions, 1) - ops.cast(ops.arange(size), dtype)
+    distances = ops.expand_dims(positions, 1) - ops.cast(ops.arange(size, dtype="int32"), dtype)
     return ops.relu(1.0 - ops.abs(distances))
 
 

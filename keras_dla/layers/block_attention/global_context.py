@@ -10,12 +10,11 @@ from keras_dla.layers.block_attention.block_attention import BlockAttention, Blo
 from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.products import einsum, matmul
+from keras_dla.ops.channels import channel_axis
+from keras_dla.ops.products import matmul
 from keras_dla.ops.softmax import softmax
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
-
-LAYOUTS = {"channels_last": "bhwc", "channels_first": "bchw"}
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
@@ -106,14 +105,18 @@ class GlobalContext(BlockAttention):
 
     def _context(self, x):
         """Returns the weighted mean over all positions, `[batch, channels]`."""
-        layout = LAYOUTS[self.data_format]
+        # By positions, [batch, height * width, channels]: no exporter takes every einsum.
+        batch, channels = ops.shape(x)[0], x.shape[channel_axis(self.data_format)]
+        if self.data_format == "channels_last":
+            x = ops.reshape(x, (batch, -1, channels))
+        else:
+            x = ops.transpose(ops.reshape(x, (batch, channels, -1)), (0, 2, 1))
         kernel = ops.cast(self.score_kernel, self.compute_dtype)
-        scores = ops.cast(einsum(f"{layout},c->bhw", x, kernel), self.variable_dtype)
-        weights = softmax(scores + self.score_bias, axis=(1, 2))
+        scores = ops.cast(matmul(x, ops.expand_dims(kernel, -1)), self.variable_dtype)
+        weights = softmax(scores + self.score_bias, axis=1)
         # The sum takes the map as it is: a wider copy would be kept for the backward pass.
-        weights = ops.cast(weights, self.compute_dtype)
-        context = einsum(f"{layout},bhw->bc", x, weights)
-        return ops.cast(context, self.variable_dtype)
+        weights = ops.cast(ops.transpose(weights, (0, 2, 1)), self.compute_dtype)
+        return ops.cast(ops.squeeze(matmul(weights, x), 1), self.variable_dtype)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape
