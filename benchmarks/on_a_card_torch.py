@@ -4,7 +4,7 @@ import json
 import sys
 
 import torch
-from launches import compiled_launches, launches, theirs
+from launches import compiled_launches, dispatched, theirs
 from on_a_card_common import (
     PRECISIONS,
     batch_of,
@@ -71,7 +71,7 @@ def ours(name: str, precision: str, settings: dict) -> Network:
 
 def tell_ours(name: str, precision: str, settings: dict) -> None:
     network = ours(name, precision, settings)
-    tell_mode(network, network.model, settings, lambda: launches(network.backward).total(),
+    tell_mode(network, network.model, settings, lambda: dispatched(network.backward).total(),
               network=name, mode="eager", precision=precision)  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def tell_theirs(name: str, settings: dict) -> None:
         torch.tensor(images.transpose(0, 3, 1, 2).copy(), device=DEVICE),
         torch.tensor(labels, device=DEVICE).long(),
     )  # fmt: skip
-    tell_mode(network, network.model, settings, lambda: launches(network.backward).total(),
+    tell_mode(network, network.model, settings, lambda: dispatched(network.backward).total(),
               network=name, mode="the authors', eager", precision="float32")  # fmt: skip
 
 
