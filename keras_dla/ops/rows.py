@@ -13,10 +13,11 @@ def take_rows(table: Tensor, places: Tensor) -> Tensor:
     from TensorFlow.
 
     Example:
+    >>> import keras
     >>> import numpy as np
     >>> from keras_dla.ops.rows import take_rows
     >>> table, places = np.array([[1.0], [2.0]]), np.array([[1, 0], [1, 1]])
-    >>> np.array(take_rows(table, places))[..., 0].tolist()
+    >>> keras.ops.convert_to_numpy(take_rows(table, places))[..., 0].tolist()
     [[2.0, 1.0], [2.0, 2.0]]
     """
     if keras.backend.backend() == "tensorflow":

@@ -11,7 +11,7 @@ from keras_dla.layers.initializers import he_normal_depthwise, torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction, check_entries
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.ops.channels import channel_axis, global_average_pool, repeat_each
-from keras_dla.ops.cheap import reshape, stack, total, unstack
+from keras_dla.ops.cheap import cast, reshape, stack, total, unstack
 from keras_dla.ops.convolution import keep_as_read
 from keras_dla.ops.depthwise import depthwise_conv3x3
 from keras_dla.ops.relu import rectify
@@ -56,7 +56,9 @@ class DepthwiseConv3x3(keras.layers.Layer):
         keep_as_read(self.kernel, self.data_format)
 
     def call(self, inputs: Tensor) -> Nest:
-        return depthwise_conv3x3(inputs, self.kernel, self.data_format)
+        # Also where an interaction calls this, outside Keras's own casts of mixed precision.
+        kernel = cast(self.kernel, self.compute_dtype)
+        return depthwise_conv3x3(inputs, kernel, self.data_format)
 
     def compute_output_shape(self, input_shape: tuple) -> Any:
         return input_shape
