@@ -3,7 +3,6 @@
 import importlib.util
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,7 +12,7 @@ import keras
 import pytest
 
 from keras_dla.cli.program import make_parser
-from tests.backends import on_pytorch
+from tests.backends import THOROUGH, on_pytorch
 from tests.docs.pages import (
     DOCS,
     FENCE,
@@ -149,13 +148,20 @@ def test_the_readme_begins_shortly():
 
 @on_pytorch
 def test_the_tutorial_runs(tmp_path):
-    """As a script in a folder of its own, as its reader runs it."""
+    """As a script in a folder of its own, as its reader runs it, for fewer epochs."""
     pytest.importorskip("matplotlib", reason="the tutorial draws, which needs matplotlib")
-    script = shutil.copy(TUTORIAL, tmp_path)
+    script, source = tmp_path / "tutorial.py", TUTORIAL.read_text("utf-8")
+    if not THOROUGH:
+        shorter = source.replace("epochs=4", "epochs=2").replace(
+            "milestones=(3,)", "milestones=(1,)"
+        )
+        assert len(shorter) == len(source) and shorter != source
+        source = shorter
+    script.write_text(source, "utf-8")
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     accuracies = [float(found) for found in re.findall(r": ([\d.]+)% of 198", done.stdout)]
-    assert len(accuracies) == 2 and min(accuracies) > 80, done.stdout
+    assert len(accuracies) == 2 and min(accuracies) > (80 if THOROUGH else 60), done.stdout
     assert float(re.search(r"differ by (\S+);", done.stdout)[1]) < 1e-4
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"tutorial.py", "tutorial_attention.png", "mine.keras"}

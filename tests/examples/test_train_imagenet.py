@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from keras_dla.training import load_last
-from tests.backends import on_pytorch
+from tests.backends import on_pytorch, thorough
 from tests.cli.commands.train_on_devices import with_batch_norm
 from tests.data.image_folder import prepare_images
 
@@ -109,7 +109,7 @@ def test_an_interrupted_run_resumes_to_the_same_end(script, data, tmp_path, monk
     assert model.optimizer.weight_decays["attention"] == 0.1
 
 
-@on_pytorch
+@thorough  # that of the command line shows it
 def test_two_devices_with_synchronised_bn_train_as_one(script, data, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "get_model", with_batch_norm)
     options = ("--epochs", "2", "--steps-per-epoch", "2", "--sync-batch-norm")

@@ -1,12 +1,11 @@
 """PyTorch's compiler takes every network as one graph, with the numbers of eager mode."""
 
-import os
-
 import keras
 import numpy as np
 import pytest
 
 from keras_dla.models import ResNet
+from tests.backends import THOROUGH
 from tests.layers.stages import randomize
 from tests.models.test_every_network import NAMES, WITHIN_A_BLOCK, images
 
@@ -42,7 +41,6 @@ def step(model, run, x):
 
 
 # The compiler reads a network for half a minute: three of them show most, all run with --thorough.
-THOROUGH = os.environ.get("KERAS_DLA_ALL_TESTS") == "1"
 
 
 @pytest.mark.parametrize("name", NAMES if THOROUGH else [None, "dla_b", "dla_l"])

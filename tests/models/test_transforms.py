@@ -1,7 +1,6 @@
 """Every transform of the three frameworks gives the numbers of the plain forms."""
 
 import contextlib
-import os
 from unittest import mock
 
 import keras
@@ -9,12 +8,12 @@ import numpy as np
 import pytest
 
 from keras_dla.ops.depthwise import depthwise_shifted
+from tests.backends import THOROUGH
 from tests.models.test_every_network import NAMES, images
 from tests.models.test_golden_float64 import float64  # noqa: F401, a fixture
 from tests.models.test_torch_compile import network
 
 BACKEND = keras.backend.backend()
-THOROUGH = os.environ.get("KERAS_DLA_ALL_TESTS") == "1"
 # Layer attention has hand-written gradients, CBAM a maximum.
 FEW = ["dla_l", "dla_b", "cbam"] if BACKEND == "torch" else ["dla_l"]
 
