@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,7 @@ def test_ctrl_c_during_imports_and_while_a_network_is_built(waits_for, program):
     )
     while process.stderr.readline() != f"{waits_for}\n":
         assert process.poll() is None
+    time.sleep(0.2)  # what says so has still to be left
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, f"{program}: interrupted.\n")
