@@ -16,8 +16,8 @@ LABELS = np.arange(6) % 3
 )
 def test_network_trains_saves_and_loads(interaction, tmp_path):
     options = keras_dla.models.used_options(f"{interaction}_20", drop_path=0.2)
-    sizes = {"classes": 3, "planes": (16, 32), "data_format": "channels_last"}
-    model = keras_dla.models.ResNet((2, 2), interaction, **sizes, **options)
+    sizes = {"classes": 3, "planes": (16,), "data_format": "channels_last"}
+    model = keras_dla.models.ResNet((2,), interaction, **sizes, **options)
     model.compile("sgd", "sparse_categorical_crossentropy")
     history = model.fit(IMAGES, LABELS, batch_size=3, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()

@@ -10,7 +10,7 @@ from keras_dla.interop import load_official_checkpoint
 from keras_dla.interop.official_names import official_entries
 from keras_dla.layers import MRLABase
 from keras_dla.models import ResNet
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.layers.interaction.test_layer_interaction import RunningMean
 
 NETWORKS = [None, "se", "eca", "dianet", "mrla_b", "mrla_l", "dla_b", "dla_l"]
@@ -65,7 +65,7 @@ def test_axes_of_a_convolution_a_linear_map_and_a_depthwise_kernel():
     np.testing.assert_array_equal(kernel, tensors[name][:, 0].transpose(1, 2, 0))
 
 
-@pytest.mark.parametrize("kind", [".pth", ".pth.tar", ".safetensors"])
+@pytest.mark.parametrize("kind", all_on_pytorch([".pth.tar", ".pth", ".safetensors"], 1))
 def test_from_files(tmp_path, kind):
     model = small()
     tensors = checkpoint(model, "module.")
@@ -119,18 +119,21 @@ def test_a_missing_tensor():
     check_refused(model, tensors, "fc.bias missing.")
 
 
+@on_pytorch
 def test_a_tensor_left_over():
     model = small()
     tensors = {**checkpoint(model), "head.weight": np.ones(3)}
     check_refused(model, tensors, "head.weight left over.")
 
 
+@on_pytorch
 def test_a_tensor_of_another_shape():
     model = small()
     tensors = {**checkpoint(model), "fc.weight": np.ones((5, 256), "float32")}
     check_refused(model, tensors, "fc.weight (5, 256) for (3, 256) of another shape.")
 
 
+@on_pytorch
 def test_many_problems_are_counted():
     model = small()
     tensors = checkpoint(model)
@@ -139,11 +142,13 @@ def test_many_problems_are_counted():
     check_refused(model, tensors, "and 7 more missing; ", "and 7 more left over.")
 
 
+@on_pytorch
 @pytest.mark.parametrize("other", [None, "mrla_l"])
 def test_the_checkpoint_of_another_network(other):
     check_refused(small("dla_l"), checkpoint(small(other)), " missing; ", " left over.")
 
 
+@on_pytorch
 def test_the_checkpoint_of_the_other_variant():
     """DLA-B's tensors are DLA-L's without lambda and the stage's depthwise kernel."""
     tensors = checkpoint(small("dla_b"))
@@ -151,10 +156,12 @@ def test_the_checkpoint_of_the_other_variant():
     check_refused(small("dla_b"), checkpoint(small("dla_l")), " left over.")
 
 
+@on_pytorch
 def test_the_checkpoint_of_another_depth():
     check_refused(small(), checkpoint(ResNet(20, "dla_l", classes=3)), "left over")
 
 
+@on_pytorch
 def test_files_that_cannot_be_read(tmp_path):
     model = small()
     path = tmp_path / "truncated.pth"
@@ -164,12 +171,14 @@ def test_files_that_cannot_be_read(tmp_path):
     check_refused(model, tmp_path / "absent.pth", "there is no")
 
 
+@on_pytorch
 def test_values_that_are_not_numbers_of_a_tensor():
     model = small()
     tensors = {**checkpoint(model), "fc.bias": "text"}
     check_refused(model, tensors, "must hold numeric tensors, but 'fc.bias'")
 
 
+@on_pytorch
 def test_models_that_the_authors_did_not_publish():
     sentence = "`model` must be one of the networks the authors published"
     own = ResNet(11, RunningMean(1), classes=3)
@@ -178,6 +187,7 @@ def test_models_that_the_authors_did_not_publish():
     check_refused(keras.Model(inputs, keras.layers.Dense(2)(inputs)), {"w": np.ones(2)}, sentence)
 
 
+@on_pytorch
 def test_a_model_in_the_formulation_of_the_paper():
     model = small("dla_l", formulation="paper")
     check_refused(model, checkpoint(small("dla_l")), "formulation", "'paper'")
@@ -186,11 +196,13 @@ def test_a_model_in_the_formulation_of_the_paper():
     load_official_checkpoint(model, checkpoint(model))
 
 
+@on_pytorch
 def test_a_unit_that_the_authors_did_not_publish():
     model = small("dla_l", unit="lstm")
     check_refused(model, checkpoint(small("dla_l")), "but has LSTMUnit")
 
 
+@on_pytorch
 def test_without_the_top():
     model = small(include_top=False)
     tensors = checkpoint(model)
@@ -213,7 +225,7 @@ WRAPPED = [
 ]
 
 
-@pytest.mark.parametrize(("container", "prefix", "which"), WRAPPED)
+@pytest.mark.parametrize(("container", "prefix", "which"), all_on_pytorch(WRAPPED, 1))
 def test_containers_and_prefixes(container, prefix, which):
     model = small()
     tensors, other = checkpoint(model), checkpoint(model, seed=1)
@@ -230,12 +242,14 @@ def test_containers_and_prefixes(container, prefix, which):
         np.testing.assert_array_equal(weight, tensors[entry.name])
 
 
+@on_pytorch
 def test_a_choice_that_the_checkpoint_does_not_offer():
     model = small()
     with pytest.raises(ValueError, match="it has no averaged weights"):
         load_official_checkpoint(model, {"state_dict": checkpoint(model)}, "averaged")
 
 
+@on_pytorch
 def test_a_detectors_backbone_with_its_spelling():
     model = ResNet(
         (1, 1), "dla_l", stem="imagenet", planes=(16, 16), include_top=False, reduction=20
@@ -250,6 +264,7 @@ def test_a_detectors_backbone_with_its_spelling():
     check_refused(other, spelled, "is a DLA ResNet with 1-1 blocks with reduction=21")
 
 
+@on_pytorch
 def test_the_message_says_first_what_the_file_is():
     plain = checkpoint(small(None))
     check_refused(
@@ -259,6 +274,7 @@ def test_the_message_says_first_what_the_file_is():
     check_refused(small(None), basic, "BasicBlocks of two convolutions")
 
 
+@on_pytorch
 def test_mrlas_own_imagenet_network():
     arguments = {"stem": "imagenet", "planes": (16, 16), "classes": 3}
     tensors = checkpoint(ResNet((1, 1), "mrla_b", **arguments))

@@ -16,6 +16,10 @@ from tests.interop.torch_resnet import trained
 from tests.layers.stages import randomize
 
 WITH_START = [None, *(name for name in interaction_names() if name != "aa")]
+# The others read the names by the same code: one of each kind of interaction.
+KINDS_FIRST = sorted(
+    WITH_START, key=("cbam", "mrla_b", "rla_g", "dla_l").__contains__, reverse=True
+)
 BLOCKS, PLANES = (1, 2, 1), (8, 16, 16)
 
 
@@ -44,7 +48,7 @@ def close(ours, theirs, tolerance=1e-5):
     assert np.abs(ours - theirs).max() < tolerance * np.abs(theirs).max()
 
 
-@pytest.mark.parametrize("name", WITH_START)
+@pytest.mark.parametrize("name", all_on_pytorch(KINDS_FIRST, 4))
 def test_a_cifar_network_begins_as_the_resnet(name):
     network = trained(BLOCKS, PLANES, "cifar")
     model = randomize(small(name))
@@ -56,7 +60,8 @@ def test_a_cifar_network_begins_as_the_resnet(name):
     assert done.source == "a CIFAR ResNet with 1-2-1 blocks for 5 classes"
 
 
-@pytest.mark.parametrize("name", all_on_pytorch(["dla_l", "se", "rla_g"], 1))
+@on_pytorch
+@pytest.mark.parametrize("name", ["dla_l", "se", "rla_g"])
 def test_an_imagenet_network_begins_as_the_resnet(name):
     network = trained((3, 4, 6, 3), (64, 128, 256, 512), "imagenet", classes=7)
     model = ResNet(50, name, 7, stem="imagenet", classifier_activation=None)

@@ -7,6 +7,7 @@ from keras import ops
 
 import keras_dla
 from keras_dla.layers import DynamicLayerAttention, LayerwiseInformationIntegration
+from tests.backends import all_on_pytorch
 from tests.layers.stages import INTERACTIONS, functional, randomize
 
 ARGUMENTS = {
@@ -117,7 +118,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments"), CASES)
+@pytest.mark.parametrize(("name", "arguments"), all_on_pytorch(CASES, len(INTERACTIONS)))
 def test_saved_and_loaded(tmp_path, name, arguments):
     layer = INTERACTIONS[name](3, data_format="channels_last", **arguments)
     loaded = round_trip(functional(layer), tmp_path)
@@ -125,7 +126,7 @@ def test_saved_and_loaded(tmp_path, name, arguments):
     assert copied.get_config() == layer.get_config()
 
 
-@pytest.mark.parametrize("as_function", [True, False])
+@pytest.mark.parametrize("as_function", all_on_pytorch([True, False], 1))
 @pytest.mark.parametrize(
     "kind", [DynamicLayerAttention, LayerwiseInformationIntegration], ids=["dla", "lii"]
 )

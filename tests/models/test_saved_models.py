@@ -20,7 +20,7 @@ def test_whole_models(name):
     assert_close(model.predict(image(8), verbose=0), OUTPUTS[name], 1e-5)
 
 
-@pytest.mark.parametrize("name", ["mrla_b", "dla_l"])
+@pytest.mark.parametrize("name", all_on_pytorch(["dla_l", "mrla_b"], 1))
 def test_weights_alone(name):
     model = dict(classifiers())[name]
     model.load_weights(FOLDER / f"{name}.weights.h5")

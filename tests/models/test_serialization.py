@@ -8,6 +8,7 @@ from keras import ops
 from keras_dla.layers import LayerInteraction
 from keras_dla.layers.registry import interaction_names
 from keras_dla.models import ResNet
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.layers.stages import randomize
 
 # A layer of a network, with a setting that its file has to bring back.
@@ -36,7 +37,12 @@ def round_trip(model, path):
     return loaded
 
 
-@pytest.mark.parametrize("name", [None, *interaction_names()])
+# A file holds no backend: one of each kind elsewhere.
+KINDS = ("dla_l", "mrla_b", "rla_g", "cbam")
+KINDS_FIRST = sorted([None, *interaction_names()], key=KINDS.__contains__, reverse=True)
+
+
+@pytest.mark.parametrize("name", all_on_pytorch(KINDS_FIRST, len(KINDS)))
 def test_every_interaction(tmp_path, name):
     # DLA refreshes from a second block on, and the non-local blocks stand in one.
     depth = 20 if name in ("dla_b", "dla_l", "a2", "nl") else 11
@@ -47,13 +53,14 @@ def test_every_interaction(tmp_path, name):
         assert getattr(loaded.get_layer(layer), setting) == value
 
 
-@pytest.mark.parametrize("unit", ["dsu", "dia", "lstm", "rnn"])
+@pytest.mark.parametrize("unit", all_on_pytorch(["dsu", "dia", "lstm", "rnn"], 1))
 def test_every_unit(tmp_path, unit):
     arguments = {"classes": 5, "data_format": "channels_last", "classifier_activation": None}
     loaded = round_trip(ResNet(11, "dianet", unit=unit, **arguments), tmp_path)
     assert loaded.get_layer("stage3_interaction").get_config()["unit"] == unit
 
 
+@on_pytorch
 def test_a_function_that_makes_the_users_own_unit(tmp_path):
     model = ResNet(
         20,

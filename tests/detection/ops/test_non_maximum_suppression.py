@@ -35,7 +35,7 @@ def check(found, boxes, scores, threshold, classes=None):
         assert indices[image].tolist() == kept + [0] * padding
 
 
-@pytest.mark.parametrize("threshold", SUPPRESS)
+@pytest.mark.parametrize("threshold", all_on_pytorch([0.5, 0.0, 0.7], 1))
 @settings(max_examples=60, deadline=None)
 @given(boxes=grid_boxes(2, 9), scores=arrays("float32", (2, 9), elements=SCORES))
 def test_equal_the_reference_with_ties_and_empty_boxes(threshold, boxes, scores):
@@ -64,8 +64,10 @@ def test_any_number_of_boxes(number):
     check(found, boxes, scores, 0.3)
 
 
-@pytest.mark.parametrize("mode", [eager, compiled])
-@pytest.mark.parametrize("max_outputs", [1, 30, 400])
+MODES_AND_OUTPUTS = [(compiled, 30), (compiled, 400), (eager, 1), (eager, 400)]
+
+
+@pytest.mark.parametrize(("mode", "max_outputs"), MODES_AND_OUTPUTS)
 def test_more_or_fewer_outputs_than_boxes(mode, max_outputs):
     rng = np.random.default_rng(0)
     boxes = random_boxes(rng, (3, 300), size=200.0)
@@ -133,8 +135,7 @@ def check_detections(found, boxes, scores, score_threshold, iou_threshold, max_d
             assert (found[name][image, number:] == rest).all()
 
 
-@pytest.mark.parametrize("mode", [eager, compiled])
-@pytest.mark.parametrize("boxes_per_proposal", [1, 4])
+@pytest.mark.parametrize(("mode", "boxes_per_proposal"), [(eager, 1), (compiled, 4)])
 def test_detections_equal_the_reference(mode, boxes_per_proposal):
     rng = np.random.default_rng(1)
     boxes = random_boxes(rng, (2, 60, boxes_per_proposal), size=80.0)

@@ -16,7 +16,7 @@ import pytest
 from keras_dla.training import EpochCheckpoint, load_last
 from keras_dla.training.checkpoints import epoch_checkpoint, run_files
 from keras_dla.training.checkpoints.random_state import set_generators
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.training import tiny
 
 EPOCHS = 6
@@ -109,7 +109,7 @@ def test_random_state_comes_back(tmp_path):
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded(x, training=True)), expected)
 
 
-@pytest.mark.parametrize("stop", [1, 3, 5])
+@pytest.mark.parametrize("stop", all_on_pytorch([3, 1, 5], 1))
 def test_a_stopped_run_goes_on_to_the_same_end(whole, tmp_path, stop):
     tiny.run(tmp_path, EPOCHS, until=stop)
     assert load_last(tmp_path)[1].epochs == stop
@@ -117,6 +117,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(whole, tmp_path, stop):
     assert_same_run(tmp_path, whole)
 
 
+@on_pytorch
 def test_a_finished_run_has_nothing_left_to_do(whole):
     before = (whole / "last.keras").read_bytes()
     tiny.run(whole, EPOCHS)
@@ -133,6 +134,7 @@ class InterruptInEpoch(keras.callbacks.Callback):
         self.epoch = epoch
 
 
+@on_pytorch
 def test_interrupt_in_an_epoch_loses_that_epoch_alone(whole, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tiny.run(tmp_path, EPOCHS, callbacks=[InterruptInEpoch()])
@@ -298,6 +300,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_saves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@on_pytorch
 def test_a_validation_that_is_not_finite_saves_nothing_either(tmp_path):
     saver = EpochCheckpoint(tmp_path, monitor=None)
     bad = np.ones((4, 2), "float32"), np.full((4, 1), np.nan)
@@ -362,6 +365,7 @@ def test_a_run_is_not_overwritten_by_a_new_one(tmp_path):
     assert (tmp_path / "last.keras").read_bytes() == before
 
 
+@on_pytorch
 def test_a_run_goes_on_at_its_own_epoch(tmp_path):
     fit_two_epochs(EpochCheckpoint(tmp_path, monitor="loss"))
     _, progress = load_last(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 
 from keras_dla.data import ArrayDataset
 from keras_dla.training import EndlessBatches, EpochCheckpoint, Progress, load_last, resume_fit
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.training import tiny
 from tests.training.checkpoints.test_epoch_checkpoint import (
     assert_same_run,
@@ -52,12 +52,13 @@ def whole(tmp_path_factory):
     return folder
 
 
+@on_pytorch
 def test_saving_inside_epochs_changes_no_number(whole, tmp_path):
     tiny.run(tmp_path, EPOCHS, every_steps=1)
     assert_same_run(tmp_path, whole)
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(0, 1), (2, 2)])
+@pytest.mark.parametrize(("epoch", "step"), all_on_pytorch([(2, 2), (0, 1)], 1))
 def test_goes_on_from_the_last_step_that_was_saved(whole, tmp_path, epoch, step):
     with pytest.raises(KeyboardInterrupt):
         tiny.run(tmp_path, EPOCHS, callbacks=[Stop(epoch, step)], every_steps=1)
@@ -67,6 +68,7 @@ def test_goes_on_from_the_last_step_that_was_saved(whole, tmp_path, epoch, step)
     assert_same_run(tmp_path, whole)
 
 
+@on_pytorch
 def test_stopped_twice_in_one_epoch(whole, tmp_path):
     for step, done in ((3, 2), (1, 2), (2, 4)):
         with pytest.raises(KeyboardInterrupt):
@@ -155,6 +157,7 @@ def test_an_error_of_the_disk_in_the_last_moment(whole, tmp_path, monkeypatch):
     assert_same_run(tmp_path, whole)
 
 
+@on_pytorch
 def test_a_state_inside_an_epoch_is_not_taken_for_its_end(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tiny.run(tmp_path, EPOCHS, callbacks=[Stop(1, 3)], every_steps=3)

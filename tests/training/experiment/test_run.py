@@ -27,6 +27,7 @@ from keras_dla.training import (
 from keras_dla.training.experiment import data as experiment_data
 from keras_dla.training.experiment import run as experiment_run
 from keras_dla.training.run_folder.disk_space import checkpoint_bytes
+from tests.backends import on_pytorch
 from tests.training.experiments import Act, arrays, small, smallest, two_layers
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -82,6 +83,7 @@ def test_what_is_done_is_not_done_again(whole, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in whole.iterdir()} == before
 
 
+@on_pytorch  # The others resume in `test_resume_inside.py` and `test_train_cifar.py`.
 @pytest.mark.skipif(os.name != "posix", reason="a kill that cannot be caught is POSIX's")
 def test_killed_and_gone_on_with_is_the_same_bit_for_bit(whole, tmp_path):
     """Data order, crops, drop path, optimizer and running means included."""
