@@ -31,6 +31,7 @@ from keras_dla.training import (
     synchronize_batch_norm,
 )
 from keras_dla.training.devices.devices import all_gather, broadcast, process_index
+from tests.backends import all_on_pytorch
 from tests.training import tiny
 from tests.training.experiments import Act
 
@@ -69,7 +70,7 @@ def initialize(model):
 
 
 def train(folder):
-    for make in (dla_network, network_without_bn):
+    for make in all_on_pytorch([dla_network, network_without_bn], 1):
         model = make()
         initialize(model)
         model.compile(

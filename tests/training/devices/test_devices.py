@@ -23,11 +23,13 @@ from keras_dla.training import (
     synchronize_batch_norm,
 )
 from keras_dla.training.devices.sharded_batches import LocalBatches, Place, local_part
+from tests.backends import all_on_pytorch
 from tests.training.checkpoints.test_epoch_checkpoint import assert_same_run
 from tests.training.parallel import batches, train
 
 ROOT = Path(__file__).resolve().parents[3]
-NETWORKS = ("dla_network", "network_without_bn")
+# A network that depends on synchronised BN shows what one without any does.
+NETWORKS = all_on_pytorch(["dla_network", "network_without_bn"], 1)
 BACKEND = keras.backend.backend()
 INDIVISIBLE = "of a test too, must be divisible by the 3 devices, but one has"
 
