@@ -6,7 +6,7 @@ import pytest
 
 from keras_dla.data import DetectionDataset, ImagePreparation, ShapesSource
 from keras_dla.detection import CocoEvaluation, FasterRCNN, evaluate_coco
-from tests.backends import on_pytorch, on_tensorflow_and_pytorch
+from tests.backends import all_on_pytorch, on_pytorch, on_tensorflow_and_pytorch
 from tests.detection.networks import SMALL, small_backbone
 
 NAMES = ["circle", "square", "triangle"]
@@ -114,14 +114,17 @@ def test_wrong_inputs_are_one_sentence():
         network.fit(dataset(), class_weight={0: 1.0})
 
 
+WAYS = [lambda network, x: network.predict(x, verbose=0), FasterRCNN.predict_on_batch]
+
+
 @on_tensorflow_and_pytorch
-def test_images_of_different_sizes_one_after_another():
+@pytest.mark.parametrize("predict", all_on_pytorch(WAYS, 1), ids=lambda way: way.__name__)
+def test_images_of_different_sizes_one_after_another(predict):
     network = model(roi_window=8)
     for side in (64, 96):
         images = np.zeros((1, side, 64, 3), "float32")
         x = {"images": images, "sizes": np.array([[side, 64]], "int32")}
-        assert network.predict_on_batch(x)["boxes"].shape == (1, SMALL["max_detections"], 4)
-        assert network.predict(x, verbose=0)["boxes"].shape == (1, SMALL["max_detections"], 4)
+        assert predict(network, x)["boxes"].shape == (1, SMALL["max_detections"], 4)
 
 
 def test_nan_weights_give_a_nan_loss_and_no_detections():
