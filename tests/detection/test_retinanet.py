@@ -157,6 +157,7 @@ def test_half_precision_and_channels_first_as_keras_own_setting():
         keras.config.set_image_data_format(own)
 
 
+@on_pytorch
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_dla.layers import EfficientChannelAttention, SqueezeExcitation
+from tests.backends import ALL, all_on_pytorch
 from tests.golden import assert_close
 from tests.gradients import gradients
 from tests.layers.stages import (
@@ -47,7 +48,14 @@ def copied_weights(layer, source):
     return layer
 
 
-@pytest.mark.parametrize("training", [False, True])
+def case_policies():
+    """Elsewhere each layer in bfloat16, and the paper's formulations in the others, too."""
+    for name, arguments in CASES:
+        policies = TOLERANCES if ALL or arguments else ["mixed_bfloat16"]
+        yield from ((name, arguments, policy) for policy in policies)
+
+
+@pytest.mark.parametrize("training", all_on_pytorch([True, False], 1))
 @pytest.mark.parametrize(("name", "arguments"), CASES)
 def test_data_formats_agree(name, arguments, training):
     branches, shortcuts = random_maps(3)
@@ -58,8 +66,7 @@ def test_data_formats_agree(name, arguments, training):
     assert_close(outputs, expected, 1e-5)
 
 
-@pytest.mark.parametrize("policy", TOLERANCES)
-@pytest.mark.parametrize(("name", "arguments"), CASES)
+@pytest.mark.parametrize(("name", "arguments", "policy"), case_policies())
 def test_dtype_policies(name, arguments, policy):
     branches, shortcuts = random_maps(2, batch=2)
     reference = interaction(name, 2, **arguments)
@@ -77,7 +84,7 @@ def test_dtype_policies(name, arguments, policy):
         assert name_of(output) == MAPS[policy]
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", all_on_pytorch(["mixed_float16", "mixed_bfloat16"], 1))
 @pytest.mark.parametrize("name", INTERACTIONS)
 def test_gradients_in_mixed_precision(name, policy):
     rng = np.random.default_rng(0)
@@ -114,7 +121,7 @@ def test_dtype_policies_of_block_attention(attention, policy):
         assert_close(output, expected, TOLERANCES.get(policy, 1e-6))
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("data_format", all_on_pytorch(["channels_last", "channels_first"], 1))
 @pytest.mark.parametrize("name", INTERACTIONS)
 def test_unknown_batch_and_image_size(name, data_format):
     layer = INTERACTIONS[name](3, data_format=data_format)

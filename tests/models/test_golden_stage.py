@@ -12,13 +12,20 @@ from keras_dla.models.blocks import bottleneck
 from keras_dla.models.resnet import resolve_interaction
 from keras_dla.models.stage import stage
 from tests import golden
+from tests.backends import all_on_pytorch
 from tests.gradients import gradients
 
 CASES = [
-    *((name, "official") for name in golden.NETWORKS),
-    ("dla_b", "verbatim"),
-    ("dla_l", "verbatim"),
+    *((name, "official", "channels_last") for name in golden.NETWORKS),
+    ("dla_l", "official", "channels_first"),
+    ("dla_b", "verbatim", "channels_last"),
+    # Formats and formulations are of our own code, whichever backend runs it.
+    ("dla_l", "verbatim", "channels_last"),
+    *((name, "official", "channels_first") for name in golden.NETWORKS if name != "dla_l"),
+    ("dla_b", "verbatim", "channels_first"),
+    ("dla_l", "verbatim", "channels_first"),
 ]
+EVERYWHERE = len(golden.NETWORKS) + 2
 
 
 def build_stage(name, formulation, data_format, depth=3):
@@ -36,8 +43,7 @@ def build_stage(name, formulation, data_format, depth=3):
     return keras.Model(images, outputs), prefix
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-@pytest.mark.parametrize(("name", "formulation"), CASES)
+@pytest.mark.parametrize(("name", "formulation", "data_format"), all_on_pytorch(CASES, EVERYWHERE))
 def test_stage_equals_the_authors(name, formulation, data_format):
     suffix = "_verbatim" if formulation == "verbatim" else ""
     arrays = golden.load(f"stage_{name}{suffix}")

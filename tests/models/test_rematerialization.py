@@ -1,5 +1,7 @@
 """`keras.RematScope` computes anew in the backward pass, and the gradients are the same."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -31,26 +33,38 @@ def network(name, **arguments):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "scope"), all_on_pytorch(dict.fromkeys(CASES), 4))
-def test_gradients(name, scope):
+def trained(model):
+    """Returns the outputs, the gradients of the weights, and the weights after a step."""
     x, cotangent = images(4, 8, 8), np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
-    plain = randomize(network(name))
+    outputs, _, of_weights = gradients(model, x, cotangent)
+    # In a graph of TensorFlow, Keras's own layers fail: its gradient takes no keywords there.
+    eagerly = keras.backend.backend() == "tensorflow"
+    model.compile("sgd", "mse", jit_compile=False, run_eagerly=eagerly)
+    model.train_on_batch(x, cotangent)
+    after = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+    return outputs, [of_weights[id(weight)] for weight in model.trainable_variables], after
+
+
+@functools.cache
+def trained_without_scope(name):
+    """What each scope must repeat, computed once."""
+    return trained(randomize(network(name)))
+
+
+@pytest.mark.parametrize(("name", "scope"), all_on_pytorch(dict.fromkeys(CASES), 3))
+def test_gradients(name, scope):
     with keras.RematScope(**SCOPES[scope]):
         model = randomize(network(name))
-    expected, found = (gradients(each, x, cotangent) for each in (plain, model))
-    np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=1e-5 * np.abs(expected[0]).max())
-    largest = max(np.abs(array).max() for array in expected[2].values())
-    for mine, theirs in zip(model.trainable_variables, plain.trainable_variables, strict=True):
-        difference = found[2][id(mine)] - expected[2][id(theirs)]
-        assert np.abs(difference).max() <= 1e-5 * largest, mine.path
+    outputs, of_weights, after = trained(model)
+    expected, expected_of_weights, expected_after = trained_without_scope(name)
+    np.testing.assert_allclose(outputs, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    largest = max(np.abs(array).max() for array in expected_of_weights)
+    variables = model.trainable_variables
+    for weight, mine, theirs in zip(variables, of_weights, expected_of_weights, strict=True):
+        assert np.abs(mine - theirs).max() <= 1e-5 * largest, weight.path
     # The recomputation moves no statistics a second time.
-    for each in (plain, model):
-        # In a graph of TensorFlow, Keras's own layers fail: its gradient takes no keywords there.
-        eagerly = keras.backend.backend() == "tensorflow"
-        each.compile("sgd", "mse", jit_compile=False, run_eagerly=eagerly)
-        each.train_on_batch(x, cotangent)
-    for mine, theirs in zip(model.weights, plain.weights, strict=True):
-        np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (mine, theirs)), atol=1e-6)
+    for mine, theirs in zip(after, expected_after, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-6)
 
 
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="is refused there, see below")

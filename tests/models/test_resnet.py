@@ -7,7 +7,7 @@ from keras_dla.layers import BatchNormalization, SqueezeExcitation
 from keras_dla.layers.registry import interaction_names
 from keras_dla.models import ResNet
 from keras_dla.models.resnet import stage_depths
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.golden import as_format
 
 FORMATS = ["channels_last", "channels_first"]
@@ -19,7 +19,7 @@ def shape_of(tensor, data_format):
     return tuple(shape) if data_format == "channels_last" else (*shape[1:], shape[0])
 
 
-@pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize("data_format", all_on_pytorch(FORMATS, 1))
 def test_feature_levels_of_an_imagenet_network(data_format):
     shape = (64, 96, 3) if data_format == "channels_last" else (3, 64, 96)
     model = ResNet(
@@ -64,7 +64,7 @@ def test_feature_levels_of_a_cifar_network():
     assert sizes == {"P0": (9, 8), "P1": (5, 4), "P2": (3, 2)}
 
 
-@pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize("data_format", all_on_pytorch(FORMATS, 1))
 def test_pooling(data_format):
     images = as_format(np.random.default_rng(0).normal(size=(2, 3, 8, 8)), data_format)
     models = {
@@ -96,14 +96,17 @@ def test_probabilities_or_logits():
 
 def test_data_formats_agree():
     images = np.random.default_rng(0).normal(size=(2, 3, 9, 7)).astype("float32")
-    last = ResNet(20, "dla_b", classes=5, data_format="channels_last")
-    first = ResNet(20, "dla_b", classes=5, data_format="channels_first")
+    # Both blocks of the second stage read the first one's strides.
+    last, first = (
+        ResNet((1, 2), "dla_b", planes=(8, 16), classes=5, data_format=data_format)
+        for data_format in FORMATS
+    )
     first.set_weights(last.get_weights())
     expected = ops.convert_to_numpy(last(images.transpose(0, 2, 3, 1)))
     np.testing.assert_allclose(ops.convert_to_numpy(first(images)), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", all_on_pytorch(["mixed_float16", "mixed_bfloat16"], 1))
 def test_mixed_precision_ends_in_float32(policy):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
@@ -197,7 +200,9 @@ def test_initial_distributions():
     assert np.std(convolutions) == pytest.approx(1 / np.sqrt(15), rel=0.5)
 
 
-@pytest.mark.parametrize(("stem", "depth", "last"), [("cifar", 11, 1), ("imagenet", 50, 0)])
+@pytest.mark.parametrize(
+    ("stem", "depth", "last"), [("cifar", 11, 1), ("imagenet", (1, 1, 1, 1), 0)]
+)
 def test_initial_gamma(stem, depth, last):
     """Zero in the last BN of every ImageNet block, one everywhere else."""
     model = ResNet(depth, stem=stem, classes=5)

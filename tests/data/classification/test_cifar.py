@@ -229,6 +229,7 @@ print(_crop_and_flip(tf)(tf.zeros((2, 8, 8, 3), "uint8"), *choices).shape)
 """
 
 
+@on_pytorch
 def test_batches_are_made_under_deterministic_operations_too():
     """As docs/how-to/many-devices.md recommends, for runs that TensorFlow repeats exactly."""
     pytest.importorskip("keras_cv")

@@ -5,7 +5,7 @@ from keras import ops
 from keras_dla.layers import GlobalContext
 from keras_dla.layers.block_attention.block_attention import BlockPlace
 from tests import golden
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.layers import block_attentions
 from tests.layers.block_attentions import FORMATS, POLICIES, maps, model_of
 from tests.layers.stages import randomize
@@ -88,7 +88,7 @@ def test_dtype_policies(policy):
     block_attentions.assert_dtype_policy(policy, maps(SHAPE), GlobalContext, reduction=4)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", all_on_pytorch(["mixed_float16", "mixed_bfloat16"], 1))
 def test_gradients_in_mixed_precision(policy):
     """The gradient of the scores is a small difference of rounded numbers."""
     block_attentions.assert_gradients_near_float32(
