@@ -214,7 +214,7 @@ def test_images_without_objects(overfitted):
 
 
 @on_tensorflow_and_pytorch
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", all_on_pytorch(["mixed_float16", "mixed_bfloat16"], 1))
 def test_mixed_precision(policy):
     keras.utils.set_random_seed(0)
     kind = "mask_rcnn"  # which has all parts of Faster R-CNN
