@@ -5,7 +5,6 @@ import gc
 
 import pytest
 
-from keras_dla.layers import registry
 from tests.backends import BACKEND, draw_quickly, on_pytorch
 
 # So that an assertion that fails in a helper shows its values.
@@ -75,11 +74,3 @@ def release_compiled_functions():
         import jax
 
         jax.clear_caches()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def registered_interactions_are_forgotten():
-    """Others list the names that there are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_INTERACTIONS", registry._INTERACTIONS.copy())
-        yield
