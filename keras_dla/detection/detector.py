@@ -26,6 +26,8 @@ class KnowsItsData:
     numbered by name: otherwise a class would be learned as another one, without a word.
     """
 
+    # The backends from which it is exported as a SavedModel.
+    saved_model_backends: tuple[str, ...] = ("tensorflow", "jax")
     classes: int
     preparation: ImagePreparation | None = None
     _class_names: tuple[str, ...] | None = None

@@ -14,7 +14,6 @@ from keras_dla.detection.backbones import feature_extractor
 from keras_dla.detection.detector import KnowsItsData, as_preparation
 from keras_dla.detection.heads.prediction_decoder import PredictionDecoder
 from keras_dla.detection.ops.boxes import clip_boxes
-from keras_dla.detection.ops.stable_top_k import sorting_all
 from keras_dla.detection.validation import check_inputs
 from keras_dla.keras_internals.private_names import operation_of
 from keras_dla.utils.types import Nest, Tensor
@@ -95,6 +94,9 @@ class RetinaNet(KnowsItsData, keras.Model):
     """
 
     data_format = "channels_last"
+
+    # KerasCV takes a JAX function that is written as a TensorFlow graph for one of TensorFlow's.
+    saved_model_backends = ("tensorflow",)
 
     def __init__(
         self,
@@ -180,7 +182,6 @@ class RetinaNet(KnowsItsData, keras.Model):
             return self.detections(outputs[0], x), outputs[1]
         return self.detections(outputs, x)
 
-    @sorting_all()
     def infer(self, x: Nest) -> dict[str, Tensor]:
         return self.detections(self(x, training=False), x)
 

@@ -56,7 +56,8 @@ def export_model(
             (`torch.export`), replaced if there is one, or a new folder (`"tf_saved_model"`).
         format: `"onnx"` (from TensorFlow and PyTorch), `"tf_saved_model"` (from TensorFlow and
             JAX), `"litert"` (from TensorFlow) or `"torch"` (from PyTorch). A detector is written
-            as `"onnx"` (from TensorFlow) or `"tf_saved_model"` (from TensorFlow and JAX).
+            as `"onnx"` (from TensorFlow) or `"tf_saved_model"` (from TensorFlow, and from JAX all
+            but `RetinaNet`).
         image_shape: pair of integers, height and width in pixels of the padded images that an
             exported detector reads; defaults to None, that of its training.
         verify: boolean, whether to open what was written with the format's own runtime, run it on

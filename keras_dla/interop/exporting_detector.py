@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 
-FORMATS = {"onnx": ("tensorflow",), "tf_saved_model": ("tensorflow", "jax")}
 # The lowest that has what the loops need.
 OPSET = 18
 
@@ -38,10 +37,12 @@ def write_detector(
         ValueError: when the format is not written, or nobody knows the size of the images.
     """
     backend = keras.backend.backend()
-    if backend not in FORMATS.get(format, ()):
+    from_backends = {"onnx": ("tensorflow",), "tf_saved_model": model.saved_model_backends}
+    if backend not in from_backends.get(format, ()):
         raise ValueError(
             "`format` of a detector must be 'onnx' from the backend tensorflow or 'tf_saved_model' "
-            f"from tensorflow or jax, but is {format!r} from {backend}."
+            f"from {' or '.join(model.saved_model_backends)}, but of {model.name!r} is {format!r} "
+            f"from {backend}."
         )
     shape = model.export_shape(image_shape)
     if backend == "jax":

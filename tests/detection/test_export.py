@@ -18,7 +18,7 @@ CASES = {
 }
 THOROUGH = {
     "tensorflow": [("mask_rcnn", "tf_saved_model"), ("mask_rcnn", "onnx"), ("retinanet", "onnx")],
-    "jax": [("retinanet", "tf_saved_model")],
+    "jax": [],
     "torch": [],
 }
 TWO_STAGES = {"faster_rcnn": FasterRCNN, "mask_rcnn": MaskRCNN}
@@ -75,6 +75,11 @@ def test_what_is_not_written_is_one_sentence(tmp_path):
     if keras.backend.backend() == "torch":
         with pytest.raises(ValueError, match=r"`format` of a detector must be .* 'torch' from to"):
             export_model(model, tmp_path / "a.pt2", "torch", image_shape=(64, 64))
+    if keras.backend.backend() == "jax":
+        with pytest.raises(
+            ValueError, match=r"from tensorflow, but of .* is 'tf_saved_model' from"
+        ):
+            export_model(detector("retinanet"), tmp_path / "a", "tf_saved_model")
     if keras.backend.backend() == "tensorflow":
         for shape in (None, (64, 65), (64,)):
             with pytest.raises(ValueError, match="`image_shape` must be the height and width"):
