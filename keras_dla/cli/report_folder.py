@@ -1,14 +1,14 @@
 """A folder of what an evaluation tells of a detector: figures to look at, and their numbers."""
 
-import csv
 import importlib.util
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.errors import CommandError
+from keras_dla.cli.options.files import check_free, check_output_folder
 from keras_dla.cli.terminal import tell
-from keras_dla.utils.files import replacing
+from keras_dla.utils.csv_table import write_csv
 
 if TYPE_CHECKING:
     from keras_dla.detection import DetectionReport
@@ -19,11 +19,9 @@ FILES = (f"{CURVES}.png", f"{CURVES}.csv", f"{CONFUSION}.png", f"{CONFUSION}.csv
 
 def check_report_folder(folder: Path, force: bool) -> None:
     """Raises `CommandError` unless the files of a report may be written to `folder`."""
-    if folder.is_file() or not folder.parent.is_dir():
-        raise CommandError(f"`--plots` must be a folder, or a new one, but is {folder}.")
+    check_output_folder("--plots", folder)
     for name in FILES:
-        if (folder / name).exists() and not force:
-            raise CommandError(f"{folder / name} exists; `--force` replaces it.")
+        check_free(folder / name, force)
     if importlib.util.find_spec("matplotlib") is None:
         raise CommandError("`--plots` needs matplotlib: pip install 'keras-dla[plot]'")
 
@@ -36,17 +34,17 @@ def write_report(report: "DetectionReport", folder: Path) -> None:
     plot_precision_recall(report, folder / f"{CURVES}.png")
     plot_confusion(report, folder / f"{CONFUSION}.png")
     header = ("kind", "overlap", "class", "recall", "precision")
-    _write(folder / f"{CURVES}.csv", header, _curves(report))
+    write_csv(folder / f"{CURVES}.csv", header, _curves(report))
     found = [*report.class_names, "nothing"]
     rows = ([name, *row] for name, row in zip(found, report.confusion.tolist(), strict=True))
-    _write(folder / f"{CONFUSION}.csv", ("there", *found), rows)
+    write_csv(folder / f"{CONFUSION}.csv", ("there", *found), rows)
     first = f" of {report.class_names[0]}"
     measured = [name.removesuffix(first) for name in report.figures if name.endswith(first)]
     of_classes = (
         [name, *(report.figures[f"{figure} of {name}"] for figure in measured)]
         for name in report.class_names
     )
-    _write(folder / f"{CLASSES}.csv", ("class", *measured), of_classes)
+    write_csv(folder / f"{CLASSES}.csv", ("class", *measured), of_classes)
     tell(f"wrote {folder}")
 
 
@@ -60,10 +58,3 @@ def _curves(report: "DetectionReport") -> Iterable[Sequence[Any]]:
                     if precision > -1:
                         overlap = 0.5 + 0.05 * step
                         yield kind, overlap, name, round(recall, 2), round(precision, 6)
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(header)
-        table.writerows(rows)

@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_dla.utils.optional_imports import import_for
+from keras_dla.utils.palette import DARK, PALETTE
 
 if TYPE_CHECKING:
     from keras_dla.detection.detect import Detections
 
-# The colour-blind safe palette of Okabe and Ito, without black; and which of it is dark.
-PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
-DARK = ("#009e73", "#d55e00", "#0072b2")
 MASK_ALPHA = 0.45
 
 

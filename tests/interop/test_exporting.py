@@ -11,6 +11,7 @@ import pytest
 
 from keras_dla.interop import export_model
 from keras_dla.interop.exporting import FORMATS
+from keras_dla.interop.verify_export import RUNTIMES
 from keras_dla.models import ResNet
 from tests.backends import all_on_pytorch
 
@@ -18,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BACKEND = keras.backend.backend()
 HERE = [name for name, form in FORMATS.items() if BACKEND in form.packages]
 ELSEWHERE = [name for name in FORMATS if name not in HERE]
-RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
 SHAPE = (12, 12, 3)
 FREE = (None, None, 3)
 NETWORKS = {

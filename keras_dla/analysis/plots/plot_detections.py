@@ -15,15 +15,13 @@ from keras_dla.analysis.plots.figures import (
     save_figure,
 )
 from keras_dla.detection.coco.mask_pasting import paste_mask
+from keras_dla.utils.palette import DARK, PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 3
 PANEL = 4.5  # inches
-# The colour-blind safe palette of Okabe and Ito, without black.
-PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
-DARK = ("#009e73", "#d55e00", "#0072b2")
 MASK_ALPHA = 0.45
 
 

@@ -7,13 +7,12 @@ import numpy as np
 
 from keras_dla.analysis.plots.figures import new_figure, save_figure
 from keras_dla.detection import DetectionReport
+from keras_dla.utils.palette import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANEL = 4.5  # inches
-# The colour-blind safe palette of Okabe and Ito, without black, which is the mean's.
-PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 
 
 def plot_precision_recall(

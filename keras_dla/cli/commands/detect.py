@@ -1,7 +1,6 @@
 """`keras-dla detect`: boxes drawn on photographs."""
 
 import argparse
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
-from keras_dla.cli.options.files import add_output_options, file_argument
+from keras_dla.cli.options.files import (
+    add_output_options,
+    check_free,
+    check_output_folder,
+    file_argument,
+)
 from keras_dla.cli.options.image_files import image_paths
 from keras_dla.cli.options.imports import add_import_option
 from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import add_normalization_options
 from keras_dla.cli.options.preparation import add_side_options, image_preparation
 from keras_dla.cli.terminal import tell
+from keras_dla.utils.csv_table import write_csv
 from keras_dla.utils.files import replacing
 
 if TYPE_CHECKING:
@@ -98,8 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _outputs(paths: Sequence[Path], arguments: argparse.Namespace) -> list[Path]:
     """Returns the file of each result, and raises `CommandError` where one may not be written."""
     folder = arguments.output
-    if folder.is_file() or not folder.parent.is_dir():
-        raise CommandError(f"`--output` must be a folder, or a new one, but is {folder}.")
+    check_output_folder("--output", folder)
     outputs: list[Path] = []
     for number, path in enumerate(paths, start=1):
         suffix = path.suffix if path.suffix.lower() in (".jpg", ".jpeg", ".png") else ".png"
@@ -112,8 +116,7 @@ def _outputs(paths: Sequence[Path], arguments: argparse.Namespace) -> list[Path]
         if output.resolve() == path.resolve():
             raise CommandError(f"`--output` must be another folder than that of {path}.")
     for output in [*outputs, *tables]:
-        if output.exists() and not arguments.force:
-            raise CommandError(f"{output} exists; `--force` replaces it.")
+        check_free(output, arguments.force)
     return outputs
 
 
@@ -155,14 +158,10 @@ def _write_tables(arguments: argparse.Namespace, results: list[dict[str, Any]]) 
         with replacing(arguments.output / "detections.json") as partial:
             partial.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if arguments.csv:
-        with (
-            replacing(arguments.output / "detections.csv") as partial,
-            partial.open("w", newline="", encoding="utf-8") as file,
-        ):
-            table = csv.writer(file)
-            table.writerow(COLUMNS)
-            for result in results:
-                x, y, width, height = result["bbox"]
-                edges = [round(edge, 2) for edge in (x, y, x + width, y + height)]
-                score = round(result["score"], 4)
-                table.writerow([result["file_name"], result["category"], score, *edges])
+        write_csv(arguments.output / "detections.csv", COLUMNS, map(_row, results))
+
+
+def _row(result: dict[str, Any]) -> list:
+    x, y, width, height = result["bbox"]
+    edges = [round(edge, 2) for edge in (x, y, x + width, y + height)]
+    return [result["file_name"], result["category"], round(result["score"], 4), *edges]

@@ -42,10 +42,26 @@ def check_output(path: Path, force: bool) -> None:
         raise CommandError(f"there is no folder {path.parent} to write {path.name} to.")
     if path.is_dir():
         raise CommandError(f"{path} is a folder that exists; the output must have another name.")
-    if path.exists() and not force:
-        raise CommandError(f"{path} exists; `--force` replaces it.")
+    check_free(path, force)
     if not os.access(path.parent, os.W_OK):
         raise CommandError(f"the folder {path.parent} must be writable, but is not.")
+
+
+def check_output_folder(option: str, folder: Path) -> None:
+    """Raises `CommandError` unless `folder` is one, or may be made.
+
+    Args:
+        option: string, how the folder was given.
+        folder: path of the folder.
+    """
+    if folder.is_file() or not folder.parent.is_dir():
+        raise CommandError(f"`{option}` must be a folder, or a new one, but is {folder}.")
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Raises `CommandError` where something is at `path` that may not be replaced."""
+    if path.exists() and not force:
+        raise CommandError(f"{path} exists; `--force` replaces it.")
 
 
 def add_output_options(parser: Any, metavar: str, help: str, folder: bool = False) -> None:

@@ -7,7 +7,12 @@ from keras_dla.utils.types import Tensor
 
 
 def conv2d(
-    x: Tensor, kernel: Tensor, strides: int | tuple[int, int], groups: int, data_format: str
+    x: Tensor,
+    kernel: Tensor,
+    strides: int | tuple[int, int],
+    groups: int,
+    data_format: str,
+    bias: Tensor | None = None,
 ) -> Tensor:
     """Convolves with zeros of `(size - 1) // 2` around the map.
 
@@ -17,6 +22,7 @@ def conv2d(
         strides: tuple of two integers.
         groups: integer.
         data_format: `"channels_last"` or `"channels_first"`.
+        bias: `[filters]`; defaults to `None`.
     """
     padding = tuple((size - 1) // 2 for size in kernel.shape[:2])
     kernel = kernel.permute(3, 2, 0, 1)
@@ -24,7 +30,7 @@ def conv2d(
         # Its gradient on a CPU wants the kernel so, at least where it has one filter.
         kernel = kernel.contiguous()
     x = channels_first(x, data_format)
-    outputs = torch.nn.functional.conv2d(x, kernel, None, strides, padding, 1, groups)
+    outputs = torch.nn.functional.conv2d(x, kernel, bias, strides, padding, 1, groups)
     return as_it_was(outputs, data_format)
 
 

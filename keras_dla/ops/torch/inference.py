@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from keras_dla.ops.torch.layout import as_it_was, channels_first
+from keras_dla.ops.torch.convolution import conv2d
 from keras_dla.utils.types import Tensor
 
 
@@ -32,12 +32,10 @@ def conv(
         rectified: boolean, whether a ReLU comes last.
         data_format: `"channels_last"` or `"channels_first"`.
     """
-    padding = tuple((size - 1) // 2 for size in kernel.shape[:2])
-    x = channels_first(x, data_format)
-    outputs = torch.conv2d(x, kernel.permute(3, 2, 0, 1), bias, strides, padding)
+    outputs = conv2d(x, kernel, strides, 1, data_format, bias)
     if other is not None:
-        outputs.add_(channels_first(other, data_format))
-    return as_it_was(outputs.relu_() if rectified else outputs, data_format)
+        outputs.add_(other)
+    return outputs.relu_() if rectified else outputs
 
 
 def fold_norms(weights: list[tuple]) -> list[tuple[Tensor, Tensor]]:
