@@ -2,7 +2,9 @@
 
 import collections
 import gc
+import random
 
+import numpy as np
 import pytest
 
 from tests.backends import BACKEND, draw_quickly, on_pytorch
@@ -64,6 +66,13 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section(f"slowest {SLOWEST} files of {sum(seconds.values()):.0f} s")
         for file, spent in seconds.most_common(SLOWEST):
             terminalreporter.write_line(f"{spent:7.1f} s  {file}")
+
+
+@pytest.fixture(autouse=True)
+def same_draws():
+    """Seeds where Keras takes its default seeds from: a test passes today as it did yesterday."""
+    random.seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(autouse=True, scope="module")
