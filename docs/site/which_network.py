@@ -12,6 +12,7 @@ from pathlib import Path
 from keras_dla.analysis import complexity
 from keras_dla.analysis.paper.published_accuracy import published_accuracy
 from keras_dla.models import get_model
+from keras_dla.models.trained_weights import shipped_weights
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 MEASURED = RESULTS / "networks-20.txt"
@@ -54,7 +55,8 @@ def row(word: str, label: str, measured: dict[str, tuple[str, ...]]) -> str:
     published = published_accuracy(f"{word}_20", "cifar100") or "not in it"
     cells = (
         label, f"`{word}`" if word != "resnet" else "`None`", f"{cost.trainable:,}",
-        f"{cost.flops / 1e6:.1f}", *times, memory, published, ours(word), MISSING,
+        f"{cost.flops / 1e6:.1f}", *times, memory, published, ours(word),
+        shipped(word),
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 
@@ -68,6 +70,12 @@ def ours(word: str) -> str:
         epochs = json.loads(settings.read_text("utf-8"))["epochs"]
         found.append(f"{float(accuracy):.1%} after {epochs} epochs".replace("%", ""))
     return ", ".join(sorted(found)) or MISSING
+
+
+def shipped(word: str) -> str:
+    """Returns for which data sets weights come with the package."""
+    cards = shipped_weights().values()
+    return ", ".join(f"`{card.dataset}`" for card in cards if card.title == f"{word}_20") or MISSING
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from keras_dla.cli.commands import (
     summary,
     tables,
     train,
+    weights,
 )
 from keras_dla.cli.errors import CommandError, as_sentence
 from keras_dla.cli.options.imports import import_files
@@ -54,6 +55,7 @@ COMMANDS = (
     figure,
     evaluate,
     convert,
+    weights,
     tables,
     completion,
 )

@@ -89,8 +89,9 @@ def ResNet(  # noqa: N802
             `include_top=False`; defaults to `None`, nothing.
         classifier_activation: string or `None`, activation of the classifier, `None` for logits;
             defaults to `"softmax"`.
-        weights: string, path or `None`, a file written by `model.save_weights`, a checkpoint of
-            the authors' code, or of a plain ResNet (torchvision's or timm's names), as which the
+        weights: string, path or `None`, `"cifar100"` for the trained weights that come with this
+            package (`keras-dla weights list`), a file written by `model.save_weights`, a checkpoint
+            of the authors' code, or of a plain ResNet (torchvision's or timm's names), as which the
             network then begins (`keras_dla.interop.load_checkpoint`); defaults to `None`, new
             weights.
         data_format: string or `None`, `"channels_last"` or `"channels_first"`; defaults to `None`,
@@ -153,7 +154,7 @@ def ResNet(  # noqa: N802
             level: output_name(number) for number, level in enumerate(levels, start=1)
         }
     if weights is not None:
-        load_weights_into(model, weights)
+        load_weights_into(model, weights, interaction)
     return model
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import keras
 
+from keras_dla.models.trained_weights import CLASSES, is_packed, load_packed, load_shipped
+
 # Loads a checkpoint of other code; `keras_dla.interop`, which rests on this room, puts its own in.
 CheckpointLoader = Callable[[keras.Model, Path], object]
 _loaders: list[CheckpointLoader] = []
@@ -17,27 +19,35 @@ def register_checkpoint_loader(loader: CheckpointLoader) -> CheckpointLoader:
     return loader
 
 
-def load_weights_into(model: keras.Model, weights: "str | os.PathLike") -> None:
+def load_weights_into(
+    model: keras.Model,
+    weights: "str | os.PathLike",
+    interaction: keras.layers.Layer | None = None,
+) -> None:
     """Loads the weights that a builder was given.
 
     Args:
         model: `keras.Model`, just built.
-        weights: string or path, a file written by `model.save_weights`, or a checkpoint that
-            `keras_dla.interop.load_checkpoint` takes.
+        weights: string or path, a data set for which trained weights come with the package, a file
+            written by `model.save_weights` or `keras_dla.training.pack_weights`, or a checkpoint
+            that `keras_dla.interop.load_checkpoint` takes.
+        interaction: layer or `None`, whose copies the model's blocks interact by; defaults to
+            `None`, those of a plain ResNet.
 
     Raises:
         ValueError: when it is the name of weights that do not exist, or the file does not fit.
     """
     path = Path(weights)
-    if str(weights) in ("imagenet", "cifar10", "cifar100"):
+    if str(weights) in CLASSES:
+        load_shipped(model, str(weights), interaction)
+    elif not path.is_file():
         raise ValueError(
-            f"`weights` must be the path of a file: nobody has published {str(weights)!r} weights "
-            f"of these networks yet; keras_dla.interop.load_pretrained_resnet(model, file) starts "
-            f"one from a trained ResNet."
+            f"`weights` must be None, the name of a data set ('cifar100') or an existing file, but "
+            f"is {str(weights)!r}."
         )
-    if not path.is_file():
-        raise ValueError(f"`weights` must be None or an existing file, but is {str(weights)!r}.")
-    if path.suffix in (".h5", ".hdf5"):
+    elif path.suffix in (".h5", ".hdf5"):
         model.load_weights(path)
+    elif is_packed(path):
+        load_packed(model, path, interaction)
     else:
         _loaders[0](model, path)

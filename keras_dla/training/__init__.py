@@ -15,6 +15,7 @@ from keras_dla.training.devices.devices import (
     synchronize_batch_norm,
 )
 from keras_dla.training.experiment.experiment import Experiment, read_experiment, write_experiment
+from keras_dla.training.experiment.pack_weights import pack_weights
 from keras_dla.training.experiment.result import Result, is_finished, read_result
 from keras_dla.training.experiment.run import ExperimentRun, prepare_experiment, run_experiment
 from keras_dla.training.experiment.seeds import run_seeds
@@ -55,6 +56,7 @@ __all__ = [
     "load_last",
     "local_batches",
     "open_run",
+    "pack_weights",
     "parallel_model",
     "prepare_experiment",
     "read_experiment",

@@ -11,8 +11,12 @@ from keras_dla.cli.options.image_files import image_paths, import_pillow
 from keras_dla.cli.options.image_size import image_input
 from keras_dla.cli.options.images import add_image_options, batches
 from keras_dla.cli.options.imports import add_import_option
-from keras_dla.cli.options.networks import load_network
 from keras_dla.cli.options.normalization import statistics
+from keras_dla.cli.options.shipped_weights import (
+    add_shipped_weights_options,
+    check_shipped_weights,
+    chosen_network,
+)
 from keras_dla.cli.terminal import print_json, progress
 
 if TYPE_CHECKING:
@@ -23,19 +27,21 @@ Prints the five most likely classes of each image, as percentages, or as scores 
 has no softmax. Images are predicted one by one, so none affects another.
 
 A network knows its classes only by number. --classes gives their names, and if it names a data
-set, also how images are normalised; otherwise --normalize must say that.
+set, also how images are normalised; otherwise --normalize must say that. The weights that come with
+the package (`keras-dla weights list`) know both: give --model and --weights in place of FILE.
 
   keras-dla predict dla.keras cat.png dog.png --classes cifar100
   keras-dla predict dla.keras *.jpg --normalize imagenet --classes names.txt --crop --top 1
   keras-dla predict own.keras a.png --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25 --size 64
   keras-dla predict dla.keras *.png --classes cifar10 --json > predictions.json
+  keras-dla predict --model dla_l_20 --weights cifar100 cat.png
 """
 
 
 def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(commands, "predict", run, "classify images", TEXT)
-    add_image_options(parser)
+    add_shipped_weights_options(parser, add_image_options(parser))
     add_import_option(parser)
     add_class_names_option(parser)
     parser.add_argument("--top", type=int, default=5, help="how many classes to print (default: 5)")
@@ -47,11 +53,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.top < 1:
         raise CommandError(f"`--top` must be at least 1, but is {arguments.top}.")
     import_pillow()
+    check_shipped_weights(arguments)
     paths = image_paths(arguments.images)
-    model = load_network(arguments.file)
+    model = chosen_network(arguments)
     wanted = image_input(model, arguments.size)
-    names = class_names(arguments.classes, number_of_classes(model))
-    chosen = statistics(arguments, wanted.channels, arguments.classes)
+    classes = arguments.classes or arguments.weights
+    names = class_names(classes, number_of_classes(model))
+    chosen = statistics(arguments, wanted.channels, classes)
     read = batches(paths, wanted, chosen, arguments.crop)
     scores = (model.predict_on_batch(batch)[0] for batch in read)
     if arguments.json:

@@ -13,8 +13,10 @@ FILE = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 FOLDER = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "tcsh": "d"}
 
 
-def file_argument(parser: Any, *names: str, folder: bool = False, **settings: Any) -> None:
-    """Adds an argument that is the path of a file, which a shell can complete.
+def file_argument(
+    parser: Any, *names: str, folder: bool = False, **settings: Any
+) -> argparse.Action:
+    """Adds an argument that is the path of a file, which a shell can complete, and returns it.
 
     Args:
         parser: `argparse.ArgumentParser` or a group of one.
@@ -24,6 +26,7 @@ def file_argument(parser: Any, *names: str, folder: bool = False, **settings: An
     """
     action = parser.add_argument(*names, **settings)
     action.complete = FOLDER if folder else FILE
+    return action
 
 
 def add_force_option(parser: argparse.ArgumentParser) -> None:

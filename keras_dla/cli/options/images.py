@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def add_image_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the network, the images, their size and their normalisation."""
+def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
+    """Adds the network, the images, their size and their normalisation; returns the images'."""
     file_argument(parser, "file", metavar="FILE", help="the network, a .keras file")
-    file_argument(
+    images = file_argument(
         parser,
         "images",
         nargs="+",
@@ -29,6 +29,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
         "--crop", action="store_true", help="crop the centre instead of squeezing the image"
     )
     add_normalization_options(parser)
+    return images
 
 
 def batches(

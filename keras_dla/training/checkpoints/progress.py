@@ -123,8 +123,21 @@ def read_progress(folder: str | os.PathLike) -> Progress | None:
         ValueError: when the checkpoint is damaged.
     """
     path = Path(folder) / LAST
-    if not path.exists():
-        return None
+    return progress_in(path) if path.exists() else None
+
+
+def progress_in(path: Path) -> Progress:
+    """Reads the record inside a run's `last.keras` or `best.keras`.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        The `Progress` when it was saved.
+
+    Raises:
+        ValueError: when the file is damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             return _progress_of(json.loads(archive.read(PROGRESS)))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import keras
 
+from keras_dla import version
 from keras_dla.utils.files import replacing
-from keras_dla.version import __version__
 
 VERSIONS = "versions.json"
 
@@ -19,12 +19,12 @@ def present_versions() -> dict[str, str]:
     """Returns the versions of what a run depends on."""
     backend = keras.backend.backend()
     return {
-        "keras_dla": __version__,
+        "keras_dla": version.__version__,
         "keras": keras.__version__,
         backend: importlib.import_module(backend).__version__,
         "numpy": importlib.metadata.version("numpy"),
         "python": platform.python_version(),
-        **_commit_of(Path(__file__).resolve().parents[2]),
+        **_commit_of(Path(version.__file__).resolve().parents[1]),
     }
 
 

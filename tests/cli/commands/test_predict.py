@@ -13,6 +13,10 @@ from keras_dla.data import (
     CIFAR_MEAN,
     CIFAR_STD,
 )
+from keras_dla.models import trained_weights
+from keras_dla.training.experiment import pack_weights as packing
+from tests.backends import on_pytorch
+from tests.training.finished_runs import IMAGES, NETWORK, finished_run
 
 
 def predict(capsys, *arguments):
@@ -182,3 +186,52 @@ def test_class_files_as_editors_write_them(capsys, files, fails, tmp_path):
     names.write_text("one\ntwo\x1b[31m\nthree\n")
     sentence = fails("predict", files.dla, files.images[0], *options)
     assert sentence.startswith("`--classes` must name classes in printable characters, but ")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a run whose weights come with the package, for once."""
+    parent = tmp_path_factory.mktemp("runs")
+    _, labels = finished_run(parent / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "load_cifar_arrays", lambda *_, **__: (None, (IMAGES, labels)))
+        patch.setattr(trained_weights, "FOLDER", parent / "trained")
+        patch.setattr(packing, "FOLDER", parent / "trained")
+        yield parent / "run"
+
+
+@on_pytorch  # on the others tests/models/test_trained_weights.py loads such weights
+def test_weights_that_come_with_the_package(capsys, files, run, fails):
+    assert main(["weights", "list"]) == 0
+    assert capsys.readouterr().err == "no trained weights come with this version.\n"
+    assert main(["weights", "pack", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert "75.00 % of 8 test images right (the run: 75.00 %)" in said
+    assert "is there already" in fails("weights", "pack", run)
+    assert main(["weights", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:4] == [
+        NETWORK,
+        "cifar10",
+        "2",
+        "75.00",
+    ]
+    expected = predict(
+        capsys, run / "last.keras", *files.images, "--classes", "cifar10", "--top", "1"
+    )
+    named = ("--model", NETWORK, "--weights", "cifar10")
+    for command in ([*named, *files.images], [files.images[0], *named, files.images[1]]):
+        lines = predict(capsys, *command, "--top", "1")
+        assert [line.split()[-1] for line in lines] == [line.split()[-1] for line in expected]
+        assert "%" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--model", "dla_l_11"], "`--model` and `--weights` must be given together."),
+        (["--model", "dla_11", "--weights", "cifar10"], "`--model` must be one of resnet, a2, aa"),
+        (["--model", "se_11", "--weights", "cifar10"], "`weights` must be the path of a file for"),
+    ],
+)
+def test_weights_that_there_are_not(fails, files, options, sentence):
+    assert fails("predict", *options, files.images[0]).startswith(sentence)

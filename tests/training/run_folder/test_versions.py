@@ -1,8 +1,10 @@
 import json
+import re
 
 import pytest
 
 from keras_dla.training.run_folder.versions import VERSIONS, note_versions, present_versions
+from tests.data.shared import REPOSITORY
 
 
 def test_equal_versions_are_noted_once(tmp_path):
@@ -27,3 +29,9 @@ def test_a_file_of_another_form_is_named(tmp_path, text):
     with pytest.raises(ValueError, match=r"versions\.json is damaged: .*without it the run"):
         note_versions(tmp_path, 0)
     assert (tmp_path / VERSIONS).read_text() == text
+
+
+def test_a_clone_knows_its_commit():
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("needs a clone, not an archive of the files")
+    assert re.fullmatch(r"[0-9a-f]{40}\+?", present_versions()["commit"])

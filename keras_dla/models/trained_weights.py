@@ -1,0 +1,225 @@
+"""Trained weights that come with the package: small files, each beside a card that describes it."""
+
+import dataclasses
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_dla.layers.registry import find_interaction
+from keras_dla.utils.names import PLAIN
+
+FOLDER = Path(__file__).parent / "trained"
+# The data sets that weights may be for, and their numbers of classes.
+CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
+CLASSIFIER = "classifier/"
+# The settings of an interaction that do not change what trained weights compute.
+INDIFFERENT = ("name", "trainable", "dtype", "data_format", "depth", "drop_path")
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """What is known of a file of trained weights; it lies beside it as JSON.
+
+    Args:
+        network: string, its name as `keras_dla.models.get_model` takes it.
+        dataset: string, the data set whose classes it tells apart.
+        classes: integer, how many these are.
+        options: dictionary, further arguments of `get_model`, such as the formulation.
+        accuracy: float, of this very file on all test images, 0 to 1.
+        test_images: integer, how many these are.
+        run_accuracy: float, what the log of the run has for the network before it was rounded.
+        checkpoint: string, `"last"`, or `"best"` for the epoch with the best test accuracy.
+        epoch: integer, the epochs that it was trained for.
+        recipe: dictionary, the settings of the run, with everything spelled out.
+        versions: list of dictionaries, what the run was trained with, commit included.
+        packed_with: dictionary, the same for the file.
+        mean: list of floats, by which images are normalised, where white is 1.
+        std: list of floats, likewise.
+        data: string, where the images are from.
+        licence: string, that of the weights.
+        sha256: string, of the file.
+
+    Example:
+    >>> from keras_dla.models.trained_weights import Card
+    >>> [field.name for field in dataclasses.fields(Card)][:3]
+    ['network', 'dataset', 'classes']
+    """
+
+    network: str
+    dataset: str
+    classes: int
+    options: dict[str, Any]
+    accuracy: float
+    test_images: int
+    run_accuracy: float
+    checkpoint: str
+    epoch: int
+    recipe: dict[str, Any]
+    versions: list[dict[str, Any]]
+    packed_with: dict[str, str]
+    mean: list[float]
+    std: list[float]
+    data: str
+    licence: str
+    sha256: str
+
+    @property
+    def title(self) -> str:
+        """The network's name, with the options that are not the default."""
+        unusual = [str(value) for value in self.options.values() if value != "official"]
+        return " ".join([self.network, *unusual])
+
+
+def read_card(weights: Path) -> Card:
+    """Reads the card beside a file of weights.
+
+    Raises:
+        ValueError: when there is none, or it is damaged.
+    """
+    path = weights.with_suffix(".json")
+    try:
+        return Card(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"`weights` must have its card beside it, but {path} is missing or damaged ({error})."
+        ) from error
+
+
+def shipped_weights() -> dict[Path, Card]:
+    """Returns the cards of the weights that come with the package, by file."""
+    files = [path for path in sorted(FOLDER.glob("*.npz")) if path.with_suffix(".json").is_file()]
+    return {path: read_card(path) for path in files}
+
+
+def is_packed(path: Path) -> bool:
+    """Returns whether a file is one of trained weights with a card."""
+    return path.suffix == ".npz" and path.with_suffix(".json").is_file()
+
+
+def load_shipped(model: keras.Model, dataset: str, interaction: keras.layers.Layer | None) -> None:
+    """Loads the weights for a data set that come with the package.
+
+    Args:
+        model: `keras.Model`, just built.
+        dataset: string, one of `CLASSES`.
+        interaction: layer or `None`, whose copies the model's blocks interact by.
+
+    Raises:
+        ValueError: when none come for this network; it names those for which some do.
+    """
+    if dataset == "imagenet":
+        raise ValueError(
+            "`weights` must be the path of a file: nobody has published 'imagenet' weights of "
+            "these networks; keras_dla.interop.load_pretrained_resnet(model, file) starts one "
+            "from a trained ResNet."
+        )
+    cards = {path: card for path, card in shipped_weights().items() if card.dataset == dataset}
+    for path, card in cards.items():
+        arrays = read_arrays(path)
+        if _difference(card, arrays, model, interaction) is None:
+            assign_arrays(model, arrays)
+            return
+    names = ", ".join(card.title for card in cards.values())
+    come = f"come for {names} with {_classes(cards)} classes" if cards else "do not come yet"
+    raise ValueError(
+        f"`weights` must be the path of a file for {model.name!r}, but is {dataset!r}: trained "
+        f"weights for {dataset} {come}; keras_dla.interop.load_pretrained_resnet starts a network "
+        f"from a plain ResNet."
+    )
+
+
+def load_packed(model: keras.Model, path: Path, interaction: keras.layers.Layer | None) -> None:
+    """Loads a file that `keras_dla.training.pack_weights` wrote.
+
+    Args:
+        model: `keras.Model`, just built.
+        path: path of the file.
+        interaction: layer or `None`, whose copies the model's blocks interact by.
+
+    Raises:
+        ValueError: when the file is damaged, or of another network.
+    """
+    card, arrays = read_card(path), read_arrays(path)
+    difference = _difference(card, arrays, model, interaction)
+    if difference is not None:
+        raise ValueError(
+            f"`weights` must be a file for {model.name!r}, but {path} is of {card.title} for "
+            f"{card.dataset}: {difference}."
+        )
+    assign_arrays(model, arrays)
+
+
+def _classes(cards: dict[Path, Card]) -> str:
+    return " or ".join(str(number) for number in sorted({c.classes for c in cards.values()}))
+
+
+def weight_arrays(model: keras.Model) -> dict[str, np.ndarray]:
+    """Returns the weights of a model by path, without the states of its random numbers."""
+    return {
+        path: keras.ops.convert_to_numpy(variable).astype("float32")
+        for path, variable in _variables(model).items()
+    }
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Returns the weights in a file by path.
+
+    Raises:
+        ValueError: when it is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"`weights` must be an archive of arrays, but {path} is damaged.") from (
+            error
+        )
+
+
+def assign_arrays(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+    """Gives a model the weights of a file that fits it."""
+    for path, variable in _variables(model).items():
+        variable.assign(arrays[path].astype("float32"))
+
+
+def _variables(model: keras.Model) -> dict[str, keras.Variable]:
+    return {
+        v.path: v for v in model.variables if "float" in keras.backend.standardize_dtype(v.dtype)
+    }
+
+
+def _difference(
+    card: Card,
+    arrays: dict[str, np.ndarray],
+    model: keras.Model,
+    interaction: keras.layers.Layer | None,
+) -> str | None:
+    """Returns in words why a model does not compute what a card's network does, if it does not."""
+    if _settings(interaction) != _settings(_interaction_of(card)):
+        return "its blocks interact in another way"
+    wanted = {path: tuple(variable.shape) for path, variable in _variables(model).items()}
+    there = {path: array.shape for path, array in arrays.items()}
+    for path, shape in wanted.items():
+        if there.get(path) != shape:
+            return f"{path} of shape {shape} is {there.get(path, 'not in it')}"
+    more = [path for path in there if path not in wanted and not path.startswith(CLASSIFIER)]
+    return f"it has {more[0]} besides" if more else None
+
+
+def _interaction_of(card: Card) -> keras.layers.Layer | None:
+    name = card.network.rpartition("_")[0]
+    if name == PLAIN:
+        return None
+    return find_interaction(name).make("cifar", keras.config.image_data_format(), card.options)
+
+
+def _settings(interaction: keras.layers.Layer | None) -> tuple[type, dict[str, Any]] | None:
+    if interaction is None:
+        return None
+    config = interaction.get_config()
+    return type(interaction), {k: v for k, v in config.items() if k not in INDIFFERENT}
