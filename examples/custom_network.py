@@ -17,6 +17,7 @@ import keras_dla
 from keras_dla.analysis import attention_scores
 from keras_dla.data import BLOOD_CELL_MEAN, BLOOD_CELL_STD, ArrayDataset, load_blood_cells
 from keras_dla.layers import BatchNormalization, Conv2D, DynamicLayerAttention
+from keras_dla.utils.out_of_memory import ending_without_memory
 
 # From this many training steps on, the moving statistics of BN have forgotten where they began.
 STEPS_OF_BN = 100
@@ -57,6 +58,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@ending_without_memory()
 def main():
     args = parse_arguments()
     args.output.mkdir(parents=True, exist_ok=True)

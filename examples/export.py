@@ -17,6 +17,7 @@ import keras_dla
 from keras_dla.interop import export_model
 from keras_dla.interop.exporting import FORMATS
 from keras_dla.models import get_model
+from keras_dla.utils.out_of_memory import ending_without_memory
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
@@ -118,6 +119,7 @@ def load_images(path, shape):
     return np.random.default_rng(0).normal(size=sizes).astype("float32")
 
 
+@ending_without_memory()
 def main(arguments=None):
     args = parse_arguments(arguments)
     if args.table:

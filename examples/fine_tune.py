@@ -7,7 +7,7 @@ Without `--weights` a plain ResNet-20 is trained first; a `.keras` file of one t
 Without `--images` the images are the photographs of blood cells that come with the package;
 PHOTOGRAPHS is a folder with a folder of images for each class. First the interaction and the
 classifier learn alone, then the whole network. To compare, `--start initial` keeps the
-interaction's own initial values, and `--start nothing --frozen-epochs 0` trains from new weights.
+interaction's own initial values, and `--start nothing` trains the whole network from new weights.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from keras_dla.data import BLOOD_CELL_CLASSES, ArrayDataset, load_blood_cells, r
 from keras_dla.interop import load_pretrained_resnet
 from keras_dla.models import DLAResNet20, ResNet
 from keras_dla.training import Recipe, compile_model
+from keras_dla.utils.out_of_memory import ending_without_memory
 
 SIDE = 32  # of the images, in pixels
 RECIPE = Recipe(
@@ -94,6 +95,7 @@ def accuracy(model, test, labels):
     return np.mean(model.predict(test, verbose=0).argmax(axis=-1) == labels)
 
 
+@ending_without_memory()
 def main():
     args = parse_arguments()
     args.output.mkdir(parents=True, exist_ok=True)
@@ -122,11 +124,14 @@ def main():
     print(f"before fine-tuning: test accuracy {accuracy(model, test, test_labels):.1%}")
 
     # What is new learns first, the rest stays as it is.
-    for layer in model.layers:
-        layer.trainable = layer.name == "classifier" or layer.name.endswith("_interaction")
-    fit(model, train, args.frozen_epochs)
-    print(f"the rest frozen: test accuracy {accuracy(model, test, test_labels):.1%}")
-    model.trainable = True
+    if args.start == "nothing":
+        print("no frozen epochs, because every weight is new")
+    else:
+        for layer in model.layers:
+            layer.trainable = layer.name == "classifier" or layer.name.endswith("_interaction")
+        fit(model, train, args.frozen_epochs)
+        print(f"the rest frozen: test accuracy {accuracy(model, test, test_labels):.1%}")
+        model.trainable = True
     fit(model, train, args.epochs)
     print(f"fine-tuned: test accuracy {accuracy(model, test, test_labels):.1%}")
 

@@ -21,6 +21,7 @@ from keras_dla.data import (
 )
 from keras_dla.models import DLAResNet20
 from keras_dla.training import Recipe, compile_model
+from keras_dla.utils.out_of_memory import ending_without_memory
 
 RECIPE = Recipe(
     name="quickstart",
@@ -43,6 +44,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
+@ending_without_memory()
 def main():
     args = parse_arguments()
     args.output.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,7 @@ from keras_dla.training import (
     keep_freed_memory,
     load_last,
     open_run,
+    set_random_seed,
 )
 from keras_dla.utils.out_of_memory import as_memory_error
 
@@ -224,7 +225,7 @@ def new_model(args, classes, shape, steps_per_epoch):
 def prepare(args):
     if args.resume and not Path(args.output).is_dir():
         raise ValueError(f"--resume goes on with a run, but there is no folder {args.output}.")
-    keras.utils.set_random_seed(args.seed)
+    set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
     train, val, *test = datasets(args)

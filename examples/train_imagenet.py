@@ -34,6 +34,7 @@ from keras_dla.training import (
     open_run,
     parallel_model,
     resume_fit,
+    set_random_seed,
     synchronize_batch_norm,
 )
 from keras_dla.training.devices.devices import check_batch_size
@@ -168,7 +169,7 @@ def prepare(args):
     """Finds everything that could be wrong before the first step, and before it writes a file."""
     check_writable(args.output)
     check_validation(args)
-    keras.utils.set_random_seed(args.seed)
+    set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
     images = Images(args)

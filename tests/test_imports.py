@@ -1,4 +1,4 @@
-"""What importing the package and building a network bring in."""
+"""What importing the package, building a network and training it bring in."""
 
 import os
 import subprocess
@@ -14,6 +14,16 @@ import keras_dla
 import keras_dla.interop
 keras_dla.models.ResNet((1, 2), "dla_l", planes=(8, 16))
 keras_dla.models.ResNet((1, 1), "se", planes=(8, 16))
+import keras, tempfile
+from keras_dla.training import EpochCheckpoint, load_last, set_random_seed
+from keras_dla.training.seeds.compile_settings import compiled_settings
+set_random_seed(0)
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+with tempfile.TemporaryDirectory() as folder:
+    saver = EpochCheckpoint(folder, monitor=None)
+    model.fit(keras.ops.ones((2, 2)), keras.ops.ones((2, 1)), verbose=0, callbacks=[saver])
+    compiled_settings(load_last(folder)[0])
 heavy = ("tensorflow", "keras_cv", "tensorflow_datasets", "safetensors")
 print([name for name in heavy if name in sys.modules])
 """

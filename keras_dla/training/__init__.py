@@ -19,6 +19,7 @@ from keras_dla.training.experiment.pack_weights import pack_weights
 from keras_dla.training.experiment.result import Result, is_finished, read_result
 from keras_dla.training.experiment.run import ExperimentRun, prepare_experiment, run_experiment
 from keras_dla.training.experiment.seeds import run_seeds
+from keras_dla.training.random_seed import set_random_seed
 from keras_dla.training.recipe.metrics import TopKAccuracy
 from keras_dla.training.recipe.recipe import CIFAR, DETECTION, IMAGENET, Recipe, compile_model
 from keras_dla.training.recipe.schedules import MultiStepDecay
@@ -64,6 +65,7 @@ __all__ = [
     "resume_fit",
     "run_experiment",
     "run_seeds",
+    "set_random_seed",
     "synchronize_batch_norm",
     "train_seeds",
     "write_experiment",

@@ -43,3 +43,21 @@ def as_memory_error() -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise MemoryError(SENTENCE) from error
+
+
+@contextlib.contextmanager
+def ending_without_memory() -> Iterator[None]:
+    """Ends a script that has no memory left with the one sentence; also `@` above its `main`.
+
+    Example:
+    >>> with ending_without_memory():
+    ...     raise RuntimeError("CUDA out of memory.")
+    Traceback (most recent call last):
+    SystemExit: The memory does not suffice: smaller images or batches need less, and ...
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise SystemExit(SENTENCE) from error

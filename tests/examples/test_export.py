@@ -61,3 +61,14 @@ def test_the_documented_table_is_the_one_that_holds(capsys):
     claimed = documented.split("Tested for ")[1].split(":")[0]
     assert claimed.count("`") == 2 * len(list(filter(None, NETWORKS)))
     assert all(f"`{name}`" in claimed for name in NETWORKS if name)
+
+
+@on_pytorch
+def test_no_memory_is_a_sentence(monkeypatch):
+    def allocate(*_):
+        raise MemoryError
+
+    script = load_example()
+    monkeypatch.setattr(script, "load_network", allocate)
+    with pytest.raises(SystemExit, match=r"^The memory does not suffice: smaller images or "):
+        script.main(["dla_l_20"])

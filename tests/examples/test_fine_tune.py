@@ -1,5 +1,6 @@
 """Fine-tuning as a newcomer runs it: on the bundled photographs, and on a folder of one's own."""
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,24 @@ def test_begins_as_the_plain_network_and_learns_from_a_folder(tmp_path):
         "fine_tune.keras",
         "fine_tune_attention.png",
     }
+
+
+def test_from_new_weights_nothing_is_frozen(tmp_path, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("fine_tune", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    trainable = []
+
+    def fit(model, *_):
+        trainable.append(all(layer.trainable for layer in model.layers))
+
+    monkeypatch.setattr(script, "fit", fit)
+    monkeypatch.setattr(script, "accuracy", lambda *_: 0.0)
+    monkeypatch.setattr(script, "attention_scores", lambda *_: None)
+    monkeypatch.setattr(script, "plot_attention", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "sys.argv", ["fine_tune.py", "--start", "nothing", "--output", str(tmp_path)]
+    )
+    script.main()
+    assert trainable == [True, True]  # the plain network, and the whole one
+    assert "no frozen epochs, because every weight is new" in capsys.readouterr().out

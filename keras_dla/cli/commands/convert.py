@@ -130,6 +130,7 @@ def _format(arguments: argparse.Namespace) -> str | None:
 def _from_checkpoint(arguments: argparse.Namespace) -> None:
     from keras_dla.interop import load_checkpoint
     from keras_dla.interop.tensor_files import read_tensors
+    from keras_dla.keras_internals.without_tensorflow import without_tensorflow
     from keras_dla.models import get_model
     from keras_dla.utils.files import replacing
 
@@ -139,7 +140,7 @@ def _from_checkpoint(arguments: argparse.Namespace) -> None:
     model = get_model(arguments.model, **given)
     with contextlib.redirect_stdout(sys.stderr):  # what was loaded is not the result
         load_checkpoint(model, arguments.input)
-    with replacing(arguments.output) as partial:
+    with replacing(arguments.output) as partial, without_tensorflow():
         model.save(partial)
 
 

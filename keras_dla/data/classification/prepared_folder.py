@@ -8,10 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from keras_dla.utils.types import Tensor
+
+_BUFFER = 8 << 20  # bytes to read at a time from one file
 # What TensorFlow says of images and shards that it cannot read, before it names its own parts.
-_DAMAGE = re.compile(
-    r"(Invalid (JPEG|PNG|GIF|BMP)|Unknown image file format|(corrupted|truncated) record)[^\[\n]*"
-)
+_DAMAGE = re.compile(r"(Invalid (JPEG|PNG|GIF|BMP)|Unknown image file format)[^\[\n]*")
+# What it says by `whole_file`.
+_NAMED = re.compile(r"assertion failed: \[(.* is damaged: .*\.)\]")
 
 
 def find_prepared(name: str, data_dir: str | os.PathLike) -> Path:
@@ -78,22 +81,56 @@ def naming_damage(path: Path) -> Iterator[None]:
         ) from error
 
 
+def whole_file(tf: ModuleType, path: Tensor, skip: Tensor, take: Tensor) -> Any:
+    """Returns the records of a TFRecord file, of which TensorFlow does not say when it is damaged.
+
+    What can be read of a damaged file comes first, and then an error that names it.
+
+    Args:
+        tf: the module `tensorflow`.
+        path: string tensor.
+        skip: int64 tensor, how many records to leave out; an input, no output of an operation of
+            several, with which TensorFlow's optimiser of pipelines crashes.
+        take: int64 tensor, how many to take then; as `skip`.
+
+    Returns:
+        A `tf.data.Dataset` of string tensors.
+    """
+
+    def refuse(path):
+        sentence = tf.strings.join(
+            [path, " is damaged: prepare the data set anew with tensorflow-datasets."]
+        )
+        # Always false, but known only when it runs.
+        with tf.control_dependencies([tf.debugging.Assert(tf.equal(path, ""), [sentence])]):
+            return tf.identity(path)
+
+    records = tf.data.TFRecordDataset(path, buffer_size=_BUFFER).ignore_errors()
+    # A whole file has all that is taken before this.
+    damage = tf.data.Dataset.from_tensors(path).map(refuse)
+    return records.concatenate(damage).skip(skip).take(take)
+
+
 @contextlib.contextmanager
 def naming_damaged_batches() -> Iterator[None]:
-    """Turns what TensorFlow raises inside the block for a damaged image or shard into a sentence.
+    """Turns what TensorFlow raises inside the block for a damaged image or file into a sentence.
 
     Raises:
-        ValueError: when a batch cannot be read; it says what TensorFlow found.
+        ValueError: when a batch cannot be read; it names the file, or what is wrong with the image.
     """
     try:
         yield
     except Exception as error:
-        found = _DAMAGE.search(str(error))
-        if found is None or not type(error).__module__.startswith("tensorflow"):
+        if not type(error).__module__.startswith("tensorflow"):
+            raise
+        named, found = _NAMED.search(str(error)), _DAMAGE.search(str(error))
+        if named is not None:
+            raise ValueError(named[1]) from error
+        if found is None:
             raise
         raise ValueError(
-            "An image or a file of the prepared data set is damaged: prepare the data set anew "
-            f"with tensorflow-datasets ({found[0].strip()})."
+            "An image of the prepared data set is damaged: prepare the data set anew with "
+            f"tensorflow-datasets ({found[0].strip()})."
         ) from error
 
 

@@ -1,11 +1,18 @@
 """Labelled images of any size as tensorflow-datasets prepared them, read as files."""
 
+import functools
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_dla.data.classification.prepared_folder import find_prepared, open_prepared
+import numpy as np
+
+from keras_dla.data.classification.prepared_folder import (
+    find_prepared,
+    open_prepared,
+    whole_file,
+)
 from keras_dla.data.classification.tfds_cifar import import_tensorflow
 from keras_dla.utils.optional_imports import import_for
 from keras_dla.utils.types import Tensor
@@ -46,6 +53,7 @@ class PreparedImages:
         # From the folder itself: `tfds.builder` would look the data set up online, and may write.
         self._builder = open_prepared(self._tfds, _folder(name, root))
         self._name = name
+        self._check_format()
         self._check_features()
 
     @property
@@ -82,25 +90,50 @@ class PreparedImages:
                 order; defaults to None.
             shuffle_buffer: integer, among how many images the next one is drawn; defaults to 1.
         """
+        files = self._files(split)
         if seeds is None:
-            return self._read(split, shuffle_files=False)
+            return self._read(files)
         # In the function that calls this, TensorFlow's global seed would have a say as well.
         self._tf.compat.v1.set_random_seed(None)
-        files = {"shuffle_seed": seeds[0], "shuffle_reshuffle_each_iteration": False}
-        records = self._read(split, shuffle_files=True, **files)
-        return records.shuffle(shuffle_buffer, seed=seeds[1], reshuffle_each_iteration=False)
+        once = {"reshuffle_each_iteration": False}
+        records = self._read(files.shuffle(files.cardinality(), seed=seeds[0], **once))
+        return records.shuffle(shuffle_buffer, seed=seeds[1], **once)
 
-    def _read(self, split, shuffle_files, **options):
-        # A data set that was prepared in an order of its own may be shuffled here all the same.
-        options |= {"try_autocache": False, "enable_ordering_guard": False}
-        read = self._tf.autograph.experimental.do_not_convert(self._builder.as_dataset)
-        records = read(
-            split=split,
-            shuffle_files=shuffle_files,
-            decoders={"image": self._tfds.decode.SkipDecoding()},
-            read_config=self._tfds.ReadConfig(**options),
+    def _files(self, split):
+        """The files of a split: a path each, with how many records to skip and to take."""
+        parts = self._builder.info.splits[split].file_instructions
+        paths = [str(part.filename) for part in parts]
+        skips = np.array([part.skip for part in parts], "int64")
+        takes = np.array([part.take for part in parts], "int64")
+        return self._tf.data.Dataset.from_tensor_slices((paths, skips, takes))
+
+    def _read(self, files):
+        """In the order of `as_dataset` of tensorflow-datasets, whose errors name no file."""
+        tf = self._tf
+        records = files.interleave(
+            functools.partial(whole_file, tf),
+            cycle_length=1 if self._builder.info.disable_shuffling else 16,
+            block_length=16,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
-        return records.map(lambda record: (record["image"], record["label"]))
+        return records.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _parse(self, record):
+        decoders = {"image": self._tfds.decode.SkipDecoding()}
+        parse = self._tf.autograph.experimental.do_not_convert(
+            self._builder.info.features.deserialize_example
+        )
+        example = parse(record, decoders=decoders)
+        return example["image"], example["label"]
+
+    def _check_format(self):
+        form = self._builder.info.file_format.value
+        if form != "tfrecord":
+            raise ValueError(
+                f"`name` must be a data set prepared as tfrecord, but is {self._name!r}, prepared "
+                f"as {form}."
+            )
 
     def _check_features(self):
         features = dict(self._builder.info.features.items())

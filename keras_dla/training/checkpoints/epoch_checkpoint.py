@@ -17,6 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dla.keras_internals.without_tensorflow import without_tensorflow
 from keras_dla.training.checkpoints.divergence import (
     DivergenceError,
     check_running_loss,
@@ -191,7 +192,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
         check_lock(self.folder)
         self._check_clock()
         try:
-            with replacing(self.folder / LAST) as path:
+            with replacing(self.folder / LAST) as path, without_tensorflow():
                 self.model.save(path)
                 add_record(path, self.model, progress)
         except OSError as error:

@@ -28,6 +28,7 @@ from keras_dla.training.experiment.data import MemoryData, TensorFlowData, open_
 from keras_dla.training.experiment.experiment import Experiment
 from keras_dla.training.experiment.result import Result, is_finished, read_result, settings_of
 from keras_dla.training.experiment.state import load_state
+from keras_dla.training.random_seed import set_random_seed
 from keras_dla.training.recipe.recipe import compile_model
 from keras_dla.training.run_folder.disk_space import check_disk_space, check_writable
 from keras_dla.training.run_folder.folder import holds_run, open_run
@@ -35,6 +36,8 @@ from keras_dla.training.run_folder.tensorboard import EventFiles, has_tensorboar
 from keras_dla.training.run_folder.versions import note_versions
 
 SECONDS_BETWEEN_STATES = 600.0
+# The arguments of the network's builder that an experiment has.
+OPTIONS = ("formulation", "unit", "drop_path")
 
 
 @dataclasses.dataclass
@@ -151,11 +154,12 @@ def prepare_experiment(
     experiment = experiment.resolved()
     settings = settings_of(experiment)
     check_devices(experiment, device_count())
-    holds_run(folder, settings)
+    # Earlier versions took options that a network does not use, and left them unused.
+    built = with_used_options(experiment) if holds_run(folder, settings) else experiment
     check_writable(folder)
-    keras.utils.set_random_seed(experiment.seed)
+    set_random_seed(experiment.seed)
     with precision_of(experiment):
-        model = new_model(experiment)
+        model = new_model(built)
         check_disk_space(folder, model)
         data = open_data(experiment, data_dir)
         folder = open_run(folder, settings, resume=resume)
@@ -248,9 +252,17 @@ def new_model(experiment: Experiment) -> keras.Model:
     return compile_model(model, experiment.recipe, experiment.steps)
 
 
+def with_used_options(experiment: Experiment) -> Experiment:
+    """Returns the experiment with the defaults in place of what its network does not use."""
+    options = {name: getattr(experiment, name) for name in OPTIONS}
+    used = used_options(experiment.model, **options)
+    defaults = {name: getattr(Experiment, name) for name in OPTIONS}
+    return dataclasses.replace(experiment, **(defaults | used))
+
+
 def _chosen_options(experiment: Experiment) -> dict[str, Any]:
     """Returns what differs from the recipe's defaults; a network that would not use it refuses."""
-    values = {name: getattr(experiment, name) for name in ("formulation", "unit", "drop_path")}
+    values = {name: getattr(experiment, name) for name in OPTIONS}
     return {n: value for n, value in values.items() if value and value != getattr(Experiment, n)}
 
 

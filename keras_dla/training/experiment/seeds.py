@@ -10,7 +10,7 @@ from keras_dla.training.checkpoints.progress import LAST, LOG
 from keras_dla.training.experiment.data import open_data
 from keras_dla.training.experiment.experiment import Experiment
 from keras_dla.training.experiment.result import MODEL, Result, read_result, settings_of
-from keras_dla.training.experiment.run import new_model, precision_of
+from keras_dla.training.experiment.run import new_model, precision_of, with_used_options
 from keras_dla.training.run_folder.disk_space import check_writable
 from keras_dla.training.run_folder.folder import holds_run, open_run
 from keras_dla.training.run_folder.versions import note_versions
@@ -62,7 +62,7 @@ def run_seeds(
     experiments = [experiment.resolved() for experiment in experiments]
     paths = [Path(folder) for folder in folders]
     common = _common_settings(experiments)
-    _check_folders(experiments, paths)
+    begun = _check_folders(experiments, paths)
     first, state = experiments[0], paths[0] / STATE
     data = open_data(first, data_dir)
     sources = {experiment.seed: data.with_seed(experiment.seed) for experiment in experiments}
@@ -79,7 +79,7 @@ def run_seeds(
 
     with precision_of(first):
         train_seeds(
-            lambda: new_model(first),
+            lambda: new_model(with_used_options(first) if begun else first),
             list(runs),
             lambda seed, epoch: sources[seed].train(epoch * first.steps),
             first.epochs,
@@ -109,13 +109,15 @@ def _common_settings(experiments) -> dict:
     return {name: value for name, value in settings_of(first).items() if name != "seed"}
 
 
-def _check_folders(experiments, folders):
-    """Raises an error where a folder is of no use; nothing is written."""
+def _check_folders(experiments, folders) -> bool:
+    """Raises an error where a folder is of no use; returns whether one holds its run already."""
+    begun = False
     for experiment, folder in zip(experiments, folders, strict=True):
-        holds_run(folder, settings_of(experiment))
+        begun |= holds_run(folder, settings_of(experiment))
         check_writable(folder)
         if (folder / LAST).exists():
             raise ValueError(f"{folder} holds a run that was begun alone: go on with it alone.")
+    return begun
 
 
 def _copy_logs(state, runs):

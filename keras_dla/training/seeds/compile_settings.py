@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_dla.keras_internals.without_tensorflow import without_tensorflow
+
 PARTS = ("optimizer", "loss", "loss_weights")
 # Names count what a process has made, so they differ between equal models.
 LEFT_OUT = ("name", "build_config", "registered_name", "module")
@@ -26,7 +28,8 @@ def compiled_settings(model: keras.Model) -> dict:
     >>> settings["optimizer.class_name"], settings["optimizer.momentum"], settings["loss"]
     ('SGD', 0.5, 'mse')
     """
-    config = model.get_compile_config()
+    with without_tensorflow():
+        config = model.get_compile_config()
     return {
         path: value
         for part in PARTS

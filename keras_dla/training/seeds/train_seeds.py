@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import keras
 
+from keras_dla.keras_internals.without_tensorflow import without_tensorflow
 from keras_dla.training.checkpoints.divergence import DivergenceError
+from keras_dla.training.random_seed import set_random_seed
 from keras_dla.training.run_folder.disk_space import check_writable
 from keras_dla.training.run_folder.folder import open_run
 from keras_dla.training.seeds.compile_settings import compiled_settings
@@ -208,7 +210,7 @@ def _check_batches(name, data):
 
 
 def _new_model(make_model, seed):
-    keras.utils.set_random_seed(seed)
+    set_random_seed(seed)
     return make_model()
 
 
@@ -264,5 +266,5 @@ def _write_logs(folder, runs):
 def _save_models(folder, runs):
     check_lock(folder)
     for run in runs:
-        with replacing(folder / f"seed-{run.seed}.keras") as path:
+        with replacing(folder / f"seed-{run.seed}.keras") as path, without_tensorflow():
             run.model.save(path)

@@ -1,4 +1,6 @@
 import itertools
+import re
+import shutil
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ from keras_dla.data import (
 )
 from keras_dla.data.classification.prepared_folder import naming_damaged_batches
 from keras_dla.data.classification.random_resized_crop import random_window
-from tests.backends import on_pytorch
+from tests.backends import all_on_pytorch, on_pytorch
 from tests.data.image_folder import CLASSES, SIZES, encoded, made_image, prepare_images
 
 SIZE = 32
@@ -270,19 +272,32 @@ def test_reading_writes_and_prints_nothing(folder, capfd):
     assert snapshot() == before
 
 
+@pytest.mark.parametrize("damage", all_on_pytorch(["flipped", "cut"], 1))
+def test_a_damaged_file_is_named_in_a_plain_fit(folder, tmp_path, damage):
+    copy = tmp_path / "data"
+    shutil.copytree(folder, copy)
+    (shard,) = copy.glob("imagenet2012/*/*-validation*")
+    content = shard.read_bytes()
+    middle = len(content) // 2
+    rest = b"" if damage == "cut" else bytes([content[middle] ^ 255]) + content[middle + 1 :]
+    shard.write_bytes(content[:middle] + rest)
+    data = imagenet_dataset("validation", 2, copy, image_size=8)
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+    model.compile(loss="sparse_categorical_crossentropy", jit_compile=False)
+    sentence = f"{shard} is damaged: prepare the data set anew with tensorflow-datasets."
+    said = pytest.raises(ValueError, match=f"^{re.escape(sentence)}$")
+    with said as error, naming_damaged_batches():
+        model.fit(data, shuffle=False, verbose=0)
+    assert f"[{sentence}]" in str(error.value.__cause__)  # without the scripts and commands
+
+
 @on_pytorch
-def test_a_damaged_image_or_shard_is_a_sentence(tmp_path):
+def test_a_damaged_image_is_a_sentence():
     tf = pytest.importorskip("tensorflow")
-    shard = tmp_path / "images.tfrecord"
-    shard.write_bytes(bytes(range(64)))
     cut = encoded(made_image(0))[:60]
     image = tf.data.Dataset.from_tensors(cut).map(lambda one: tf.io.decode_jpeg(one, channels=3))
-    for data, reason in (
-        (image, "Invalid JPEG data"),
-        (tf.data.TFRecordDataset(str(shard)), "corrupted record at 0"),
-    ):
-        sentence = rf"damaged: prepare the data .* \({reason}.*\)\.$"
-        with pytest.raises(ValueError, match=sentence), naming_damaged_batches():
-            list(data)
+    sentence = r"^An image .* is damaged: prepare the data .* \(Invalid JPEG data.*\)\.$"
+    with pytest.raises(ValueError, match=sentence), naming_damaged_batches():
+        list(image)
     with pytest.raises(ZeroDivisionError), naming_damaged_batches():
         _ = 1 / 0

@@ -19,6 +19,7 @@ from keras_dla.training import (
     DivergenceError,
     is_finished,
     load_last,
+    open_run,
     prepare_experiment,
     read_experiment,
     read_result,
@@ -26,6 +27,7 @@ from keras_dla.training import (
 )
 from keras_dla.training.experiment import data as experiment_data
 from keras_dla.training.experiment import run as experiment_run
+from keras_dla.training.experiment.result import settings_of
 from keras_dla.training.run_folder.disk_space import checkpoint_bytes
 from tests.backends import on_pytorch
 from tests.training.experiments import Act, arrays, small, smallest, two_layers
@@ -147,6 +149,13 @@ def test_errors_of_the_network_come_before_the_folder(tmp_path, monkeypatch):
     for name, value in (("unit", "dsu"), ("formulation", "paper"), ("drop_path", 0.1)):
         sentence = f"`{name}` must not be given for 'se'"
         refused(tmp_path / "run", ValueError, sentence, model="se_11", **{name: value})
+
+
+def test_a_run_of_before_goes_on_with_an_option_that_it_never_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment_run, "get_model", get_model)
+    old = small(model="se_11", drop_path=0.5, formulation="paper")
+    open_run(tmp_path / "run", settings_of(old))
+    assert prepare_experiment(old, tmp_path / "run").experiment == old.resolved()
 
 
 @pytest.fixture
