@@ -7,7 +7,9 @@ import numpy as np
 
 from keras_dla.utils.names import IMAGENET_DEPTHS
 
-BLOCK = re.compile(r"(?:layer|stages\.)(\d+)\.(?:layers\.|ModuleList\.)?(\d+)\.conv1\.weight")
+BLOCK = re.compile(
+    r"(?:layer|stages\.)(\d+)\.(?:layers\.|blocks\.|ModuleList\.)?(\d+)\.conv1\.weight"
+)
 DEPTHS: dict[tuple[int, ...], int] = {blocks: depth for depth, blocks in IMAGENET_DEPTHS.items()}
 BASIC_DEPTHS: dict[tuple[int, ...], int] = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
 # What an interaction's tensors have in their names.
@@ -15,9 +17,11 @@ PARTS = {
     "layer_attention": "DLA",
     ".mrla.": "MRLA",
     ".lstm.": "DIANet",
-    ".se.": "SE",
     ".eca.": "ECA",
-    ".attn.": "an attention of timm's",
+    ".se.conv.": "ECA",  # as timm names it
+    ".se.": "SE",
+    ".se_module.": "SE",
+    ".attn.": "self-attention",
 }
 
 
@@ -30,7 +34,8 @@ def describe(tensors: Mapping[str, np.ndarray]) -> str:
     blocks = block_counts(tensors)
     if not blocks:
         return f"{len(tensors)} tensors that are of no ResNet, such as {next(iter(tensors))!r}"
-    told = f"a {_interaction(tensors)}{_kind(tensors)}{_depth(tensors, blocks)}"
+    told = f"{_interaction(tensors)}{_kind(tensors)}{_depth(tensors, blocks)}"
+    told = f"{'an' if told.startswith(('SE ', 'ECA ', 'MRLA ')) else 'a'} {told}"
     if tensors.get("fc.weight") is not None:
         told += f" for {len(tensors['fc.weight'])} classes"
     return told
@@ -51,17 +56,39 @@ def difference(tensors: Mapping[str, np.ndarray]) -> str | None:
     """Returns in what a ResNet's blocks or stem are not those of this package, or `None`."""
     if not block_counts(tensors):
         return None
+    return _other_blocks(tensors) or _other_stem(tensors)
+
+
+def _other_blocks(tensors: Mapping[str, np.ndarray]) -> str | None:
+    if any(name.startswith("stages.0.blocks.0.norm1.") for name in tensors):
+        return "its normalisation stands before its convolutions (ResNetV2), where ours is behind"
     if not any(name.endswith(".conv3.weight") for name in tensors):
         return "it has BasicBlocks of two convolutions, where ours are bottlenecks of three"
-    if "conv1.weight" not in tensors and "conv1.0.weight" in tensors:
-        return "its stem is three 3x3 convolutions (ResNet-C or -D), where ours is one 7x7"
+    if "bn1.weight" in tensors and "bn1.running_mean" not in tensors:
+        return "its normalisation has no moving statistics (GroupNorm), where ours is BN"
+    if any(".convs.0." in name for name in tensors):
+        return "its 3x3 convolutions are split into several (Res2Net), which ours are not"
+    if any(".se_module." in name for name in tensors):
+        return (
+            "the linear maps of its squeeze-and-excitation have biases and its stride is in the "
+            "first 1x1 convolution (SENet), where ours have none and it is in the 3x3 convolution"
+        )
     if any(re.search(r"downsample\.[12]\.weight", n) and t.ndim == 4 for n, t in tensors.items()):
         return "its shortcuts average before their convolution (ResNet-D), which ours do not"
     kernels = [t for n, t in tensors.items() if n.endswith(".conv2.weight") and t.ndim == 4]
     if any(t.shape[1] != t.shape[0] for t in kernels):
         return "its 3x3 convolutions have groups (ResNeXt), which ours have not"
+    last = [t for n, t in tensors.items() if n.endswith(".conv3.weight") and t.ndim == 4]
+    if all(t.shape[0] < 4 * t.shape[1] for t in last):
+        return "its bottlenecks are wider than a quarter of its maps (Wide ResNet), unlike ours"
     if any(n.endswith((".se.fc1.bias", ".se.fc1.weight")) for n in tensors):
         return "the linear maps of its squeeze-and-excitation have biases, which ours have not"
+    return None
+
+
+def _other_stem(tensors: Mapping[str, np.ndarray]) -> str | None:
+    if "conv1.weight" not in tensors and "conv1.0.weight" in tensors:
+        return "its stem is three 3x3 convolutions (ResNet-C or -D), where ours is one 7x7"
     stem = tensors.get("conv1.weight")
     if stem is not None and stem.ndim == 4 and stem.shape[2:] not in ((7, 7), (3, 3)):
         return f"its stem is a {stem.shape[2]}x{stem.shape[3]} convolution"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from keras_dla.interop.official_checkpoint import load_official_checkpoint
+from keras_dla.interop.official_checkpoint import load_official_checkpoint, spelled
 from keras_dla.interop.official_names import CONVERSATION, official_entries
 from keras_dla.interop.plain_resnet import plain_entries
 from keras_dla.interop.pretrained_resnet import load_pretrained_resnet
@@ -52,4 +52,4 @@ def _has_interaction(model: keras.Model, source: "str | Path | Mapping") -> bool
     except ValueError:  # a network that nobody published
         return False
     tensors = read_checkpoint(source, plain | official).tensors
-    return any(name in official - plain for name in tensors)
+    return any(spelled(name, official) in official - plain for name in tensors)

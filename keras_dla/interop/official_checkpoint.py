@@ -13,8 +13,9 @@ from keras_dla.layers import MRLABase
 
 # A counter that PyTorch keeps beside BN's statistics and that nothing reads.
 IGNORED = "num_batches_tracked"
-# The authors spell the stage's kernel one way in their ImageNet networks, and another elsewhere.
-SPELLINGS = {".excite.": ".extict.", ".extict.": ".excite."}
+# The authors spell the stage's kernel one way in their ImageNet networks, and another elsewhere;
+# timm keeps every attention under the name of SE.
+SPELLINGS = {".excite.": ".extict.", ".extict.": ".excite.", ".se.conv.": ".eca.conv."}
 # A detector's checkpoint has its heads beside the backbone.
 BACKBONE = "backbone."
 
@@ -58,7 +59,7 @@ def load_official_checkpoint(
     read = read_checkpoint(path_or_mapping, expected, which)
     outside = () if BACKBONE in read.prefix else read.left_aside
     tensors = {
-        _spelled(name, expected): tensor
+        spelled(name, expected): tensor
         for name, tensor in read.tensors.items()
         if not name.endswith(IGNORED)
     }
@@ -68,7 +69,8 @@ def load_official_checkpoint(
         entry.variable.assign(np.ascontiguousarray(entry.kind.to_keras(tensors[entry.name])))
 
 
-def _spelled(name: str, expected: set[str]) -> str:
+def spelled(name: str, expected: set[str]) -> str:
+    """Returns a tensor's name as a network has it, or as it is where it has none like it."""
     for one, other in SPELLINGS.items():
         if name not in expected and name.replace(one, other) in expected:
             return name.replace(one, other)

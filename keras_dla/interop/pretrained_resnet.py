@@ -1,5 +1,6 @@
 """A trained plain ResNet into any network of the comparison, which begins as that ResNet."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from keras_dla.utils.validation import check_choice
 IGNORED = "num_batches_tracked"
 HEAD = ("fc.weight", "fc.bias")
 STARTS = ("resnet", "initial")
+# timm's networks that blur where the stride is: their tensors are a plain ResNet's.
+BLURRED = re.compile(r"resnet(aa|blur)\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,11 @@ aside: fc.weight, fc.bias.
 
 
 def _read(source, expected, which) -> Checkpoint:
+    if isinstance(source, (str, Path)) and BLURRED.search(str(source)):
+        raise ValueError(
+            f"`source` must hold a plain ResNet, but {source} is by its name an anti-aliased one, "
+            f"which blurs its maps where ours has a stride; its tensors alone do not tell."
+        )
     if isinstance(source, (str, Path)) and str(source).endswith(".keras"):
         source = load_model(source, compile=False)
     if isinstance(source, keras.Model):
