@@ -1,6 +1,5 @@
 """Batch normalisation in the fastest form for the backend, with the moving statistics it leaves."""
 
-import functools
 from typing import Any
 
 import keras
@@ -107,7 +106,6 @@ def _count(x, axes, over_replicas):
     return ops.cast(count, x.dtype)
 
 
-@functools.cache
 def _torch_form(over_replicas):
     if over_replicas:
         from keras_dla.ops.torch.sync_batch_norm import batch_norm_of_replicas
@@ -118,7 +116,6 @@ def _torch_form(over_replicas):
     return batch_norm
 
 
-@functools.cache
 def _tensorflow_form(dtype):
     if dtype != "float32":
         return batch_norm_plain

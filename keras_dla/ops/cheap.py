@@ -4,8 +4,6 @@ Keras searches the arguments of every operation for symbolic tensors, on PyTorch
 a shape, which is a nest, that takes longer than a matrix product of pooled features.
 """
 
-import functools
-
 import keras
 from keras import ops
 
@@ -19,14 +17,9 @@ def cast(x: Tensor, dtype: str) -> Tensor:
 
 def in_float32(x: Tensor) -> Tensor:
     """Casts to float32, or leaves what is finer."""
-    return cast(x, _float32_at_least(x.dtype))
-
-
-@functools.cache
-def _float32_at_least(dtype) -> str:
     # Not `result_type`, which on JAX and PyTorch makes float32 of float64 and float32.
-    dtype = keras.backend.standardize_dtype(dtype)
-    return dtype if dtype == "float64" else "float32"
+    fine = keras.backend.standardize_dtype(x.dtype) in ("float32", "float64")
+    return x if fine else ops.cast(x, "float32")
 
 
 def reshape(x: Tensor, shape: tuple) -> Tensor:

@@ -1,6 +1,5 @@
 """Depthwise 3x3 convolution, the hot spot of layer attention, in the fastest form there is."""
 
-import functools
 from collections.abc import Callable
 
 import keras
@@ -45,19 +44,19 @@ def depthwise_conv3x3(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     return fastest_form()(x, kernel, data_format)
 
 
-@functools.cache
 def fastest_form() -> Callable[[Tensor, Tensor, str], Tensor]:
     """Returns the function that convolves fastest here."""
-    if is_jax_on_cpu():
-        from keras_dla.ops.jax.depthwise import depthwise_jax
-
-        return depthwise_jax
-    if keras.backend.backend() == "tensorflow":
-        from keras_dla.ops.tensorflow.depthwise import depthwise_tensorflow
-
-        return depthwise_tensorflow
+    # Not cached: PyTorch's compiler warns of caches.
     if keras.backend.backend() == "torch":
         from keras_dla.ops.torch.convolution import depthwise_torch
 
         return depthwise_torch
+    if keras.backend.backend() == "tensorflow":
+        from keras_dla.ops.tensorflow.depthwise import depthwise_tensorflow
+
+        return depthwise_tensorflow
+    if is_jax_on_cpu():
+        from keras_dla.ops.jax.depthwise import depthwise_jax
+
+        return depthwise_jax
     return depthwise_native

@@ -1,5 +1,7 @@
 """PyTorch's compiler takes every network as one graph, with the numbers of eager mode."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -45,14 +47,17 @@ def step(model, run, x):
 
 @pytest.mark.parametrize("name", NAMES if THOROUGH else [None, "dla_b", "dla_l"])
 def test_one_graph(name):
-    """Cold: the first call of a model is already one of the compiled function."""
+    """Cold: the first call of a model is already one of the compiled function. Without a warning.
+    """
     import torch
 
     torch._dynamo.reset()
     x = torch.tensor(images(2, 16, 16))
     # The graph is read and differentiated as in any compilation; no machine code is written.
     model = network(name)
-    found = step(model, torch.compile(model, fullgraph=True, backend="aot_eager"), x)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Dynamo detected")
+        found = step(model, torch.compile(model, fullgraph=True, backend="aot_eager"), x)
     model = network(name)
     for one, other in zip(found, step(model, model, x), strict=True):
         scale = max(np.abs(array).max() for array in other)
