@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_dla.keras_internals.graph_nodes import call_node, free_young_cycles, reads_nest
+from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
 
 
@@ -98,11 +99,17 @@ def _fold(chains) -> Step:
     pairs = [chain[:2] for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
     keys = [id(norm) for _, norm in pairs]
     layers = [(convolution.operation, norm.operation) for convolution, norm in pairs]
+    epsilons = [norm.epsilon for _, norm in layers]
 
     def run(tensors):
         if layers:
-            weights = [(_kernel(conv), *norm.folds()) for conv, norm in layers]
-            tensors.update(zip(keys, fold_norms(weights), strict=True))
+            kernels = [_kernel(convolution) for convolution, _ in layers]
+            of_norms = [norm.folds() for _, norm in layers]
+            means, variances, gammas, betas = (
+                values_of(list(variables)) for variables in zip(*of_norms, strict=True)
+            )
+            folded = fold_norms(kernels, means, variances, gammas, betas, epsilons)
+            tensors.update(zip(keys, folded, strict=True))
 
     return Step(run, set(), set(keys))
 

@@ -46,18 +46,24 @@ def batch_norm(
     return form(x, gamma, beta, moving, *settings)
 
 
-def fold_norms(weights: list[tuple]) -> list[tuple[Tensor, Tensor]]:
+def fold_norms(
+    kernels: list, means: list, variances: list, gammas: list, betas: list, epsilons: list
+) -> list[tuple[Tensor, Tensor]]:
     """Returns the kernels and biases of convolutions that do what BN behind them does in inference.
 
     On PyTorch alone, where all of them take a few operations together.
 
     Args:
-        weights: list of the kernel `[height, width, channels, filters]` of a convolution, and of
-            the moving mean, moving variance, gamma, beta and epsilon of the BN behind it.
+        kernels: list of the convolutions' tensors `[height, width, channels, filters]`.
+        means: list of the moving means, tensors `[filters]`, of the BN behind each.
+        variances: list of the moving variances, the same.
+        gammas: list of the gammas, the same.
+        betas: list of the betas, the same.
+        epsilons: list of floats, what BN adds to the variance.
     """
     from keras_dla.ops.torch.inference import fold_norms as fold_norms_torch
 
-    return fold_norms_torch(weights)
+    return fold_norms_torch(kernels, means, variances, gammas, betas, epsilons)
 
 
 def batch_norm_plain(

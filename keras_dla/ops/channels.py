@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_dla.ops.cheap import in_float32
+from keras_dla.ops.cheap import in_float32, reshape
 from keras_dla.ops.devices import torch_runs_eagerly
 from keras_dla.utils.types import Tensor
 
@@ -68,5 +68,5 @@ def per_channel(vector: Tensor, data_format: str) -> Tensor:
 def repeat_each(x: Tensor, times: int) -> Tensor:
     """Repeats every entry along the last axis: `[..., n]` to `[..., n * times]`."""
     shape = ops.shape(x)
-    x = ops.broadcast_to(ops.expand_dims(x, -1), (*shape, times))
-    return ops.reshape(x, (*shape[:-1], shape[-1] * times))
+    x = ops.broadcast_to(x[..., None], (*shape, times))
+    return reshape(x, (*shape[:-1], shape[-1] * times))

@@ -39,6 +39,21 @@ def test_variables_that_are_not_trained():
     assert private_names.own_non_trainable_variables(model) == []
 
 
+def test_values_are_those_that_stand_in_the_variables_places():
+    norm = small_model().get_layer("norm")
+    variables = [norm.gamma, norm.moving_mean]
+
+    def read():
+        return [keras.ops.convert_to_numpy(v).tolist() for v in private_names.values_of(variables)]
+
+    assert read() == [[1] * 4, [0] * 4]
+    other = keras.ops.full((4,), 2.0)
+    with keras.StatelessScope(state_mapping=[(norm.gamma, other)]):
+        assert read() == [[2] * 4, [0] * 4]
+    norm.gamma.assign(other)
+    assert read() == [[2] * 4, [0] * 4]
+
+
 def test_the_operation_that_made_a_tensor():
     model = small_model()
     assert private_names.operation_of(model.outputs[0]) is model.get_layer("norm")

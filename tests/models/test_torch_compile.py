@@ -47,8 +47,7 @@ def step(model, run, x):
 
 @pytest.mark.parametrize("name", NAMES if THOROUGH else [None, "dla_b", "dla_l"])
 def test_one_graph(name):
-    """Cold: the first call of a model is already one of the compiled function. Without a warning.
-    """
+    """Cold: the first call of a model is one of the compiled function. Without a warning."""
     import torch
 
     torch._dynamo.reset()

@@ -89,11 +89,9 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
         own = type(self).call is BatchNormalization.call
         return own and self.scale and self.center and self.compute_dtype == self.variable_dtype
 
-    def folds(self) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
-        """Returns what inference computes with: mean, variance, gamma, beta and epsilon."""
-        weights = (self.moving_mean, self.moving_variance, self.gamma, self.beta)
-        mean, variance, gamma, beta = (weight.value for weight in weights)
-        return mean, variance, gamma, beta, self.epsilon
+    def folds(self) -> tuple[keras.Variable, ...]:
+        """Returns what inference computes with: moving mean and variance, gamma and beta."""
+        return self.moving_mean, self.moving_variance, self.gamma, self.beta
 
     def _moving(self, training):
         """The moving statistics, on PyTorch copies where those here are not to change in place."""

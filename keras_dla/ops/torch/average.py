@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from keras_dla.ops.torch.hand_written import signed
 from keras_dla.ops.torch.layout import channels_first
 from keras_dla.utils.types import Tensor
 
@@ -14,6 +15,7 @@ class GlobalAverage(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @signed
     def forward(x: Tensor) -> Any:
         return x.mean((2, 3))
 

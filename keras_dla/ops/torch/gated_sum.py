@@ -37,5 +37,4 @@ class GatedSum(HandWritten):
 
 def gated_sum(gates: Tensor, candidate: Tensor, context: Tensor) -> Tensor:
     """See `keras_dla.ops.gated_sum.gated_sum`."""
-    form = GatedSum.apply if torch.is_grad_enabled() else GatedSum.forward
-    return form(gates, candidate, context)
+    return GatedSum.run(gates, candidate, context)

@@ -38,9 +38,10 @@ def conv(
     return outputs.relu_() if rectified else outputs
 
 
-def fold_norms(weights: list[tuple]) -> list[tuple[Tensor, Tensor]]:
+def fold_norms(
+    kernels: list, means: list, variances: list, gammas: list, betas: list, epsilons: list
+) -> list[tuple[Tensor, Tensor]]:
     """See `keras_dla.ops.batch_norm.fold_norms`."""
-    kernels, means, variances, gammas, betas, epsilons = map(list, zip(*weights, strict=True))
     scales = torch._foreach_add(variances, epsilons)
     torch._foreach_sqrt_(scales)
     scales = torch._foreach_div(gammas, scales)

@@ -86,7 +86,7 @@ def light_recurrence(
     """See `keras_dla.ops.light_recurrence.light_recurrence`."""
     x, memory = (channels_first(feature_map, data_format) for feature_map in (x, memory))
     gate, decay = (scores[:, :, None, None] for scores in (gate, decay))
-    output = LightRecurrence.apply(x, kernel, gate, memory, decay, excitation)
+    output = LightRecurrence.run(x, kernel, gate, memory, decay, excitation)
     return as_it_was(output, data_format)
 
 

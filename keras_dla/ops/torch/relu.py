@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from keras_dla.ops.torch.hand_written import signed
 from keras_dla.utils.types import Tensor
 
 
@@ -13,6 +14,7 @@ class Rectified(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
+    @signed
     def forward(x: Tensor) -> Any:
         return torch.relu(x)
 

@@ -74,5 +74,5 @@ def weighted_sum(maps: Any, weights: Tensor, data_format: str) -> Tensor:
     weights = weights.movedim(1, 0)
     for axis in spatial_axes(data_format):
         weights = weights.unsqueeze(axis + 1)
-    total, *maps = WeightedSum.apply(weights, *maps)
+    total, *maps = WeightedSum.run(weights, *maps)
     return total, maps

@@ -7,7 +7,7 @@ if keras.backend.backend() != "torch":
     pytest.skip("PyTorch's own forms", allow_module_level=True)
 
 import torch
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
 from keras_dla.ops.torch.average import GlobalAverage
 from keras_dla.ops.torch.gated_sum import GatedSum
@@ -128,3 +128,18 @@ def test_an_input_computed_from_another_has_its_own_share():
         return gradient, torch.autograd.grad((gradient**2).sum(), [x, kernel, memory])
 
     equal(function(LightRecurrence.apply), function(LightRecurrence.plain))
+
+
+def test_without_gradients_every_other_transform_is_still_right():
+    """`run` spares the cost of `apply` where nothing is differentiated, and nowhere else."""
+    weights, one, other = (x.detach() for x in tensors((2, 4, *VECTOR), (4, *MAPS), (4, *MAPS)))
+    moved = weights + 1
+    with torch.no_grad():
+        total = WeightedSum.run(weights[:, 0], one[0], other[0])[0]
+        torch.testing.assert_close(total, WeightedSum.plain(weights[:, 0], one[0], other[0])[0])
+        mapped = torch.vmap(lambda *inputs: WeightedSum.run(*inputs)[0], (1, 0, 0))
+        torch.testing.assert_close(mapped(weights, one, other)[0], total)
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(weights[:, 0], moved[:, 0])
+            found = forward_ad.unpack_dual(WeightedSum.run(dual, one[0], other[0])[0]).tangent
+        torch.testing.assert_close(found, WeightedSum.plain(moved[:, 0], one[0], other[0])[0])
