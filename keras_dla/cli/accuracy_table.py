@@ -1,4 +1,4 @@
-"""Finished runs as a table, the published accuracies beside ours."""
+"""Finished runs as a table, with the published accuracies beside ours."""
 
 import dataclasses
 import statistics
@@ -23,15 +23,15 @@ HEADER = (
 )
 LEFT = 5
 NOTES = (
-    "Mean over the runs ± standard deviation (n - 1); test accuracy after the last epoch, and the "
-    "mean of each run's best epoch, which the test images chose.",
+    "Mean over the runs ± standard deviation (n - 1) of the test accuracy after the last epoch, "
+    "and the mean of each run's best epoch, which was chosen on the test images.",
     "The published figures are means of five runs of the paper's recipe; the authors' script "
-    "prints the running maximum of the test accuracy, which is the best epoch's.",
+    "prints the running maximum of the test accuracy, which is that of the best epoch.",
 )
 
 
 def print_accuracies(results: Iterable["Result"], markdown: bool = False) -> None:
-    """Prints one row for all runs that differ in their seed alone, and notes below.
+    """Prints one row per group of runs that differ only in their seed, and notes below.
 
     Args:
         results: iterable of finished runs.
@@ -43,7 +43,7 @@ def print_accuracies(results: Iterable["Result"], markdown: bool = False) -> Non
 
 
 def grouped(results: Iterable["Result"]) -> list[list["Result"]]:
-    """Returns the runs in groups that differ in their seed alone, in the order of appearance."""
+    """Returns the runs in groups that differ only in their seed, in order of appearance."""
     groups: dict[Experiment, list[Result]] = {}
     for result in results:
         groups.setdefault(dataclasses.replace(result.experiment, seed=0), []).append(result)

@@ -22,9 +22,9 @@ def new_command(
         name: string, what is typed.
         run: function of the parsed arguments.
         summary: string, half a line for the list of commands.
-        text: string, what stands below the command's options: how it is used, with examples.
-        typed: mapping, what the person types for an argument of the library that errors may name,
-            such as `{"number": "TABLE"}`; defaults to `None`, nothing.
+        text: string, what is printed below the command's options: how it is used, with examples.
+        typed: mapping, what the user types for an argument of the library that errors may name,
+            such as `{"number": "TABLE"}`; defaults to `None`, no such names.
     """
     parser = commands.add_parser(
         name,
@@ -58,7 +58,7 @@ def new_group(commands: Commands, name: str, summary: str, metavar: str, text: s
 
 
 def options(*names: str) -> dict[str, str]:
-    """Returns how the options of these names are typed.
+    """Returns the command-line options for these argument names.
 
     Example:
     >>> options("epochs", "batch_size")

@@ -1,4 +1,4 @@
-"""What goes wrong, in one sentence for a person at a terminal."""
+"""Errors as one sentence for the user at a terminal."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from keras_dla.utils.out_of_memory import SENTENCE, is_out_of_memory
 
 
 class CommandError(Exception):
-    """An error whose message is a sentence about what the person gave."""
+    """An error whose message is one sentence about what the user gave."""
 
 
 def as_sentence(error: BaseException, typed: Mapping[str, str] | None = None) -> str:
@@ -15,8 +15,8 @@ def as_sentence(error: BaseException, typed: Mapping[str, str] | None = None) ->
 
     Args:
         error: exception.
-        typed: mapping, what a person types for a name of the library; names of which it says
-            nothing stay. Defaults to `None`.
+        typed: mapping, what the user types for a name of the library; names that are not in it stay
+            as they are. Defaults to `None`.
 
     Example:
     >>> as_sentence(ValueError("`epochs` must be an integer, but is 'x'."), {"epochs": "--epochs"})
@@ -32,10 +32,10 @@ def as_sentence(error: BaseException, typed: Mapping[str, str] | None = None) ->
 
 
 def in_typed_names(sentence: str, typed: Mapping[str, str]) -> str:
-    """Returns a sentence with the names of arguments as the person typed them.
+    """Returns a sentence with the names of arguments as the user typed them.
 
     Args:
-        sentence: string, which has names between backticks.
+        sentence: string, with names between backticks.
         typed: mapping, such as `{"batch_size": "--batch-size"}`.
 
     Example:

@@ -1,4 +1,4 @@
-"""The program: its commands, and how their errors reach a person."""
+"""The program: its commands, and how it reports their errors."""
 
 import argparse
 import os
@@ -39,7 +39,7 @@ to get started:
   keras-dla predict dla.keras cat.png --classes cifar100
   keras-dla attention dla.keras cat.png -o attention.png --normalize cifar
 
-`keras-dla COMMAND --help` explains a command. KERAS_BACKEND switches between backends:
+`keras-dla COMMAND --help` explains a command. Set KERAS_BACKEND to switch between backends:
   KERAS_BACKEND=torch keras-dla ...                     or jax, or tensorflow
 """
 PROGRAM = "keras-dla"
@@ -59,7 +59,7 @@ COMMANDS = (
     tables,
     completion,
 )
-# What the library raises for what a person gave it; anything else is a defect and shows itself.
+# What the library raises for wrong input; any other error is a bug and keeps its traceback.
 EXPECTED = (CommandError, ValueError, ImportError, OSError)
 FAILED = 2
 INTERRUPTED = 130
@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        argv: sequence of strings, the arguments behind the program's name; defaults to `None`,
-            those of the process.
+        argv: sequence of strings, the arguments after the program's name; defaults to `None`, those
+            of the process.
 
     Returns:
         The exit status: 0; 2 after an error, which is one sentence on standard error; 130 after
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> None:
     if sys.stdout is None:
-        raise CommandError("standard output is closed, so there is no place for the result.")
+        raise CommandError("standard output must be open to print the result, but is closed.")
     try:
         import_files(getattr(arguments, "imports", ()))
         arguments.run(arguments)
@@ -126,13 +126,13 @@ def _flush() -> None:
 
 
 def _say(head: str, sentence: str) -> None:
-    """Prints the last line on standard error, its head in colour on a terminal."""
+    """Prints the last line on standard error; on a terminal its beginning is coloured."""
     line = Text.assemble((head, "bold red"), sentence)
     Console(stderr=True, soft_wrap=True, highlight=False).print(line)
 
 
 def _drop_output() -> None:
-    """Lets go of what cannot be written: Python would try once more at its end."""
+    """Discards what cannot be written, which Python would try again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -140,10 +140,10 @@ class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, without the list of all options before it."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends the program with the message on standard error.
+        """Exits with the message on standard error.
 
         Args:
-            message: string, argparse's.
+            message: string, argparse's message.
         """
         _say(f"{self.prog}: error: ", f"{message}; see {self.prog} --help.")
         self.exit(FAILED)
@@ -159,7 +159,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
-        "--traceback", action="store_true", help="show where an error came from, for a report"
+        "--traceback", action="store_true", help="show the traceback of an error, for a bug report"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for command in COMMANDS:

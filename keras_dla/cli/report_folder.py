@@ -1,4 +1,4 @@
-"""A folder of what an evaluation tells of a detector: figures to look at, and their numbers."""
+"""A folder with the figures and numbers of a detector's evaluation."""
 
 import importlib.util
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The seeds of a table's rows, those of a row in one program."""
+"""Trains all seeds of a table's row in one program."""
 
 import argparse
 import dataclasses
@@ -15,29 +15,28 @@ if TYPE_CHECKING:
 
 
 def check_at_once(arguments: argparse.Namespace) -> None:
-    """Raises `CommandError` where `--at-once` does not go with the backend or another option."""
+    """Raises `CommandError` if `--at-once` conflicts with the backend or another option."""
     check_keras()
     import keras
 
     backend = keras.backend.backend()
     if backend != "jax":
         raise CommandError(
-            f"`--at-once` needs the JAX backend, but it is {backend}: set KERAS_BACKEND=jax, or "
-            "leave it out."
+            f"`--at-once` needs the JAX backend (KERAS_BACKEND=jax), but the backend is {backend}."
         )
     if arguments.devices > 1 or arguments.hosts:
         raise CommandError("`--at-once` must not be given with `--devices` or `--hosts`.")
     if arguments.checkpoint_steps is not None:
         raise CommandError(
-            "`--checkpoint-steps` must not be given with `--at-once`, which saves after epochs."
+            "`--checkpoint-steps` must not be given with `--at-once`, which saves after each epoch."
         )
 
 
 def train_at_once(runs: Sequence[tuple["Experiment", Path]], data_dir: str | None) -> None:
-    """Trains row after row, also behind one of which a seed diverges.
+    """Trains row after row, also after one in which a seed diverges.
 
     Args:
-        runs: sequence of tuples, experiments that are not finished and their folders.
+        runs: sequence of pairs of an unfinished experiment and its folder.
         data_dir: string, folder of tensorflow-datasets; `None` to download.
     """
     import keras
@@ -48,21 +47,21 @@ def train_at_once(runs: Sequence[tuple["Experiment", Path]], data_dir: str | Non
     for number, row in enumerate(rows, start=1):
         seeds = ", ".join(str(experiment.seed) for experiment in row)
         tell(f"Row {number} of {len(rows)}: {next(iter(row)).model}, seeds {seeds} ...")
-        keras.utils.clear_session()  # the graphs of the row before
+        keras.utils.clear_session()  # the graphs of the previous row
         try:
             run_seeds(list(row), list(row.values()), data_dir, _tell_epoch)
         except DivergenceError as error:
             tell(str(error))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                "stopped; the same command goes on from the last whole epoch."
+                "stopped; the same command continues from the last complete epoch."
             ) from None
 
 
 def _rows(
     runs: Sequence[tuple["Experiment", Path]],
 ) -> list[dict["Experiment", Path]]:
-    """The runs in groups that differ in their seed alone."""
+    """Returns the runs in groups that differ only in their seed."""
     rows: dict[Experiment, dict[Experiment, Path]] = {}
     for experiment, folder in runs:
         rows.setdefault(dataclasses.replace(experiment, seed=0), {})[experiment] = folder

@@ -1,4 +1,4 @@
-"""What each stage of a network holds and costs."""
+"""The parameters and FLOPs of each stage of a network."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ class Costs(NamedTuple):
 
     Args:
         params: integer, number of parameters.
-        trainable: integer, how many of them are trainable, which is what the paper prints.
+        trainable: integer, how many of them are trainable, the number that the paper prints.
         flops: integer, multiply-adds per image, without those of layers whose cost is not known.
-        all_known: boolean, whether there is no such layer.
+        all_known: boolean, whether the cost of every layer is known.
     """
 
     params: int
@@ -36,7 +36,7 @@ def has_stages(counts: "Complexity") -> bool:
 
 
 def stage_rows(counts: "Complexity") -> list[tuple[str, ...]]:
-    """Returns the rows of the table: stem, stages and head, each with its interaction below."""
+    """Returns the rows of the table: stem, stages and head, each followed by its interaction."""
     return [row for part, layers in _parts(counts.layers).items() for row in _rows(part, layers)]
 
 

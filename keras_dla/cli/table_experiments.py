@@ -1,4 +1,4 @@
-"""The runs of a part of one of the paper's tables."""
+"""The runs of one of the paper's tables, or of a part of it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,18 @@ def table_experiments(
     seeds: int,
     common: dict[str, Any],
 ) -> list["Experiment"]:
-    """Returns an experiment for each row and each seed, in the table's order.
+    """Returns one experiment per row and seed, in the table's order.
 
     Args:
         table: integer, 1, 4, 5 or 6.
         rows: sequence of strings, names of rows: a network, or a network and its unit such as
             `"dla_l_110-lstm"`; `None` for all rows.
-        datasets: sequence of strings, which data sets; `None` for all of the table.
-        seeds: integer, how many runs per row: seeds 0, 1, ...
+        datasets: sequence of strings, the data sets; `None` for all of the table.
+        seeds: integer, the number of runs per row, with the seeds 0, 1, ...
         common: dictionary, further arguments of `Experiment`, the same for all.
 
     Raises:
-        CommandError: when the table has no such row, or not on such a data set.
+        CommandError: when the table has no such row, or not for such a data set.
     """
     from keras_dla.models import used_options
     from keras_dla.training import Experiment
@@ -40,7 +40,7 @@ def table_experiments(
     ]
     _check_rows(table, rows, datasets, wanted)
     return [
-        # A table's networks share the options, of which the plain one uses less than the others.
+        # A table's networks share the options, but the plain network does not use all of them.
         Experiment(**{**used_options(fields["model"], **common), **fields, "seed": seed})
         for fields in wanted
         for seed in range(seeds)
@@ -48,7 +48,7 @@ def table_experiments(
 
 
 def _rows(table: int) -> list[dict[str, Any]]:
-    """What the table's rows say of an experiment."""
+    """Returns the settings that the table's rows prescribe."""
     from keras_dla.analysis.paper import published_costs as published
 
     if table == 5:
@@ -93,7 +93,11 @@ def _check_rows(
     for row in rows or ():
         if row not in names:
             raise CommandError(
-                f"`--rows` must be of Table {table}'s {', '.join(names)}, but has {row}."
+                f"`--rows` must be among the rows of Table {table} ({', '.join(names)}), but "
+                f"contains {row}."
             )
     if not wanted:
-        raise CommandError(f"Table {table} has no such rows on {', '.join(datasets or ())}.")
+        raise CommandError(
+            f"`--dataset` must be one that Table {table} has for these rows, but "
+            f"is {', '.join(datasets or ())}."
+        )

@@ -1,4 +1,4 @@
-"""What a command prints: results on standard output, all else on standard error."""
+"""What a command prints: results on standard output, everything else on standard error."""
 
 import json
 import sys
@@ -12,24 +12,24 @@ from rich.progress import track
 from keras_dla.utils.text_table import Row, as_markdown, as_text, rich_table
 
 Item = TypeVar("Item")
-PAUSE = 10.0  # seconds between two lines of progress where no bar can be drawn
+PAUSE = 10.0  # seconds between two lines of progress where a bar cannot be drawn
 
 
 def tell(text: str) -> None:
-    """Prints a line on standard error, so that standard output holds the result alone."""
+    """Prints a line on standard error, so that standard output contains only the result."""
     print(text, file=sys.stderr, flush=True)
 
 
 def progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
     """Yields items one by one, and shows on standard error how many are done.
 
-    A terminal gets a bar, which goes when all is done; a file or a pipe gets a line at the start
+    A terminal shows a bar, which disappears at the end; a file or a pipe gets a line at the start
     and another every ten seconds.
 
     Args:
-        items: iterable, what takes time between two of its items.
+        items: iterable whose items take time.
         total: integer, how many items there are.
-        text: string, what is done with them.
+        text: string, what is being done.
     """
     if sys.stderr.isatty():
         bar = Console(stderr=True)
@@ -45,12 +45,12 @@ def progress(items: Iterable[Item], total: int, text: str) -> Iterator[Item]:
 
 
 def print_table(header: Row, rows: Iterable[Row], left: int, markdown: bool = False) -> None:
-    """Prints a table, fitted to the terminal; in full width where there is none.
+    """Prints a table, fitted to the width of the terminal; at full width if there is none.
 
     Args:
         header: sequence of strings, the columns' names.
-        rows: iterable of sequences of strings, as many as columns.
-        left: integer, how many columns stand flush left.
+        rows: iterable of sequences of strings, one per column.
+        left: integer, how many columns are left-aligned.
         markdown: boolean, whether to print Markdown; defaults to `False`.
     """
     if markdown:
@@ -62,7 +62,7 @@ def print_table(header: Row, rows: Iterable[Row], left: int, markdown: bool = Fa
 
 
 def print_json(value: Any) -> None:
-    """Prints a value in JSON.
+    """Prints a value as JSON.
 
     Args:
         value: nested dictionaries, lists, strings, numbers and `None`.

@@ -1,1 +1,1 @@
-"""What every room uses and what imports none of them."""
+"""Helpers that every room uses and that import none of them."""

@@ -1,4 +1,4 @@
-"""Whether Keras has a backend to run on, and what to say where it has none."""
+"""Checks that Keras has a backend to run on, and says what to do if it has none."""
 
 import functools
 import importlib.util
@@ -9,7 +9,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 @functools.cache
 def keras_error() -> Exception | None:
-    """Returns why Keras cannot be imported here, or `None` where it can.
+    """Returns why Keras cannot be imported here, or `None` if it can.
 
     Example:
     >>> keras_error() is None
@@ -17,13 +17,13 @@ def keras_error() -> Exception | None:
     """
     try:
         import keras  # noqa: F401
-    except Exception as error:  # a backend that is misspelt, missing or damaged
+    except Exception as error:  # a backend that is misspelt, missing or broken
         return error
     return None
 
 
 def check_keras() -> None:
-    """Raises an `ImportError` of one sentence where Keras cannot be imported.
+    """Raises an `ImportError` of one sentence if Keras cannot be imported.
 
     The sentence names the backends that are installed, and how to choose one.
     """
@@ -33,15 +33,15 @@ def check_keras() -> None:
 
 
 def installed_backends() -> list[str]:
-    """Returns the backends whose package is installed, without importing it."""
+    """Returns the backends whose packages are installed, without importing them."""
     return [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
 
 
 def backend_sentence(error: Exception) -> str:
-    """Returns what to do about an error of importing Keras, in one sentence.
+    """Returns one sentence that says what to do if importing Keras failed.
 
     Args:
-        error: exception, what `import keras` raised.
+        error: the exception that `import keras` raised.
     """
     reason = " ".join(str(error).split()).rstrip(".")
     installed = installed_backends()
@@ -55,5 +55,5 @@ def backend_sentence(error: Exception) -> str:
     return (
         f"`KERAS_BACKEND` must name a backend that is installed here ({', '.join(installed)}), but "
         f"{value} ({reason}): KERAS_BACKEND={installed[-1]} before the command, or in a script "
-        "before Keras is imported, chooses one."
+        "before Keras is imported, chooses a backend."
     )

@@ -1,4 +1,4 @@
-"""Old public names, which go on for a release with a warning."""
+"""Old public names, which keep working for one release with a warning."""
 
 import importlib
 import warnings
@@ -11,7 +11,7 @@ def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], A
 
     Args:
         module: string, the module's `__name__`.
-        names: mapping, the new name by the old one.
+        names: mapping from old names to new ones.
 
     Example:
     >>> from keras_dla.utils.deprecated_names import deprecated_names
@@ -25,7 +25,8 @@ def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], A
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         warnings.warn(
-            f"{module}.{name} is now called {names[name]}; the old name goes in the next release.",
+            f"{module}.{name} is now called {names[name]}; the old name will be removed in the "
+            "next release.",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Files that are there in full or not at all, whenever the process or the machine stops."""
+"""Files that exist completely or not at all, whenever the process or the machine stops."""
 
 import contextlib
 import os
@@ -10,16 +10,16 @@ PARTIAL = ".partial-"
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path that takes the place of `path` at the end of the block.
+    """Yields a temporary path that replaces `path` at the end of the block.
 
-    If the block raises, `path` stays as it was. The temporary file lies in the same
-    folder, has the same ending, and is on the disk before it takes the place.
+    If the block raises, `path` stays as it was. The temporary file is in the same folder, has the
+    same ending, and is flushed to disk before it replaces `path`.
 
     Args:
         path: `pathlib.Path`, the file to write or replace.
 
     Raises:
-        OSError: when it cannot be written, such as on a full disk; it names `path`.
+        OSError: when it cannot be written, for example on a full disk; the message names `path`.
 
     Example:
     >>> import pathlib, tempfile
@@ -50,7 +50,7 @@ def _flush(path: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
+    if os.name != "posix":  # on other systems a folder cannot be opened
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

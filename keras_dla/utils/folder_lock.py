@@ -7,20 +7,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK = "run.lock"
-# What a file system without locks answers.
+# The errors of a file system without locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
-# The locks of this process, each held until the process ends, with the file that was locked.
+# The locks that this process holds until it ends, each with the file that was locked.
 _held: dict[Path, tuple[FileLock, tuple[int, int]]] = {}
 
 
 def lock_folder(folder: Path) -> None:
-    """Keeps other processes out of a folder for as long as this one lives.
+    """Keeps other processes out of a folder until this process ends.
 
-    The system releases the lock, of a killed process too. This process may lock the folder again.
-    On file systems without locks nothing is locked.
+    The operating system releases the lock, even of a killed process. This process may lock the
+    folder again. On file systems without locks nothing is locked.
 
     Args:
-        folder: path of a folder that exists; it gets an empty file `run.lock`.
+        folder: path of an existing folder, in which an empty file `run.lock` is created.
 
     Raises:
         BlockingIOError: when another process has locked it.
@@ -33,7 +33,7 @@ def lock_folder(folder: Path) -> None:
         lock.acquire()
     except Timeout:
         raise BlockingIOError(
-            f"{folder} is in use by another process: wait for its end, or name another folder."
+            f"{folder} is in use by another process: wait until it ends, or choose another folder."
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
@@ -43,10 +43,10 @@ def lock_folder(folder: Path) -> None:
 
 
 def check_lock(folder: Path) -> None:
-    """Raises `FileExistsError` where a folder that this process locked is another one meanwhile.
+    """Raises `FileExistsError` if a folder that this process locked has been replaced since.
 
-    A folder that was deleted and made anew by another process has another lock file. A folder that
-    this process has not locked passes.
+    A folder that another process deleted and made again has another lock file. A folder that this
+    process has not locked passes the check.
 
     Args:
         folder: path of the folder.
@@ -60,7 +60,7 @@ def check_lock(folder: Path) -> None:
 
 
 def _identity(file: Path) -> tuple[int, int]:
-    """Returns what tells a file from a later one of its name; no file has (0, 0)."""
+    """Returns numbers that tell a file from a later one of the same name; (0, 0) for none."""
     try:
         status = os.stat(file)
     except OSError:
@@ -69,7 +69,7 @@ def _identity(file: Path) -> tuple[int, int]:
 
 
 def _forget() -> None:
-    """Forgets the locks in a forked child, which does not hold them."""
+    """Forgets the locks in a forked child process, which does not hold them."""
     _held.clear()
 
 

@@ -1,4 +1,4 @@
-"""Whether a model has a class for every label of a data set, which few backends check."""
+"""Checks that a model has a class for every label of a data set, which not every backend does."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ SPARSE = "sparse_categorical_crossentropy"
 
 
 def check_classes(model: Any, *datasets: Any) -> None:
-    """Raises `ValueError` where a data set has labels that the model has no class for.
+    """Raises `ValueError` if a data set has labels that the model has no class for.
 
-    JAX would train on with a loss that looks good. Only data sets that know all of their labels
-    (those with a method `check_classes`, or around one in their attribute `dataset`) are looked at,
-    and only where the loss reads labels as indices of the model's outputs.
+    JAX would continue to train, with a loss that looks good. Only data sets that know all of their
+    labels (those with a method `check_classes`, or whose attribute `dataset` has it) are checked,
+    and only if the loss reads labels as indices of the model's outputs.
 
     Args:
         model: a compiled model.
-        *datasets: what `model.fit` gets as data.
+        *datasets: the data sets passed to `model.fit`.
     """
     if not _reads_indices(getattr(model, "loss", None)):
         return
@@ -26,6 +26,6 @@ def check_classes(model: Any, *datasets: Any) -> None:
 
 
 def _reads_indices(loss: Any) -> bool:
-    """Returns whether a loss, by name, function or object, is the sparse cross-entropy."""
+    """Returns whether a loss, given as name, function or object, is the sparse cross-entropy."""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     return name.replace("_", "").lower() == SPARSE.replace("_", "")

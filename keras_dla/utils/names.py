@@ -1,10 +1,10 @@
-"""What may be asked for by name: plain words, which need no backend to be listed."""
+"""Everything that can be chosen by name, listed here so that no backend is needed for it."""
 
-# Eq. 1-9 in three readings; see `keras_dla.layers.DynamicLayerAttention`.
+# The three formulations; see `keras_dla.layers.DynamicLayerAttention`.
 FORMULATIONS = ("official", "paper", "verbatim")
-# The recurrent units of Tables 4 to 6; those of Table 5 are the DSU with another normaliser.
+# The recurrent units of Tables 4 to 6; those of Table 5 are the DSU with other normalisers.
 UNITS = ("dsu", "dsu_tanh", "dsu_relu", "dsu_identity", "dia", "lstm", "rnn")
-# The paper's comparison; each name stands beside its class in `@register_interaction`.
+# The paper's comparison; `@register_interaction` gives each name to its class.
 INTERACTIONS = (
     "a2",
     "aa",
@@ -28,11 +28,11 @@ CIFAR_DEPTHS = (20, 56, 110, 164)
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
-# Where an experiment's images come from: arrays, arrays on the device, tf.data.
+# The source of an experiment's images: arrays, arrays on the device, tf.data.
 SOURCES = ("memory", "device", "tfds")
-# The formats that `keras_dla.interop.export_model` writes, and how their files end.
+# The formats that `keras_dla.interop.export_model` writes, and their file endings.
 EXPORT_SUFFIXES = {"onnx": ".onnx", "tf_saved_model": "", "litert": ".tflite", "torch": ".pt2"}
-# The paper's tables of parameters and FLOPs, and those whose networks train on CIFAR.
+# The paper's tables with parameters and FLOPs, and those with networks trained on CIFAR.
 COUNTED_TABLES = (1, 2, 4, 6)
 TRAINED_TABLES = (1, 4, 5, 6)
 

@@ -1,4 +1,4 @@
-"""Imported first by every room that needs Keras: one sentence where Keras has no backend."""
+"""Imported first by every room that needs Keras: raises one sentence if Keras has no backend."""
 
 from keras_dla.utils.backends import check_keras
 

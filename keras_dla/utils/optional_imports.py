@@ -3,7 +3,7 @@
 import importlib
 from types import ModuleType
 
-# The package to install, where it is named unlike its module.
+# The package to install, if its name differs from the module's.
 _PACKAGES = {
     "tensorflow_datasets": "tensorflow-datasets",
     "keras_cv": "keras-cv",
@@ -15,7 +15,7 @@ _PACKAGES = {
 
 
 def import_for(caller: str, module: str, extra: str = "data") -> ModuleType:
-    """Imports a module, or says in one sentence who needs it and how to install it.
+    """Imports a module, or says in one sentence what needs it and how to install it.
 
     Args:
         caller: string, the public name of `keras_dla.data` that needs the module.

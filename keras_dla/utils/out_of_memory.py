@@ -1,21 +1,21 @@
-"""What to say where the machine or its accelerator has no memory left."""
+"""One sentence for a machine or accelerator that is out of memory."""
 
 import contextlib
 import re
 from collections.abc import Iterator
 
 SENTENCE = (
-    "The memory does not suffice: smaller images or batches need less, and a run's folder keeps "
+    "There is not enough memory: smaller images or batches need less, and a run's folder keeps "
     "its last state."
 )
-# What the frameworks say; each has an exception of its own.
+# The frameworks' messages; each framework has an exception of its own.
 _WORDS = re.compile(
     r"RESOURCE_EXHAUSTED|out of memory|not enough memory|can't allocate memory|OOM when", re.I
 )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether the machine or its accelerator has no memory left.
+    """Returns whether an error means that the machine or its accelerator is out of memory.
 
     Args:
         error: exception.
@@ -29,13 +29,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def as_memory_error() -> Iterator[None]:
-    """Turns what a framework raises without memory into a `MemoryError` of one sentence.
+    """Turns a framework's out-of-memory error into a `MemoryError` of one sentence.
 
     Example:
     >>> with as_memory_error():
     ...     raise RuntimeError("CUDA out of memory.")
     Traceback (most recent call last):
-    MemoryError: The memory does not suffice: smaller images or batches need less, and ...
+    MemoryError: There is not enough memory: smaller images or batches need less, and ...
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Tables: for a terminal by rich, as plain text, and in Markdown."""
+"""Tables for a terminal (by rich), as plain text and as Markdown."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 Row = Sequence[str]
-# Nothing but a rule of ASCII below the header, so that a file or a pipe may have any encoding.
+# Only an ASCII rule below the header, so that a file or a pipe may have any encoding.
 UNDERLINED = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
-WIDEST = 100_000  # columns of plain text: it is never wrapped
+WIDEST = 100_000  # characters: plain text is never wrapped
 
 
 def rich_table(header: Row, rows: Iterable[Row], left: int) -> Table:
@@ -19,8 +19,8 @@ def rich_table(header: Row, rows: Iterable[Row], left: int) -> Table:
 
     Args:
         header: sequence of strings, the columns' names.
-        rows: iterable of sequences of strings, as many as columns.
-        left: integer, how many columns stand flush left; the others stand flush right.
+        rows: iterable of sequences of strings, one per column.
+        left: integer, the number of left-aligned columns; the others are right-aligned.
 
     Example:
     >>> rich_table(("name", "size"), [("stem", "7")], left=1).row_count
@@ -39,8 +39,8 @@ def as_text(header: Row, rows: Iterable[Row], left: int) -> str:
 
     Args:
         header: sequence of strings, the columns' names.
-        rows: iterable of sequences of strings, as many as columns.
-        left: integer, how many columns stand flush left; the others stand flush right.
+        rows: iterable of sequences of strings, one per column.
+        left: integer, the number of left-aligned columns; the others are right-aligned.
 
     Example:
     >>> print(as_text(("name", "size"), [("stem", "7"), ("head", "12")], left=1))
@@ -60,8 +60,8 @@ def as_markdown(header: Row, rows: Iterable[Row], left: int) -> str:
 
     Args:
         header: sequence of strings, the columns' names.
-        rows: iterable of sequences of strings, as many as columns.
-        left: integer, how many columns stand flush left; the others stand flush right.
+        rows: iterable of sequences of strings, one per column.
+        left: integer, the number of left-aligned columns; the others are right-aligned.
 
     Example:
     >>> print(as_markdown(("name", "size"), [("stem", "7")], left=1))

@@ -1,8 +1,8 @@
-"""Names for the types in signatures that Keras itself leaves open."""
+"""Type names for signatures, for types that Keras has no public name for."""
 
 from typing import Any, TypeAlias
 
-# A tensor of whichever backend is at work, or what it converts: Keras has no public name for it.
+# A tensor of the active backend, or anything that it converts to one.
 Tensor: TypeAlias = Any
 # Nested lists, tuples and dictionaries of tensors.
 Nest: TypeAlias = Any

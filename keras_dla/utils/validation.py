@@ -18,7 +18,7 @@ def check_choice(name: str, value: object, allowed: tuple) -> None:
 
 
 def is_integer(value: object) -> bool:
-    """Returns whether `value` is an integer, Python's or NumPy's, and no boolean.
+    """Returns whether `value` is an integer, Python's or NumPy's, and not a boolean.
 
     Example:
     >>> import numpy as np
@@ -64,7 +64,7 @@ def check_feature_map(name: str, shape: tuple) -> None:
 
 
 def sizes_fit(sizes: Iterable, others: Iterable) -> bool:
-    """Returns whether sizes are equal one by one, an unknown one (`None`) to any."""
+    """Returns whether sizes are equal one by one, where an unknown size (`None`) equals any."""
     pairs = zip(sizes, others, strict=True)
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
@@ -81,7 +81,7 @@ def check_channels(name: str, shape: tuple, axis: int) -> int:
 
 
 def standardize_data_format(data_format: str | None) -> str:
-    """Returns `data_format`, or Keras's own where it is `None`."""
+    """Returns `data_format`, or Keras's own if it is `None`."""
     if data_format is None:
         return keras.config.image_data_format()
     check_choice("data_format", data_format, ("channels_last", "channels_first"))

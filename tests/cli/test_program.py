@@ -147,7 +147,7 @@ def test_an_error_of_several_lines_becomes_one(monkeypatch, fails):
 @pytest.mark.parametrize(
     ("redirected", "sentence"),
     [
-        (">&-", "standard output is closed, so there is no place for the result."),
+        (">&-", "standard output must be open to print the result, but is closed."),
         ("> /dev/full", "No space left on device."),
     ],
 )
@@ -171,7 +171,7 @@ def test_no_memory_is_a_sentence(monkeypatch, fails, error):
         raise error
 
     monkeypatch.setattr(list_models, "_is_wanted", fill)
-    assert fails("list").startswith("The memory does not suffice")
+    assert fails("list").startswith("There is not enough memory")
 
 
 @on_pytorch

@@ -58,7 +58,7 @@ def test_the_package_is_imported_and_every_use_is_answered_in_a_sentence():
         "`KERAS_BACKEND` must name a backend that is installed here "
         f"({', '.join(backends.installed_backends())}), but is 'torhc' "
         f"(Unable to import backend : torhc): KERAS_BACKEND={backends.installed_backends()[-1]} "
-        "before the command, or in a script before Keras is imported, chooses one."
+        "before the command, or in a script before Keras is imported, chooses a backend."
     }
 
 

@@ -32,7 +32,7 @@ def held_by_another_process(folder):
 
 def test_a_process_has_the_folder_for_itself_until_it_is_killed(tmp_path):
     with held_by_another_process(tmp_path):
-        sentence = "is in use by another process: wait for its end, or name another folder"
+        sentence = "is in use by another process: wait until it ends, or choose another folder"
         with pytest.raises(BlockingIOError, match=sentence):
             lock_folder(tmp_path)
     lock_folder(tmp_path)

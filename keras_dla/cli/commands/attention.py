@@ -1,4 +1,4 @@
-"""`keras-dla attention`: what the layers of each stage read of each other, as a figure."""
+"""`keras-dla attention`: a figure of which layers of each stage read which."""
 
 import argparse
 from collections.abc import Iterable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 TEXT = """\
 Draws Figure 2 of the paper for a network with layer attention (mrla_b, mrla_l, dla_b, dla_l): one
-panel per stage. A row is the layer that reads, a column the layer that is read. Several images are
-averaged. Without --title, the title is the network's name.
+panel per stage. A row is a query layer, which reads, and a column a key layer, which is read. The
+scores are averaged over the images. Without --title, the title is the network's name.
 
   keras-dla attention dla.keras cat.png -o attention.png --normalize cifar
   keras-dla attention dla.keras *.jpg -o attention.pdf --normalize imagenet --title "DLA-L-50"
@@ -46,7 +46,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the figure, whole or not at all."""
+    """Writes the figure, completely or not at all."""
     check_plot("--output", arguments.output, arguments.force)
     import_pillow()
     paths = image_paths(arguments.images)

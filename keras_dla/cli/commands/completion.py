@@ -1,4 +1,4 @@
-"""`keras-dla completion`: a script by which a shell completes the program's commands."""
+"""`keras-dla completion`: a script that lets a shell complete the program's commands."""
 
 import argparse
 

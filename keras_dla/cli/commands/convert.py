@@ -21,9 +21,9 @@ from keras_dla.cli.terminal import tell
 from keras_dla.utils.names import EXPORT_SUFFIXES
 
 CHECKPOINTS = (".pth", ".pth.tar", ".pt", ".safetensors")
-# What is read besides: their content says what these are.
+# Further endings that are read; the content says what such a file is.
 READ = (*CHECKPOINTS, ".bin", ".ckpt", ".npz", ".safetensors.index.json")
-# Exported formats by the ending of their files; a SavedModel is a folder.
+# Exported formats by file ending; a SavedModel is a folder.
 EXPORTS = {suffix: name for name, suffix in EXPORT_SUFFIXES.items() if suffix}
 TYPED = {
     "model": "INPUT",
@@ -33,13 +33,13 @@ TYPED = {
     **options("classes", "format", "formulation", "unit", "reduction"),
 }
 TEXT = f"""\
-The file endings decide: {", ".join(CHECKPOINTS)} are PyTorch checkpoints (of the authors'
-code, or of a plain ResNet), .keras is a network of this package, and .onnx, .tflite (LiteRT) and
-.pt2 (torch.export) are exported formats. A TensorFlow SavedModel is a folder: --format
-tf_saved_model. Not every backend writes every format, but each reads the same .keras file.
+The file endings decide: {", ".join(CHECKPOINTS)} are PyTorch checkpoints (of the authors' code, or
+of a plain ResNet), .keras is a network of this package, and .onnx, .tflite (LiteRT) and .pt2
+(torch.export) are exported formats. A TensorFlow SavedModel is a folder: --format tf_saved_model.
+Not every backend can write every format, but all of them read the same .keras file.
 
 A checkpoint contains only tensors, so --model must name its network. All tensors must match, or
-nothing is written. No code in a file is executed.
+nothing is written. Code in a file is never executed.
 
   keras-dla convert model_best.pth.tar dla.keras --model dla_l_56
   keras-dla convert dla.keras dla.pth.tar
@@ -61,7 +61,9 @@ def add_parser(commands: Commands) -> None:
     file_argument(parser, "input", metavar="INPUT", help="a checkpoint, or a .keras file")
     file_argument(parser, "output", metavar="OUTPUT", type=Path, help="file or folder to write")
     parser.add_argument(
-        "--model", metavar="NAME", help="the network of the checkpoint, see `keras-dla list`"
+        "--model",
+        metavar="NAME",
+        help="the network that the checkpoint belongs to; see `keras-dla list`",
     )
     parser.add_argument(
         "--classes", type=int, help="number of classes (default: as in the checkpoint)"
@@ -69,7 +71,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--format",
         choices=EXPORT_SUFFIXES,
-        help="export format, where the ending of OUTPUT does not say it",
+        help="export format, if the ending of OUTPUT does not determine it",
     )
     add_force_option(parser)
     add_network_options(parser)
@@ -77,7 +79,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the output, whole or not at all."""
+    """Writes the output, completely or not at all."""
     convert = _conversion(arguments)
     check_output(arguments.output, arguments.force)
     convert(arguments)
@@ -85,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _conversion(arguments: argparse.Namespace) -> Callable[[argparse.Namespace], None]:
-    """Returns the function for these endings, once the options fit it."""
+    """Returns the conversion for these file endings, after checking the options against it."""
     source, output = arguments.input, str(arguments.output)
     if source.endswith(READ):
         _check_from_checkpoint(arguments)
@@ -94,8 +96,8 @@ def _conversion(arguments: argparse.Namespace) -> Callable[[argparse.Namespace],
         raise CommandError(f"INPUT must end in .keras, {', '.join(READ)}, but is {source}.")
     if arguments.model or network_arguments(arguments):
         raise CommandError(
-            "`--model` and its options must not be given for a .keras file, which holds its own "
-            "network."
+            "`--model` and its options must not be given for a .keras file, which contains its "
+            "own network."
         )
     if arguments.format is None and output.endswith(CHECKPOINTS):
         return _to_checkpoint
@@ -112,13 +114,14 @@ def _check_from_checkpoint(arguments: argparse.Namespace) -> None:
         raise CommandError(f"there is no file {arguments.input}.")
     if arguments.output.suffix != ".keras" or arguments.format is not None:
         raise CommandError(
-            f"OUTPUT must be a .keras file for a checkpoint (export that file then), "
+            "OUTPUT must be a .keras file if INPUT is a checkpoint (that file can then be "
+            "exported), "
             f"but is {arguments.output}."
         )
     if arguments.model is None:
         raise CommandError(
-            "`--model` must say which network the checkpoint is of; `keras-dla list` prints the "
-            "names."
+            "`--model` must name the network that the checkpoint belongs to; `keras-dla list` "
+            "prints the names."
         )
     check_name("`--model`", arguments.model, arguments.imports)
 
@@ -138,14 +141,15 @@ def _from_checkpoint(arguments: argparse.Namespace) -> None:
     given = _classes_of(tensors) | network_arguments(arguments)
     tell(f"Building {arguments.model} ...")
     model = get_model(arguments.model, **given)
-    with contextlib.redirect_stdout(sys.stderr):  # what was loaded is not the result
+    # The report of what was loaded is not the command's result.
+    with contextlib.redirect_stdout(sys.stderr):
         load_checkpoint(model, arguments.input)
     with replacing(arguments.output) as partial, without_tensorflow():
         model.save(partial)
 
 
 def _classes_of(tensors: dict[str, Any]) -> dict[str, int]:
-    """Returns the number of classes as the checkpoint's classifier has it."""
+    """Returns the number of classes of the checkpoint's classifier."""
     bias = tensors.get("fc.bias")
     return {} if bias is None or bias.ndim != 1 else {"classes": len(bias)}
 

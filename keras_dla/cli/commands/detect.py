@@ -60,7 +60,10 @@ def add_parser(commands: Commands) -> None:
     )
     add_output_options(parser, "DIR", "folder for the results", folder=True)
     parser.add_argument(
-        "--score", type=float, default=0.5, help="lowest score that is drawn (default: 0.5)"
+        "--score",
+        type=float,
+        default=0.5,
+        help="lowest score of a detection that is drawn (default: 0.5)",
     )
     parser.add_argument("--json", action="store_true", help="also write detections.json")
     parser.add_argument("--csv", action="store_true", help="also write detections.csv")
@@ -70,7 +73,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Draws what is found on each photograph as soon as it is known, and writes the tables."""
+    """Draws the detections on each photograph as soon as they are known, and writes the tables."""
     if not 0 <= arguments.score <= 1:
         raise CommandError(f"`--score` must be from 0 to 1, but is {arguments.score}.")
     paths = image_paths(arguments.images)
@@ -101,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _outputs(paths: Sequence[Path], arguments: argparse.Namespace) -> list[Path]:
-    """Returns the file of each result, and raises `CommandError` where one may not be written."""
+    """Returns the file of each result, and raises `CommandError` if one must not be written."""
     folder = arguments.output
     check_output_folder("--output", folder)
     outputs: list[Path] = []
@@ -114,7 +117,9 @@ def _outputs(paths: Sequence[Path], arguments: argparse.Namespace) -> list[Path]
     tables = [folder / f"detections.{form}" for form in ("json", "csv") if getattr(arguments, form)]
     for output, path in zip(outputs, paths, strict=True):
         if output.resolve() == path.resolve():
-            raise CommandError(f"`--output` must be another folder than that of {path}.")
+            raise CommandError(
+                f"`--output` must not be the folder of {path}, which would be overwritten."
+            )
     for output in [*outputs, *tables]:
         check_free(output, arguments.force)
     return outputs
@@ -128,7 +133,7 @@ def _write_image(path: Path, pixels: "np.ndarray") -> None:
 
 
 def _results(number: int, path: Path, found: "Detections") -> list[dict[str, Any]]:
-    """Returns what was found as COCO's results, each with the file's and the class's name too."""
+    """Returns the detections in COCO's results format, with the names of file and class."""
     results = []
     for index in range(len(found)):
         x1, y1, x2, y2 = found.boxes[index].tolist()

@@ -26,18 +26,18 @@ PRINTED = Path("-")  # `--json` without a file
 TEXT = """\
 AP is average precision, averaged over the overlaps (IoU) 0.5, 0.55, ..., 0.95; AP50 and AP75 are
 for one overlap. AP_S, AP_M and AP_L are for objects below 32x32 pixels, up to 96x96, and above.
-AR1, AR10 and AR100 are average recall with so many detections of a class per image. A dash means
-that there are no such objects.
+AR1, AR10 and AR100 are average recall with at most 1, 10 and 100 detections per class and image. A
+dash means that there are no such objects.
 
---plots writes each class's curve of precision and recall, the confusion matrix, and the same as
+--plots writes each class's precision-recall curve and the confusion matrix, as figures and as
 numbers (.csv).
 
-Images are resized so that the shorter side has --shorter-side pixels, or fewer where the longer
-side would exceed --longer-side. Both must be as in training, or the results are too low. Detectors
-are saved with these sizes and with their normalisation. One that was saved by an older version
-needs --shorter-side, and its images are normalised by ImageNet's mean and deviation unless
---normalize, or --mean and --std, are given. A RetinaNet pads images to its fixed size. Classes are
-matched by name, or in the order of the file's ids where the detector has no names.
+Images are resized so that the shorter side has --shorter-side pixels, or fewer if the longer side
+would exceed --longer-side. Both must be as in training, or the results are too low. Detectors are
+saved with these sizes and with their normalisation. One that was saved by an older version needs
+--shorter-side, and its images are normalised by ImageNet's mean and deviation unless --normalize,
+or --mean and --std, are given. A RetinaNet pads images to its fixed size. Classes are matched by
+name, or in the order of the file's ids if the detector has no names.
 
   keras-dla evaluate retinanet.keras --annotations test.json --images images --by-class
   keras-dla evaluate mask_rcnn.keras --annotations val.json --images val2017 --masks \\
@@ -94,13 +94,13 @@ def add_parser(commands: Commands) -> None:
         folder=True,
         type=Path,
         metavar="DIR",
-        help="write curves of precision and recall and the confusion matrix to this folder",
+        help="write precision-recall curves and the confusion matrix to this folder",
     )
     parser.add_argument(
         "--score",
         type=float,
         default=0.5,
-        help="least score of a detection in the confusion matrix (default: 0.5)",
+        help="lowest score of a detection that enters the confusion matrix (default: 0.5)",
     )
     add_force_option(parser)
     add_normalization_options(parser)
@@ -160,7 +160,7 @@ def _dataset(
 
 
 class _Telling:
-    """A detector that tells how far it is, ten times in all."""
+    """A detector that reports its progress, ten times in all."""
 
     def __init__(self, model: "keras.Model", batches: int):
         self.model, self.batches, self.done = model, batches, 0

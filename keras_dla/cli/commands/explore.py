@@ -1,4 +1,4 @@
-"""`keras-dla explore`: one HTML page on which a person sees what the layers of networks read."""
+"""`keras-dla explore`: one HTML page that shows which layers of networks read which."""
 
 import argparse
 from collections import Counter
@@ -53,13 +53,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the page, whole or not at all."""
+    """Writes the page, completely or not at all."""
     if arguments.output.suffix.lower() not in (".html", ".htm"):
         raise CommandError(f"`--output` must end in .html, but is {arguments.output}.")
     check_output(arguments.output, arguments.force)
     networks = [path for path in arguments.files if path.endswith(".keras")]
     if not networks:
-        raise CommandError("FILE must be a network that ends in .keras at least once.")
+        raise CommandError("at least one FILE must be a network, which ends in .keras.")
     models = [load_network(path) for path in networks]
     names = class_names(arguments.classes, number_of_classes(models[0]))
     given = [path for path in arguments.files if path not in networks]
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _titles(paths: Sequence[str]) -> list[str]:
-    """Returns what the page calls the networks: their files' names, where these are told apart."""
+    """Returns the networks' titles on the page: their files' names if these differ."""
     stems = [Path(path).stem for path in paths]
     return [
         stem if Counter(stems)[stem] == 1 else path for stem, path in zip(stems, paths, strict=True)

@@ -1,4 +1,4 @@
-"""`keras-dla figure`: the paper's figures from networks and runs of one's own."""
+"""`keras-dla figure`: the paper's figures from your own networks and runs."""
 
 from keras_dla.cli.command import Commands, new_group
 from keras_dla.cli.commands import figure_2, figure_4

@@ -1,4 +1,4 @@
-"""`keras-dla figure 2`: attention scores of one stage, static beside dynamic."""
+"""`keras-dla figure 2`: attention scores of one stage, static and dynamic side by side."""
 
 import argparse
 
@@ -12,8 +12,8 @@ from keras_dla.cli.terminal import tell
 
 TEXT = f"""\
 Draws which layers of a stage read which, averaged over images, in a network with static layer
-attention (mrla_b) and in one with dynamic layer attention (dla_b). A third panel multiplies the
-scores of DLA-B by the scales that its values have by then.
+attention (mrla_b) and in one with dynamic layer attention (dla_b). A third panel shows the
+scores of DLA-B multiplied by the scales that its values have accumulated.
 
 {chosen_images.TEXT}
   keras-dla figure 2 static.keras dynamic.keras --stage 3 -o figure2.svg --data-dir data
@@ -67,7 +67,7 @@ def _stage(text: str) -> int | str:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the figure, whole or not at all."""
+    """Writes the figure, completely or not at all."""
     check_plot("--output", arguments.output, arguments.force)
     static, dynamic = load_network(arguments.static), load_network(arguments.dynamic)
     chosen = choose_images(arguments, [static, dynamic], arguments.images)

@@ -34,7 +34,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the figure, whole or not at all."""
+    """Writes the figure, completely or not at all."""
     check_plot("--output", arguments.output, arguments.force)
     results = finished_runs(arguments.folders)
     from keras_dla.analysis import figure_4

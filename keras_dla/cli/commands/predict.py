@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 TEXT = """\
-Prints the five most likely classes of each image, as percentages, or as scores where the network
+Prints the five most likely classes of each image, as percentages, or as scores if the network
 has no softmax. Images are predicted one by one, so none affects another.
 
-A network knows its classes only by number. --classes gives their names, and if it names a data
-set, also how images are normalised; otherwise --normalize must say that. The weights that come with
-the package (`keras-dla weights list`) know both: give --model and --weights in place of FILE.
+A network knows its classes only by number. --classes gives their names, and if it names a
+data set, also the normalisation of the images; otherwise --normalize must give that. The bundled
+weights (`keras-dla weights list`) know both: give --model and --weights instead of FILE.
 
   keras-dla predict dla.keras cat.png dog.png --classes cifar100
   keras-dla predict dla.keras *.jpg --normalize imagenet --classes names.txt --crop --top 1
@@ -49,7 +49,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints the likeliest classes of each image as soon as they are known."""
+    """Prints the most likely classes of each image as soon as they are known."""
     if arguments.top < 1:
         raise CommandError(f"`--top` must be at least 1, but is {arguments.top}.")
     import_pillow()

@@ -1,4 +1,4 @@
-"""`keras-dla summary`: what the parts of a network hold and cost."""
+"""`keras-dla summary`: the parameters and FLOPs of a network's parts."""
 
 import argparse
 import dataclasses
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TEXT = """\
 FLOPs are multiply-adds for one image, as in Table 2 of the paper. A line "of which"
-is the share of the interaction between blocks, already included in the line above it.
+is the share of the interaction between blocks; the line above already includes it.
 
   keras-dla summary dla_l_56 --classes 10
   keras-dla summary dla_l_110 --unit lstm          a row of Table 4
@@ -79,13 +79,14 @@ def _network(arguments: argparse.Namespace) -> "keras.Model":
         return get_model(arguments.name, **given)
     if given:
         raise CommandError(
-            f"`--{next(iter(given))}` must not be given with a file, which holds its own network."
+            f"`--{next(iter(given))}` must not be given with a file, which contains its own "
+            "network."
         )
     return load_network(arguments.name)
 
 
 def _shape(model: "keras.Model", size: tuple[int, int] | None) -> tuple[int | None, ...] | None:
-    """Returns the shape of the images, or `None` where the network leaves nothing open."""
+    """Returns the shape of the images, or `None` if the network fixes it."""
     shapes = [tensor.shape[1:] for tensor in getattr(model, "inputs", None) or ()]
     if size is None and not any(None in shape for shape in shapes):
         return None

@@ -9,8 +9,8 @@ from keras_dla.utils.names import COUNTED_TABLES
 
 TEXT = """\
 Builds the networks of the tables, which takes minutes for Tables 1 and 2. "met" says whether our
-count, rounded as in the paper, equals the printed one; notes below a table explain where it does
-not.
+count, rounded as in the paper, equals the printed one; notes below a table explain the cases
+where it does not.
 
   keras-dla tables 4
   keras-dla tables 2 --markdown > table2.md

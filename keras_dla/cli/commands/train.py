@@ -24,35 +24,39 @@ if TYPE_CHECKING:
 Runs: TypeAlias = "Sequence[tuple[Experiment, Path]]"
 PARENT = Path("runs")
 EPOCHS = 180
-# Options that are arguments of `Experiment`: what is left out keeps the file's value, or the
-# paper's.
+# Options that are arguments of `Experiment`: one that is not given keeps the value of the file, or
+# the paper's.
 FIELDS: dict[str, dict[str, Any]] = {
-    "model": {"metavar": "NAME", "help": "the network, see `keras-dla list` (default: dla_l_20)"},
+    "model": {"metavar": "NAME", "help": "the network; see `keras-dla list` (default: dla_l_20)"},
     "formulation": {
         "choices": FORMULATIONS,
-        "help": "which network the name means (default: official)",
+        "help": "which form of the network is meant (default: official)",
     },
     "unit": {"choices": UNITS, "help": "recurrent unit of dianet, dla_b and dla_l"},
     "seed": {"type": int, "help": "seed of weights and data (default: 0)"},
     "epochs": {
         "type": int,
-        "help": "how many; the drops of the rate move in proportion (default: 180)",
+        "help": "number of epochs; the drops of the learning rate move in proportion (default: "
+        "180)",
     },
     "batch_size": {"type": int, "help": "images per step (default: 128)"},
-    "learning_rate": {"type": float, "help": "rate before the first drop (default: 0.1)"},
+    "learning_rate": {"type": float, "help": "learning rate before the first drop (default: 0.1)"},
     "momentum": {"type": float, "help": "momentum of SGD (default: 0.9)"},
     "weight_decay": {"type": float, "help": "L2 penalty of all weights (default: 0.0001)"},
     "attention_weight_decay": {
         "type": float,
         "help": "L2 penalty of block attentions and layer interactions (default: --weight-decay)",
     },
-    "drop_path": {"type": float, "help": "rate of dropped attention outputs (default: 0.2)"},
+    "drop_path": {
+        "type": float,
+        "help": "drop probability of attention outputs (default: 0.2)",
+    },
     "milestones": {
         "type": int,
         "nargs": "*",
         "metavar": "EPOCH",
-        "help": "epochs after which the rate drops to a tenth "
-        "(default: 100 150 of 180, in proportion)",
+        "help": "epochs after which the learning rate drops to a tenth (default: 100 150 of 180, "
+        "in proportion)",
     },
     "precision": {
         "choices": PRECISIONS,
@@ -61,12 +65,13 @@ FIELDS: dict[str, dict[str, Any]] = {
     "sync_batch_norm": {
         "action": "store_true",
         "default": None,
-        "help": "batch statistics over all devices, as on a single one",
+        "help": "compute batch statistics over all devices, as on a single one",
     },
-    "steps_per_epoch": {"type": int, "help": "for a trial: shorter epochs of so many steps"},
+    "steps_per_epoch": {"type": int, "help": "for a trial: shorter epochs of this many steps"},
     "data": {
         "choices": SOURCES,
-        "help": "in memory, on the device, or through tf.data (default: by the backend)",
+        "help": "where the data comes from: arrays in memory, arrays on the device, or tf.data "
+        "(default: depends on the backend)",
     },
 }
 NOT_WITH_TABLE = ("file", "model", "unit", "seed")
@@ -127,7 +132,11 @@ def add_parser(commands: Commands) -> None:
         metavar="DIR",
         help="folder of tensorflow-datasets; without it, data is downloaded",
     )
-    add("--checkpoint-steps", type=int, help="also save the state every so many steps")
+    add(
+        "--checkpoint-steps",
+        type=int,
+        help="also save the state each time this many steps are done",
+    )
     devices = parser.add_argument_group("many devices")
     add = devices.add_argument
     add("--devices", type=int, default=1, help="devices per machine (default: 1)")
@@ -154,13 +163,13 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Trains what is not done yet, and prints the table."""
+    """Trains the runs that are not done yet, and prints the table."""
     _check_options(arguments)
     _check_recipe(arguments)
-    tell("Looking for what is done ...")
+    tell("Looking for finished runs ...")
     runs = _table_runs(arguments) if arguments.table else [_single_run(arguments)]
     _train_left(runs, arguments)
-    if arguments.host == 0:  # whose process it is that writes the folders
+    if arguments.host == 0:  # this process is the one that writes the folders
         _report(runs)
 
 
@@ -183,14 +192,15 @@ def _check_options(arguments: argparse.Namespace) -> None:
 
 
 def _check_recipe(arguments: argparse.Namespace) -> None:
-    """Refuses what cannot be trained, before a framework is imported or data downloaded."""
+    """Refuses impossible settings before a framework is imported or data is downloaded."""
     if arguments.model is not None:
         check_name("`--model`", arguments.model, arguments.imports, cifar=True)
     epochs = arguments.epochs or (EPOCHS if arguments.file is None else None)
     late = [epoch for epoch in arguments.milestones or () if epochs and epoch >= epochs]
     if late:
         raise CommandError(
-            f"`--milestones` must be less than the number of epochs ({epochs}), but has {late[0]}."
+            f"`--milestones` must be less than the number of epochs ({epochs}), but contains "
+            f"{late[0]}."
         )
 
 
@@ -242,8 +252,8 @@ def _train_left(runs: Runs, arguments: argparse.Namespace) -> None:
 def _train_all(
     runs: Runs, data_dir: str | None, checkpoint_steps: int | None, imports: Sequence[str]
 ) -> None:
-    """Trains run after run, also behind one that diverges; in every process of `launch()`."""
-    import_files(imports)  # once more in a process of its own
+    """Trains run after run, also after one that diverges; in every process of `launch()`."""
+    import_files(imports)  # again in a process that `launch()` started
     from keras_dla.training import DivergenceError, is_main_process, keep_freed_memory
 
     keep_freed_memory()
@@ -267,8 +277,8 @@ def _train(
     from keras_dla.training import prepare_experiment
     from keras_dla.training.devices.devices import device_count
 
-    if device_count() == 1:  # Keras would forget the others
-        keras.utils.clear_session()  # the graphs of the run before
+    if device_count() == 1:  # `clear_session` would forget the other devices
+        keras.utils.clear_session()  # the graphs of the previous run
     run_ = prepare_experiment(experiment, folder, data_dir)
     try:
         # Keras's progress bar is not the command's result.
@@ -276,7 +286,7 @@ def _train(
             run_.train(checkpoint_steps=checkpoint_steps)
     except KeyboardInterrupt:
         done = f"{run_.progress.epochs} of {experiment.epochs} epochs"
-        raise KeyboardInterrupt(f"stopped after {done}; the same command goes on.") from None
+        raise KeyboardInterrupt(f"stopped after {done}; the same command continues.") from None
 
 
 def _report(runs: Runs) -> None:
@@ -286,4 +296,4 @@ def _report(runs: Runs) -> None:
     if done:
         print_accuracies(done)
     if len(done) < len(runs):
-        raise CommandError(f"{len(runs) - len(done)} of {len(runs)} runs diverged: see above.")
+        raise CommandError(f"{len(runs) - len(done)} of {len(runs)} runs diverged; see above.")

@@ -1,4 +1,4 @@
-"""The images that a command looks at: those given, or test images of the network's data set."""
+"""The images that a command uses: those given, or test images of the network's data set."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-# What networks of so many classes are trained on here.
+# The data set that networks with this number of classes are trained on here.
 DATASETS = {3: "blood_cells", 10: "cifar10", 100: "cifar100"}
 TEXT = """\
 Without images of your own, test images of the network's data set are used: CIFAR-10 or CIFAR-100
@@ -26,7 +26,7 @@ Without images of your own, test images of the network's data set are used: CIFA
 
 
 class ChosenImages(NamedTuple):
-    """Images to look at, and the same as the networks read them.
+    """Images to show, and the same images as the networks read them.
 
     Args:
         names: list of strings, a name per image.
@@ -40,18 +40,18 @@ class ChosenImages(NamedTuple):
 
 
 def add_choice_options(parser: argparse.ArgumentParser, most: int) -> None:
-    """Adds how many images, of which size, from where, and their normalisation.
+    """Adds the options for the number of images, their size, source and normalisation.
 
     Args:
         parser: `argparse.ArgumentParser`.
-        most: integer, how many images are taken where the person does not say it.
+        most: integer, how many images are taken unless the user gives a number.
     """
     parser.add_argument(
         "--most", type=int, default=most, help=f"largest number of images (default: {most})"
     )
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
     parser.add_argument(
-        "--crop", action="store_true", help="crop the centre instead of squeezing the image"
+        "--crop", action="store_true", help="crop the centre instead of changing the aspect ratio"
     )
     file_argument(
         parser,
@@ -66,15 +66,15 @@ def add_choice_options(parser: argparse.ArgumentParser, most: int) -> None:
 def choose_images(
     arguments: argparse.Namespace, models: Sequence["keras.Model"], given: Sequence[str]
 ) -> ChosenImages:
-    """Returns the first images that were given, or of the networks' data set.
+    """Returns the first of the given images, or of the networks' data set.
 
     Args:
-        arguments: namespace with what `add_choice_options` adds.
-        models: sequence of networks, which must read images of one size.
+        arguments: namespace with the options that `add_choice_options` adds.
+        models: sequence of networks, which must read images of the same size.
         given: sequence of strings, files of images and folders of them; empty for test images.
 
     Raises:
-        CommandError: when an image cannot be read, or the networks do not read the same images.
+        CommandError: when an image cannot be read, or the networks read images of different sizes.
     """
     import numpy as np
 
@@ -101,7 +101,7 @@ def _common_input(models: Sequence["keras.Model"], size: tuple[int, int] | None)
     for model, other in zip(models, inputs, strict=True):
         if other != inputs[0]:
             raise CommandError(
-                f"the networks must read images of one form, but {models[0].name} reads "
+                f"the networks must read images of the same shape, but {models[0].name} reads "
                 f"{inputs[0].shape} and {model.name} {other.shape}."
             )
     return inputs[0]
@@ -116,8 +116,8 @@ def _test_images(
     dataset = DATASETS.get(classes)
     if dataset is None or (wanted.height, wanted.width, wanted.channels) != (32, 32, 3):
         raise CommandError(
-            f"images must be given: {model.name} has {classes} classes and reads images of "
-            f"{wanted.height}x{wanted.width}, as no data set does whose test images are at hand."
+            f"images must be given, because no data set with test images has the {classes} "
+            f"classes and the {wanted.height}x{wanted.width} images of {model.name}."
         )
     tell(f"Reading test images of {dataset} ...")
     folder = None if data_dir is None else Path(data_dir)

@@ -1,4 +1,4 @@
-"""Names of classes: those of the data sets, or of a text file."""
+"""Class names: those of the data sets, or of a text file."""
 
 import argparse
 from pathlib import Path
@@ -25,7 +25,7 @@ LONGEST_FILE = 10_000_000  # bytes
 
 
 def add_class_names_option(parser: argparse.ArgumentParser) -> None:
-    """Adds what the classes are called."""
+    """Adds the option for class names."""
     parser.add_argument(
         "--classes",
         metavar="NAMES",
@@ -39,11 +39,11 @@ def class_names(source: str | None, classes: int) -> list[str]:
 
     Args:
         source: string, one of `PRESETS`, the path of a text file with a name per line, or `None`
-            for numbers from 0.
-        classes: integer, how many the network tells apart.
+            for numbers from 0 on.
+        classes: integer, the network's number of classes.
 
     Raises:
-        CommandError: when the file cannot be read, or holds more names or fewer.
+        CommandError: when the file cannot be read, or has another number of names.
 
     Example:
     >>> class_names("cifar10", 10)[3]
@@ -63,13 +63,13 @@ def class_names(source: str | None, classes: int) -> list[str]:
 
 
 def number_of_classes(model: "keras.Model") -> int:
-    """Returns how many classes a classifier tells apart.
+    """Returns the number of classes of a classifier.
 
     Args:
         model: `keras.Model`.
 
     Raises:
-        CommandError: when it has another output than `[batch, classes]`.
+        CommandError: when its output is not `[batch, classes]`.
     """
     shapes = [tensor.shape for tensor in model.outputs]
     if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] is None:
@@ -93,18 +93,19 @@ def _read(path: Path) -> list[str]:
         )
     if path.stat().st_size > LONGEST_FILE:
         raise CommandError(
-            f"`--classes` must be a text file with a name per line, but {path} is huge."
+            f"`--classes` must be a text file with one name per line, but {path} is too large "
+            "for one."
         )
     try:
-        text = path.read_text(encoding="utf-8-sig")  # without the mark that some editors set
+        text = path.read_text(encoding="utf-8-sig")  # without a byte order mark
     except UnicodeDecodeError as error:
         raise CommandError(
-            f"`--classes` must be a text file in UTF-8 with a name per line, but {path} is none."
+            f"`--classes` must be a text file in UTF-8 with one name per line, but {path} is not."
         ) from error
     names = [line.strip() for line in text.splitlines() if line.strip()]
     for name in names:
-        if not name.isprintable():  # it could steer the terminal
+        if not name.isprintable():  # control characters could steer the terminal
             raise CommandError(
-                f"`--classes` must name classes in printable characters, but {path} has {name!r}."
+                f"`--classes` must contain only printable characters, but {path} has {name!r}."
             )
     return names

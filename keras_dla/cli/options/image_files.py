@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from keras_dla.cli.options.image_size import ImageInput
 
-# Pillow knows more, but some of those run other programs (EPS) or have seen little use.
+# Pillow reads more formats, but some of those run other programs (EPS) or are little tested.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 MODES = {1: "L", 3: "RGB"}
@@ -31,13 +31,13 @@ def import_pillow() -> tuple[Any, Any]:
 
 
 def image_paths(given: Sequence[str]) -> list[Path]:
-    """Returns the files of images, in the order given, those of a folder by their names.
+    """Returns the image files in the order given; those of a folder are sorted by name.
 
     Args:
         given: sequence of strings, files and folders.
 
     Raises:
-        CommandError: when there is no such file, or a folder holds no image.
+        CommandError: when there is no such file, or a folder contains no image.
     """
     paths: list[Path] = []
     for path in map(Path, given):
@@ -54,16 +54,16 @@ def image_paths(given: Sequence[str]) -> list[Path]:
 
 
 def read_image(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarray":
-    """Reads an image in the size and colours that a network wants.
+    """Reads an image in the size and colours that a network expects.
 
-    It is turned upright if the camera noted how, and reduced or enlarged bilinearly.
+    It is turned upright by its EXIF orientation, and resized bilinearly.
 
     Args:
-        path: string, a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file; of several frames the first is
-            read, and of 16 bits per channel the higher 8.
+        path: string, a PNG, JPEG, BMP, GIF, WebP, TIFF or PPM file; the first frame is read, and
+            the higher 8 of 16 bits per channel.
         wanted: `ImageInput` of known height and width.
-        crop: boolean, whether to cut what is too wide or too high, the same on both sides, instead
-            of squeezing the image; defaults to `False`.
+        crop: boolean, whether to crop both sides equally instead of changing the aspect ratio;
+            defaults to `False`.
 
     Returns:
         A uint8 array `[height, width, channels]`.
@@ -74,7 +74,7 @@ def read_image(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarr
     image_module, ops = import_pillow()
     import numpy as np
 
-    # Damaged and hostile files fail in many ways inside Pillow; each means the same here.
+    # Damaged and hostile files raise many kinds of errors in Pillow, which all mean the same here.
     try:
         with image_module.open(path, formats=FORMATS) as opened:
             image = _with_8_bits(opened, path, image_module)
@@ -95,7 +95,7 @@ def read_image(path: str, wanted: "ImageInput", crop: bool = False) -> "np.ndarr
 
 
 def _with_8_bits(image: Any, path: str, image_module: Any) -> Any:
-    """Returns an image whose values Pillow would otherwise cut off at 255."""
+    """Returns an image with 8 bits per channel; Pillow itself would clip 16 bits at 255."""
     import numpy as np
 
     if not image.mode.startswith(("I", "F")):
@@ -104,5 +104,5 @@ def _with_8_bits(image: Any, path: str, image_module: Any) -> Any:
     if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
         raise CommandError(f"{path} must have 8 or 16 bits per channel, but has more.")
     reduced = image_module.fromarray((values >> 8).astype("uint8"))
-    reduced.info = image.info  # which way is up
+    reduced.info = image.info  # the EXIF orientation
     return reduced

@@ -8,17 +8,17 @@ from keras_dla.cli.errors import CommandError
 if TYPE_CHECKING:
     import keras
 
-# By a layer that only networks with that stem have.
+# Each is recognised by a layer that only networks with that stem have.
 DEFAULTS = {"stem_pool": 224, "stem_conv1": 32}
 SIZE_HELP = (
     "size of the images: 224, or 224x320 (height x width); "
     "default: the network's own, else 32 (CIFAR) or 224 (ImageNet)"
 )
-LARGEST_SIDE = 8192  # pixels; the first feature maps of a larger image fill many gigabytes
+LARGEST_SIDE = 8192  # pixels; the first feature maps of a larger image take many gigabytes
 
 
 class ImageInput(NamedTuple):
-    """What a network reads.
+    """The images that a network reads.
 
     Args:
         height: integer, pixels; `None` for any.
@@ -41,7 +41,7 @@ class ImageInput(NamedTuple):
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Returns height and width of `"224"` or `"224x320"`.
+    """Parses `"224"` or `"224x320"` into height and width.
 
     Example:
     >>> parse_size("224"), parse_size("224x320")
@@ -61,22 +61,23 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def image_input(model: "keras.Model", size: tuple[int, int] | None) -> ImageInput:
-    """Returns what `model` reads, with every size known.
+    """Returns the images that `model` reads, with height and width known.
 
     Args:
         model: `keras.Model` with one input, of images.
-        size: tuple of integers, height and width; `None` for the network's own, or where it leaves
+        size: tuple of integers, height and width; `None` for the network's own, or if it leaves
             them open, 32 for a CIFAR stem and 224 for an ImageNet stem.
 
     Raises:
-        CommandError: when the network does not read images, or not of that size.
+        CommandError: when the network does not read images, or not images of that size.
     """
     read = _declared_input(model)
     own = (read.height, read.width)
     wanted = own if size is None else size
     if any(a is not None and a != b for a, b in zip(own, wanted, strict=True)):
         raise CommandError(
-            f"`--size` must be {_text(own)}, which {model.name} reads, but is {_text(wanted)}."
+            f"`--size` must be {_text(own)}, the size that {model.name} reads, but is "
+            f"{_text(wanted)}."
         )
     height, width = (_default_size(model) if side is None else side for side in wanted)
     return read._replace(height=height, width=width)
@@ -103,7 +104,7 @@ def _default_size(model: "keras.Model") -> int:
     for name, size in DEFAULTS.items():
         if name in names:
             return size
-    raise CommandError(f"`--size` must be given, since {model.name} reads images of any size.")
+    raise CommandError(f"`--size` must be given, because {model.name} reads images of any size.")
 
 
 def _text(size: tuple[int | None, ...]) -> str:

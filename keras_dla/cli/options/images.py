@@ -1,4 +1,4 @@
-"""The images of a command: their options, and the batches that a network reads."""
+"""Image options of a command, and the batches that a network reads."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
-    """Adds the network, the images, their size and their normalisation; returns the images'."""
+    """Adds the network, the images and their options; returns the argument of the images."""
     file_argument(parser, "file", metavar="FILE", help="the network, a .keras file")
     images = file_argument(
         parser,
@@ -26,7 +26,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
     )
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
     parser.add_argument(
-        "--crop", action="store_true", help="crop the centre instead of squeezing the image"
+        "--crop", action="store_true", help="crop the centre instead of changing the aspect ratio"
     )
     add_normalization_options(parser)
     return images
@@ -35,13 +35,13 @@ def add_image_options(parser: argparse.ArgumentParser) -> argparse.Action:
 def batches(
     paths: Sequence[Path], wanted: ImageInput, chosen: Statistics, crop: bool
 ) -> Iterator["np.ndarray"]:
-    """Yields a normalised batch of one image for each path, in the network's data format.
+    """Yields a normalised batch of one image per path, in the network's data format.
 
     Args:
         paths: sequence of paths, the images' files.
         wanted: `ImageInput` of known height and width.
         chosen: `Statistics` to normalise by.
-        crop: boolean, whether to cut instead of squeezing.
+        crop: boolean, whether to crop instead of changing the aspect ratio.
     """
     from keras_dla.data.normalization import normalize, scale_and_shift
 

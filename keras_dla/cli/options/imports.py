@@ -1,4 +1,4 @@
-"""Files of the person's own, whose layers get names by `keras_dla.layers.register_interaction`."""
+"""The user's own files, whose layers `keras_dla.layers.register_interaction` names."""
 
 import argparse
 import importlib.util
@@ -25,7 +25,7 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
 
 
 def import_files(paths: Sequence[str]) -> None:
-    """Runs the files, each once in a process.
+    """Runs the files, each once per process.
 
     Args:
         paths: sequence of strings, the files.
@@ -36,13 +36,12 @@ def import_files(paths: Sequence[str]) -> None:
     for path in map(Path, paths):
         if path.suffix != ".py" or not path.is_file():
             raise CommandError(f"`--import` must be an existing .py file, but is {path}.")
-        # By this name its classes are found in the processes of several devices.
+        # The processes of several devices find its classes under this module name.
         name = path.stem
         known = getattr(sys.modules.get(name), "__file__", None)
         if name in sys.modules and (known is None or not path.samefile(known)):
             raise CommandError(
-                f"`--import` must be a file whose name is no other module's, but is {path}: "
-                f"rename it."
+                f"`--import` must be a file with a name that no other module has, but is {path}."
             )
         if name not in sys.modules:
             _import(path, name)
@@ -50,7 +49,7 @@ def import_files(paths: Sequence[str]) -> None:
 
 def _import(path: Path, name: str) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None  # as for every .py file
+    assert spec is not None and spec.loader is not None  # as Python's import does
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -58,5 +57,5 @@ def _import(path: Path, name: str) -> None:
     except Exception as error:
         del sys.modules[name]
         raise CommandError(
-            f"{path} of `--import` raises {type(error).__name__}: {error}"
+            f"running {path}, given by `--import`, raised {type(error).__name__}: {error}"
         ) from error

@@ -1,4 +1,4 @@
-"""Networks by name, and from `.keras` files."""
+"""Networks given by name or as `.keras` files."""
 
 import argparse
 import zipfile
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what says which network a name means."""
+    """Adds the options that choose the form of a network given by name."""
     group = parser.add_argument_group("options of a network given by name")
     group.add_argument(
         "--formulation",
@@ -36,7 +36,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 
 def network_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Returns the arguments of `get_model` that the person gave."""
+    """Returns the arguments of `get_model` that the user gave."""
     names = ("classes", "formulation", "unit", "reduction")
     return {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
 
@@ -45,7 +45,7 @@ def check_name(option: str, name: str, imports: Sequence[str] = (), cifar: bool 
     """Checks a network's name before anything is imported or built.
 
     Args:
-        option: string, how the name was given.
+        option: string, the option by which the name was given.
         name: string, an interaction and a depth.
         imports: sequence of strings, files that may name further interactions; defaults to none.
         cifar: boolean, whether the network must be one for CIFAR; defaults to `False`.
@@ -57,15 +57,15 @@ def check_name(option: str, name: str, imports: Sequence[str] = (), cifar: bool 
     known = interaction in (PLAIN, *INTERACTIONS) or (imports and interaction)
     if not known or not (depth.isascii() and depth.isdigit()):
         raise CommandError(
-            f"{option} must be one of {', '.join((PLAIN, *INTERACTIONS))} with a depth behind it, "
+            f"{option} must be one of {', '.join((PLAIN, *INTERACTIONS))} followed by a depth, "
             f"such as dla_l_56, but is {name}."
         )
     number = int(depth)
     is_cifar = number > 2 and number % 9 == 2 and number not in IMAGENET_DEPTHS
     if cifar and not is_cifar:
         raise CommandError(
-            f"{option} must be a network for CIFAR, of depth 9n + 2 (20, 56, 110, 164, ...) but "
-            f"not 101, but is {name}."
+            f"{option} must be a CIFAR network, with depth 9n + 2 (20, 56, 110, 164, ... except "
+            f"101), but is {name}."
         )
     if not is_cifar and number not in IMAGENET_DEPTHS:
         raise CommandError(
@@ -80,7 +80,7 @@ def is_file_name(name: str) -> bool:
 
 
 def load_network(path: str) -> "keras.Model":
-    """Loads a `.keras` file, without running code that it may hold.
+    """Loads a `.keras` file without running code that it may contain.
 
     Args:
         path: string, the file.
@@ -89,11 +89,11 @@ def load_network(path: str) -> "keras.Model":
         CommandError: when there is no such file, or it cannot be loaded.
     """
     if Path(path).suffix != ".keras":
-        raise CommandError(f"a network's file must end in .keras, but is {path}.")
+        raise CommandError(f"the file of a network must end in .keras, but is {path}.")
     if not Path(path).is_file():
         raise CommandError(f"there is no file {path}.")
     if not zipfile.is_zipfile(path):
-        raise CommandError(f"{path} is damaged or no .keras file, which is a zip archive.")
+        raise CommandError(f"{path} is damaged or not a .keras file, which is a zip archive.")
     tell(f"Loading {path} ...")
     from keras_dla.models.loading import load_model
 

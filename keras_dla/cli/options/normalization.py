@@ -1,4 +1,4 @@
-"""The means and deviations by which images are normalised."""
+"""The means and standard deviations by which images are normalised."""
 
 import argparse
 import math
@@ -8,22 +8,22 @@ from typing import NamedTuple
 from keras_dla.cli.errors import CommandError
 
 PRESETS = ("cifar", "imagenet", "blood_cells", "none")
-# What the images of a data set are normalised by.
+# The mean and deviation of each data set's images.
 OF_CLASSES = {"cifar10": "cifar", "cifar100": "cifar", "blood_cells": "blood_cells"}
-# Beyond these, numbers are not on the scale where white is 1, but on that where it is 255.
+# Larger numbers are on the scale on which white is 255, not 1.
 LARGEST_MEAN = 1.0
 LARGEST_STD = 10.0
 
 
 class Statistics(NamedTuple):
-    """A mean and a deviation for every channel, where white is 1."""
+    """A mean and a standard deviation per channel, on the scale on which white is 1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 def parse_numbers(text: str) -> tuple[float, ...]:
-    """Returns the numbers of `"0.49,0.48,0.45"`.
+    """Parses numbers such as `"0.49,0.48,0.45"`.
 
     Example:
     >>> parse_numbers("0.5,0.25")
@@ -41,40 +41,41 @@ def parse_numbers(text: str) -> tuple[float, ...]:
 
 
 def add_normalization_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what says how the network's images were normalised in training."""
+    """Adds the options for how the network's images were normalised in training."""
     group = parser.add_argument_group("how images were normalised in training")
     group.add_argument(
         "--normalize",
         choices=PRESETS,
-        help="by the mean and deviation of a data set; none: pixel values stay 0 to 255",
+        help="use the mean and deviation of a data set; none: pixel values stay 0 to 255",
     )
     group.add_argument(
         "--mean",
         type=parse_numbers,
         metavar="NUMBERS",
-        help="by this mean, one number per channel, where white is 1: 0.5,0.5,0.5",
+        help="subtract this mean, one number per channel on the scale where white is 1: "
+        "0.5,0.5,0.5",
     )
     group.add_argument(
         "--std",
         type=parse_numbers,
         metavar="NUMBERS",
-        help="and this standard deviation, one number per channel",
+        help="divide by this standard deviation, one number per channel",
     )
 
 
 def statistics(
     arguments: argparse.Namespace, channels: int, classes: str | None = None
 ) -> Statistics:
-    """Returns the mean and deviation that the person chose.
+    """Returns the mean and deviation that the user chose.
 
     Args:
         arguments: namespace with `normalize`, `mean` and `std`.
         channels: integer, how many the network reads.
-        classes: string, the names of classes that the person chose, which tell the data set;
-            defaults to `None`.
+        classes: string, the class names that the user chose, which may name the data set; defaults
+            to `None`.
 
     Raises:
-        CommandError: when the choice is none, or two, or has another number of channels.
+        CommandError: when nothing or too much was chosen, or for another number of channels.
     """
     preset = arguments.normalize
     if (arguments.mean is None) != (arguments.std is None):
@@ -86,8 +87,8 @@ def statistics(
     preset = preset or OF_CLASSES.get(classes or "")
     if preset is None:
         raise CommandError(
-            f"`--normalize` must say how the images were normalised in training: "
-            f"{', '.join(PRESETS)}, or `--mean` and `--std`."
+            "`--normalize` must say how the images were normalised in training "
+            f"({', '.join(PRESETS)}), or `--mean` and `--std` must be given."
         )
     chosen = _preset(preset, channels)
     _check_channels(chosen, channels)
@@ -122,8 +123,8 @@ def _own(mean: tuple[float, ...], std: tuple[float, ...], channels: int) -> Stat
 def _check_channels(chosen: Statistics, channels: int) -> None:
     if not len(chosen.mean) == len(chosen.std) == channels:
         raise CommandError(
-            f"the mean and the deviation must have a number for each of the network's {channels} "
-            f"channels, but have {len(chosen.mean)} and {len(chosen.std)}."
+            f"`--mean` and `--std` must have one number per channel of the network ({channels}), "
+            f"but have {len(chosen.mean)} and {len(chosen.std)}."
         )
 
 

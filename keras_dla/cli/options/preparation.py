@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 
 def add_side_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what says to which size images were resized in training."""
+    """Adds the options for the size to which images were resized in training."""
     parser.add_argument(
         "--shorter-side",
         type=int,
         metavar="PIXELS",
-        help="shorter side of the images, as in training; required unless it was saved with the "
-        "detector or the detector has a fixed image size",
+        help="shorter side of the images in pixels, as in training; required unless it was saved "
+        "with the detector or the detector has a fixed image size",
     )
     parser.add_argument(
         "--longer-side",
         type=int,
         metavar="PIXELS",
-        help="longest the longer side may get, as in training (default: five thirds of "
+        help="upper limit of the longer side in pixels, as in training (default: five thirds of "
         "--shorter-side, if that is given)",
     )
 
 
 def image_preparation(arguments: argparse.Namespace, model: Any) -> "ImagePreparation":
-    """Returns how images are prepared: as the person says, or as the detector has noted.
+    """Returns how images are prepared: as the user says, or as saved with the detector.
 
     Args:
         arguments: namespace with `file`, `shorter_side`, `longer_side`, `normalize`, `mean` and
@@ -37,7 +37,7 @@ def image_preparation(arguments: argparse.Namespace, model: Any) -> "ImagePrepar
         model: a detector.
 
     Raises:
-        CommandError: when `model` is no detector, or nobody says it.
+        CommandError: when `model` is not a detector, or neither says it.
     """
     from keras_dla.data import ImagePreparation
 
@@ -72,12 +72,12 @@ def _sides(
     else:
         raise CommandError(
             "`--shorter-side` must say to how many pixels images were resized in training, "
-            f"because {model.name} does not know."
+            f"because it was not saved with {model.name}."
         )
     if image_shape is not None and shorter > max(image_shape):
         raise CommandError(
             f"`--shorter-side` must be at most {max(image_shape)}, because {model.name} reads "
-            f"images of {image_shape[0]} x {image_shape[1]}, but is {shorter}."
+            f"images of {image_shape[0]} x {image_shape[1]} pixels, but is {shorter}."
         )
     sides = {"shorter_side": shorter, "longer_side": default if longer is None else longer}
     return {**sides, "padded_shape": padded}

@@ -1,4 +1,4 @@
-"""Folders of runs on the command line."""
+"""Run folders on the command line."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_run_folders(parser: Any) -> None:
-    """Adds the folders of runs."""
+    """Adds the argument for run folders."""
     file_argument(
         parser,
         "folders",
@@ -21,15 +21,15 @@ def add_run_folders(parser: Any) -> None:
         nargs="+",
         type=Path,
         metavar="FOLDER",
-        help="runs, or folders of runs",
+        help="run folders, or folders that contain them",
     )
 
 
 def finished_runs(folders: Iterable[Path]) -> list["Result"]:
-    """Returns the finished runs, and tells what is left out and why.
+    """Returns the finished runs, and prints which folders are left out and why.
 
     Args:
-        folders: iterable of paths, of runs or of folders that hold runs.
+        folders: iterable of paths of run folders, or of folders that contain them.
 
     Raises:
         CommandError: when there is none.
@@ -41,12 +41,12 @@ def finished_runs(folders: Iterable[Path]) -> list["Result"]:
             tell(f"{folder.name} is left out: {len(result.history)} of {total} epochs are done.")
     finished = _without_repeats({f: result for f, result in results.items() if result.is_finished})
     if not finished:
-        raise CommandError("there is no finished run to report.")
+        raise CommandError("FOLDER must contain a finished run, but there is none.")
     return finished
 
 
 def _readable(folders: Iterable[Path]) -> dict[Path, "Result"]:
-    """Leaves out what this program did not write, or what is damaged."""
+    """Leaves out folders that this program did not write or that are damaged."""
     from keras_dla.training import read_result
 
     results: dict[Path, Result] = {}
@@ -59,7 +59,7 @@ def _readable(folders: Iterable[Path]) -> dict[Path, "Result"]:
 
 
 def _without_repeats(results: dict[Path, "Result"]) -> list["Result"]:
-    """Leaves out runs of an experiment that another folder has already, seed and all."""
+    """Leaves out repeated runs of the same experiment with the same seed."""
     first: dict[Experiment, Path] = {}
     for folder, result in results.items():
         earlier = first.setdefault(result.experiment, folder)
@@ -69,10 +69,10 @@ def _without_repeats(results: dict[Path, "Result"]) -> list["Result"]:
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    """Returns the folder if it is a run, or the runs right in it."""
+    """Returns the folder itself if it is a run, else the runs directly in it."""
     if (folder / "settings.json").is_file():
         return [folder]
     inside = sorted(path.parent for path in folder.glob("*/settings.json"))
     if not inside:
-        raise CommandError(f"there is no run in {folder}, which would have a settings.json.")
+        raise CommandError(f"{folder} must be or contain a run folder, which has a settings.json.")
     return inside

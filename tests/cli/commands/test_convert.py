@@ -58,7 +58,7 @@ def test_another_network_changes_nothing(checkpoint, tmp_path, fails):
     output.write_bytes(b"old")
     command = ("convert", checkpoint, output, "--model", "se_11")
     assert fails(*command) == f"{output} exists; `--force` replaces it."
-    assert "must hold the plain ResNet inside 'se_11'" in fails(*command, "--force")
+    assert "must contain the plain ResNet inside 'se_11'" in fails(*command, "--force")
     sentence = fails(*command[:-1], "mrla_l_11", "--force", "--classes", "5")
     assert "fc.weight (7, 256) for (5, 256)" in sentence
     assert output.read_bytes() == b"old"
@@ -109,12 +109,12 @@ def test_another_backend_is_named(files, tmp_path, fails):
     format_ = "litert" if keras.backend.backend() != "tensorflow" else "torch"
     other = "tensorflow" if format_ == "litert" else "torch"
     sentence = fails("convert", files.dense, tmp_path / f"a{EXPORT_SUFFIXES[format_]}")
-    assert sentence.startswith(f"`--format` {format_!r} is written from the backend {other}")
+    assert sentence.startswith(f"`--format` {format_!r} needs the backend {other}")
     assert f" with KERAS_BACKEND={other}" in sentence
 
 
 def test_a_folder_is_not_replaced(files, tmp_path, fails):
-    sentence = f"{tmp_path} is a folder that exists; the output must have another name."
+    sentence = f"{tmp_path} is an existing folder; the output must have another name."
     command = ("convert", files.dense, tmp_path, "--format", "tf_saved_model", "--force")
     assert fails(*command) == sentence
 
@@ -134,8 +134,8 @@ def test_a_network_that_the_authors_have_not(files, tmp_path, fails):
         (["fly.keras", "a.keras"], "OUTPUT must end in .pth, "),
         (["fly.keras", "fly/a.onnx"], "there is no folder fly"),
         (["fly.keras", "a.pth", "--model", "se_20"], "`--model` and its options must not be given"),
-        (["{bad}", "a.keras"], "`--model` must say which network the checkpoint is of"),
-        (["{bad}", "a.onnx", "--model", "se_20"], "OUTPUT must be a .keras file for a checkpoint"),
+        (["{bad}", "a.keras"], "`--model` must name the network that the checkpoint"),
+        (["{bad}", "a.onnx", "--model", "se_20"], "OUTPUT must be a .keras file if INPUT is"),
         (["{bad}", "a.keras", "--model", "se_11"], "INPUT must be a file of tensors"),
     ],
 )

@@ -101,4 +101,4 @@ def test_errors(folder, fails, capsys):
     assert main(command(folder, "--force")) == 0
     capsys.readouterr()
     parts = ["detect", folder / "bright.keras", folder / "photos", "-o", folder / "photos"]
-    assert "must be another folder" in fails(*map(str, parts))
+    assert "must not be the folder of" in fails(*map(str, parts))

@@ -163,18 +163,19 @@ def test_errors(fails, folder, tmp_path, nonsense):
     assert "nothing.json" in fails(*wrong)
     wrong = command(folder, "bright.keras", "--images", folder / "fly")
     assert fails(*wrong).startswith("`--images` must be the path of a folder")
-    assert "damaged or no .keras file" in fails(*command(folder, nonsense("bad.keras")))
+    assert "damaged or not a .keras file" in fails(*command(folder, nonsense("bad.keras")))
 
 
 def test_sides_that_must_be_told(fails, folder):
     assert fails(*command(folder, "bright.keras")) == (
         "`--shorter-side` must say to how many pixels images were resized in training, because "
-        "bright does not know."
+        "it was not saved with bright."
     )
     sentence = fails(*command(folder, "bright.keras", "--shorter-side", "0"))
     assert sentence.startswith("`--shorter-side` must be an integer of at least 1")
     assert fails(*command(folder, "fixed.keras", "--shorter-side", "129")) == (
-        "`--shorter-side` must be at most 128, because fixed reads images of 64 x 128, but is 129."
+        "`--shorter-side` must be at most 128, because fixed reads images of 64 x 128 pixels, "
+        "but is 129."
     )
 
 

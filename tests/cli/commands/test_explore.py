@@ -38,7 +38,7 @@ def test_the_page(files, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["fly.png", "-o", "a.html"], "FILE must be a network that ends in .keras at least once."),
+        (["fly.png", "-o", "a.html"], "at least one FILE must be a network, which ends in .keras."),
         (["fly.keras", "-o", "a.html"], "there is no file fly.keras."),
         (["fly.keras", "-o", "a.pdf"], "`--output` must end in .html, but is a.pdf."),
         (["{dla}", "fly.png", "-o", "a.html"], "there is no image fly.png."),

@@ -99,7 +99,7 @@ def test_names_from_a_file(capsys, files, tmp_path):
         (["--classes", "cifar10"], "`--classes` must name the network's 3 classes, but cifar10 "),
         (["--classes", "fly.txt"], "`--classes` must be cifar10, cifar100, blood_cells or a text"),
         (["--mean", "1,1,1"], "`--mean` and `--std` must be given together."),
-        (["--mean", "1", "--std", "1"], "the mean and the deviation must have a number for each"),
+        (["--mean", "1", "--std", "1"], "`--mean` and `--std` must have one number per channel"),
         (["--mean", "1,1,1", "--std", "1,0,1"], "`--std` must be positive"),
         (
             ["--mean", "123.7,116.3,103.5", "--std", "58.4,57.1,57.4"],
@@ -145,9 +145,9 @@ def test_networks_that_are_no_classifiers_of_images(fails, files, tmp_path):
 
 def test_a_size_that_the_network_does_not_read(fails, files):
     command = ("predict", files.mean, files.images[0], "--normalize", "none")
-    assert fails(*command) == "`--size` must be given, since mean reads images of any size."
+    assert fails(*command) == "`--size` must be given, because mean reads images of any size."
     command = ("predict", files.mean_first, files.images[0], "--normalize", "none")
-    sentence = "`--size` must be 12x8, which mean reads, but is 9x9."
+    sentence = "`--size` must be 12x8, the size that mean reads, but is 9x9."
     assert fails(*command, "--size", "9") == sentence
 
 
@@ -185,7 +185,7 @@ def test_class_files_as_editors_write_them(capsys, files, fails, tmp_path):
     assert sorted(line.split()[-1] for line in lines[1:]) == ["one", "three", "two"]
     names.write_text("one\ntwo\x1b[31m\nthree\n")
     sentence = fails("predict", files.dla, files.images[0], *options)
-    assert sentence.startswith("`--classes` must name classes in printable characters, but ")
+    assert sentence.startswith("`--classes` must contain only printable characters, but ")
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ def test_the_figure(runs, capsys):
 def test_errors(fails, runs, tmp_path):
     (tmp_path / "empty").mkdir()
     sentence = fails("report", tmp_path / "empty")
-    assert sentence.startswith("there is no run in ")
+    assert "must be or contain a run folder, which has a settings.json." in sentence
     assert fails("report", runs, "--figure", "f.txt").startswith("`--figure` must end in .png")
     a_run(runs, "e", [0.5, 0.6], model="dla_l_20", learning_rate=0.2)
     sentence = fails("report", runs, "--figure", tmp_path / "f.png")
@@ -108,4 +108,6 @@ def test_errors(fails, runs, tmp_path):
 def test_nothing_finished(tmp_path, capsys):
     folder = a_run(tmp_path, "a", [0.1], epochs=3)
     assert main(["report", str(folder)]) == 2
-    assert capsys.readouterr().err.endswith("error: there is no finished run to report.\n")
+    assert capsys.readouterr().err.endswith(
+        "error: FOLDER must contain a finished run, but there is none.\n"
+    )

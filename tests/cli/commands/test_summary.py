@@ -123,7 +123,7 @@ def test_the_default_size_is_the_stems(stem, size):
     [
         (["fly"], "NAME must be one of resnet, a2, "),
         (["dla_l_5"], "NAME must have a depth of 50, 101, 152 (ImageNet) or 9n + 2 (CIFAR"),
-        (["fly.h5"], "a network's file must end in .keras, but is fly.h5."),
+        (["fly.h5"], "the file of a network must end in .keras, but is fly.h5."),
         (["fly.keras"], "there is no file fly.keras."),
         (["fly.keras", "--unit", "dsu"], "`--unit` must not be given with a file"),
         (["resnet_11", "--unit", "dsu"], "`--unit` must not be given for the plain ResNet"),
@@ -135,7 +135,7 @@ def test_errors(fails, arguments, sentence):
 
 
 def test_a_damaged_file(fails, nonsense):
-    assert "is damaged or no .keras file" in fails("summary", nonsense("bad.keras"))
+    assert "is damaged or not a .keras file" in fails("summary", nonsense("bad.keras"))
 
 
 def test_code_in_a_file_is_not_run(fails, tmp_path):

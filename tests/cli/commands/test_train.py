@@ -58,7 +58,7 @@ def test_what_is_done_is_not_done_again(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(experiment_data, "load_cifar_arrays", None)
     second = train(capsys, "--output", tmp_path / "run")
     assert second.out == first.out
-    assert second.err == "Looking for what is done ...\n1 of 1 runs are done.\n"
+    assert second.err == "Looking for finished runs ...\n1 of 1 runs are done.\n"
 
 
 def test_the_recipe(tmp_path, capsys):
@@ -111,7 +111,7 @@ def test_the_seeds_of_a_row_at_once(tmp_path, capsys):
             assert found | {"seconds": 0} == pytest.approx(expected | {"seconds": 0}, rel=1e-4)
     again = train(capsys, *options, "--output", tmp_path / "both", "--at-once", "--data", "device")
     assert again.out == printed.out
-    assert again.err == "Looking for what is done ...\n2 of 2 runs are done.\n"
+    assert again.err == "Looking for finished runs ...\n2 of 2 runs are done.\n"
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX can")
@@ -169,7 +169,7 @@ def test_a_divergence_does_not_stop_the_others(tmp_path, capsys):
     assert main(["train", *options, "--checkpoint-steps", "1", *TRIAL]) == 2
     errors = capsys.readouterr().err
     assert errors.count("so training stops here") == 2
-    assert errors.endswith("error: 2 of 2 runs diverged: see above.\n")
+    assert errors.endswith("error: 2 of 2 runs diverged; see above.\n")
 
 
 @on_pytorch
@@ -184,7 +184,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, capsys, monkeypatch):
         patch.setattr(experiment_run, "EpochCheckpoint", Interrupted)
         assert main(["train", *TRIAL, "--output", str(tmp_path / "run")]) == 130
     assert (
-        "keras-dla train: stopped after 1 of 2 epochs; the same command goes on.\n"
+        "keras-dla train: stopped after 1 of 2 epochs; the same command continues.\n"
         in capsys.readouterr().err
     )
     train(capsys, "--output", tmp_path / "run")
@@ -197,7 +197,7 @@ def test_every_folder_is_looked_at_before_the_first_run(tmp_path, fails):
     folder.mkdir()
     (folder / "thesis.tex").write_text("chapter 1")
     options = ("--table", 1, "--rows", "resnet_20", "dla_l_20", "--output", tmp_path)
-    assert "has files in it that are not a run's" in fails("train", *options)
+    assert "contains files that do not belong to a run" in fails("train", *options)
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
@@ -213,23 +213,29 @@ def test_the_options_are_fields_of_an_experiment():
     [
         (["--epochs", "0"], "`--epochs` must be an integer of at least 1, but is 0."),
         (["fly.json"], "There is no file fly.json."),
-        (["--model", "dla_l_50"], "`--model` must be a network for CIFAR, of depth 9n + 2 (20, 56"),
+        (["--model", "dla_l_50"], "`--model` must be a CIFAR network, with depth 9n + 2 (20, 56"),
         (["--model", "fly_20"], "`--model` must be one of resnet, a2, "),
         (
             ["--milestones", "1", "500", "--epochs", "3"],
-            "`--milestones` must be less than the number of epochs (3), but has 500.",
+            "`--milestones` must be less than the number of epochs (3), but contains 500.",
         ),
         (["--import", "fly.py"], "`--import` must be an existing .py file, but is fly.py."),
         (["--rows", "dla_l_20"], "`--rows` must not be given without `--table`."),
         (["--at-once"], "`--at-once` must not be given without `--table`."),
         (["--table", "1", "--seed", "1"], "`--seed` must not be given with `--table`."),
         (["a.json", "--table", "1"], "FILE must not be given with `--table`."),
-        (["--table", "1", "--rows", "nl_20"], "`--rows` must be of Table 1's resnet_20, se_20, "),
+        (
+            ["--table", "1", "--rows", "nl_20"],
+            "`--rows` must be among the rows of Table 1 (resnet_20, ",
+        ),
         (["--table", "1", "--seeds", "0"], "`--seeds` must be at least 1, but is 0."),
-        (["--table", "4", "--dataset", "cifar10"], "Table 4 has no such rows on cifar10."),
+        (
+            ["--table", "4", "--dataset", "cifar10"],
+            "`--dataset` must be one that Table 4 has for these rows",
+        ),
         (
             ["--table", "5", "--rows", "dla_l_20"],
-            "`--rows` must be of Table 5's dla_l_56-dsu_identity, dla_l_56-dsu_tanh, "
+            "`--rows` must be among the rows of Table 5 (dla_l_56-dsu_identity, dla_l_56-dsu_tanh, "
             "dla_l_56-dsu_relu, dla_l_56, dla_l_110-dsu_identity, ",
         ),
         (["--dataset", "cifar10", "cifar100"], "`--dataset` must be one data set without"),
@@ -242,10 +248,13 @@ def test_the_options_are_fields_of_an_experiment():
         ),
         (
             ["--devices", "3", "--batch-size", "129"],
-            "`--devices` must divide the 50000 training images, whose last batch is divided like "
-            "the others, but there are 3.",
+            "`--devices` must divide the 50000 training images, because the last batch is "
+            "divided like the others, but there are 3 devices.",
         ),
-        (["--hosts", "here"], "`--hosts` must have an 'address:port' for every machine, but has"),
+        (
+            ["--hosts", "here"],
+            "`--hosts` must have an 'address:port' for every machine, but contains",
+        ),
         (["--host", "1"], "`--host` must be an integer from 0 to 0, but is 1."),
     ],
 )
