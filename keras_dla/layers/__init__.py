@@ -1,4 +1,4 @@
-"""Layers of layer interaction: one idea per file, any backend, either data format."""
+"""Layers for interaction between network layers: one idea per file, any backend and data format."""
 
 import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.layers.block_attention.attention_augmented_convolution import (

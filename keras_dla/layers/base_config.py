@@ -1,4 +1,4 @@
-"""What every Keras layer puts into its config, and a layer made from the config of another."""
+"""The config entries of every Keras layer, and copies of layers made from their config."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ import keras
 
 
 def base_config(layer: keras.layers.Layer) -> dict[str, Any]:
-    """Returns what `keras.layers.Layer.get_config` does, and imports no TensorFlow for it.
+    """Returns the same as `keras.layers.Layer.get_config`, without importing TensorFlow.
 
-    Keras writes a dtype policy out as an object and looks for TensorFlow's types on the way, which
-    costs seconds and hundreds of megabytes beside another backend. The name says as much.
+    Keras serialises a dtype policy as an object and looks for TensorFlow's types on the way, which
+    costs seconds and hundreds of megabytes with another backend. The policy's name is enough.
     """
     policy = layer.dtype_policy
     plain = type(policy) is keras.dtype_policies.DTypePolicy
@@ -26,7 +26,7 @@ def base_config(layer: keras.layers.Layer) -> dict[str, Any]:
 def clone_layer(
     layer: keras.layers.Layer, config: dict | None = None, **changes: Any
 ) -> keras.layers.Layer:
-    """Returns a new layer with the settings of `layer` but for `changes`.
+    """Returns a new layer with the settings of `layer`, except for `changes`.
 
     Args:
         layer: the layer to copy.

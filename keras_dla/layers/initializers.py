@@ -1,4 +1,4 @@
-"""Initial distributions of the authors' networks, which are PyTorch's and He's, not Keras's."""
+"""The initialisers of the authors' networks, which are PyTorch's and He's, not Keras's."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Initial values with which an interaction changes nothing until it is trained."""
+"""Initial values with which an interaction has no effect until it is trained."""
 
 from functools import singledispatch
 
@@ -22,7 +22,7 @@ from keras_dla.layers.interaction.recurrent_layer_aggregation import RecurrentLa
 from keras_dla.layers.units.dia_unit import DIAUnit
 from keras_dla.layers.units.dynamic_sharing_unit import DynamicSharingUnit
 
-# Behind a ReLU, zero would be where no gradient comes back from; this is lost in the sum.
+# Zero would let no gradient pass back through the ReLU; this number vanishes in the sum.
 ABOVE_ZERO = 1e-7
 
 
@@ -30,26 +30,27 @@ ABOVE_ZERO = 1e-7
 def start_neutral(layer: keras.layers.Layer) -> float:
     """Sets the weights of a built interaction so that it only scales a residual branch.
 
-    Where the layer then does nothing the factor is 1; a gate begins as a constant, for which the
-    BN before it can make up. Gradients reach the layer.
+    The factor is 1 if the layer then has no effect; a gate starts as a constant, which the BN
+    before it can compensate. Gradients reach the layer.
 
-    - MRLA, DLA: the gammas behind the attention are 0; in the base versions, whose ReLU would let
-      no gradient through at 0, the betas are 1e-7.
-    - GC, NL, A2: as they begin anyway, 0 is added.
-    - SE, ECA, BA: the last map before the sigmoid is 0, so the gate is 1/2; CBAM has two, 1/4.
+    - MRLA, DLA: the gammas after the attention are 0; in the base versions, whose ReLU would let no
+      gradient through at 0, the betas are 1e-7.
+    - GC, NL, A2: their usual initial values, with which they add 0.
+    - SE, ECA, BA: the weights before the sigmoid are 0, so the gate is 1/2; CBAM has two gates,
+      which give 1/4.
     - LII: the gates of the unit are 0, so its output is 1/4 (DIA) or 1/2 (DSU).
-    - RLA_g: the convolutions and the classifier that read the hidden map give it 0, which whoever
-      fills them sees to.
-    - AA stands in place of a convolution, and LII with another unit has no constant output: they
-      have no neutral start.
+    - RLA_g: the convolutions and the classifier that read the hidden map have weights of 0 for it,
+      which the code that loads them must set.
+    - AA replaces a convolution, and LII with another unit has no constant output: they have no
+      neutral start.
 
-    A layer of your own says so by a method `start_neutral()` that does the same.
+    A layer of your own offers a neutral start by a method `start_neutral()` that does the same.
 
     Args:
         layer: a built layer, one stage's interaction or one block's attention.
 
     Returns:
-        A float, the factor by which the layer now scales what it is given.
+        A float, the factor by which the layer now scales its input.
 
     Raises:
         ValueError: when the layer has no neutral start.
@@ -57,7 +58,7 @@ def start_neutral(layer: keras.layers.Layer) -> float:
     own = getattr(layer, "start_neutral", None)
     if own is None:
         raise ValueError(
-            f"{type(layer).__name__} has no neutral start, in which it changes nothing: "
+            f"{type(layer).__name__} has no neutral start, with which it would have no effect: "
             f"start='initial' keeps its own initial values."
         )
     return float(own())
@@ -98,8 +99,8 @@ def _(layer: LayerwiseInformationIntegration) -> float:
         factor = 0.5
     else:
         raise ValueError(
-            f"LII with the unit {type(unit).__name__} has no neutral start, in which its output is "
-            f"constant: start='initial' keeps its own initial values."
+            f"LII with the unit {type(unit).__name__} has no neutral start, with which its "
+            "output would be constant: start='initial' keeps its own initial values."
         )
     for gates in (unit.input_gates, unit.hidden_gates):
         set_to(0.0, gates.expand_kernel, gates.expand_bias)

@@ -1,4 +1,4 @@
-"""Lets `keras_dla.analysis` read what the layers compute on the way, without changing them."""
+"""Lets `keras_dla.analysis` read intermediate results of layers without changing the layers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def observe() -> Iterator[list]:
 
 
 def report(layer: keras.layers.Layer, index: int, **tensors: Any) -> None:
-    """Adds an observation where somebody observes; otherwise does nothing."""
+    """Adds an observation inside an `observe` block; otherwise does nothing."""
     if torch_compiles():
         return
     observations = _observations.get()

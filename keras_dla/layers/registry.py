@@ -1,4 +1,4 @@
-"""Interactions by name: the one list that builders, the command line and the tables read."""
+"""Interactions by name: the list that builders, the command line and the tables read."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.utils.names import PLAIN
 
 LayerClass = TypeVar("LayerClass", bound=type[keras.layers.Layer])
-# The arguments of a builder that are the interaction's: it passes them on, or refuses them.
+# The builder's arguments for the interaction, which it passes on or refuses.
 OPTIONS = ("formulation", "unit", "reduction", "drop_path")
 
 
@@ -25,7 +25,7 @@ class NamedInteraction:
         layer: the class.
         settings: dictionary, arguments of the class that the name fixes.
         defaults: dictionary, by stem (`"cifar"`, `"imagenet"`), of dictionaries: arguments of the
-            class that depend on the stem, for which a builder's caller may give others.
+            class that depend on the stem; the builder's caller may override them.
 
     Example:
     >>> from keras_dla.layers.registry import find_interaction
@@ -85,17 +85,17 @@ def register_interaction(
 
     Args:
         name: string, of lower-case letters, digits and `_`, beginning with a letter.
-        cifar: dictionary, the constructor's arguments in CIFAR networks, where the builder's caller
-            gives no others; defaults to `None`, the constructor's own defaults.
+        cifar: dictionary, the constructor's arguments in CIFAR networks, unless the builder's
+            caller gives others; defaults to `None`, the constructor's own defaults.
         imagenet: dictionary, the same in ImageNet networks; defaults to `None`.
         **settings: the constructor's arguments that the name stands for, such as `mode="light"`.
 
     Returns:
-        A decorator, which returns the class as it is.
+        A decorator, which returns the class unchanged.
 
     Raises:
         ValueError: when `name` is malformed or another class has it, when the decorated object is
-            no class of layers, or when its constructor does not take one of the arguments.
+            not a class of layers, or when its constructor does not take one of the arguments.
 
     Example:
     >>> import keras
@@ -168,17 +168,18 @@ def _check_layer(name: str, layer: Any, arguments: set[str]) -> None:
     known = _INTERACTIONS.get(name)
     if known is not None and _origin(known.layer) != _origin(layer):
         raise ValueError(
-            f"`name` must be one that no other interaction has, but {name!r} is {known.layer}."
+            f"`name` must be one that no other interaction has, but {name!r} is the name of "
+            f"{known.layer}."
         )
 
 
 def _origin(layer: type) -> tuple[str, str]:
-    """Where a class is written: a notebook's cell or a reloaded module makes it anew."""
+    """Returns where a class is defined; a notebook's cell or a reloaded module defines it again."""
     return layer.__module__, layer.__qualname__
 
 
 def _parameters(layer: type) -> set[str]:
-    """Returns the arguments that the constructor takes by name, also those of its base classes."""
+    """Returns the constructor's arguments by name, including those of its base classes."""
     names: set[str] = set()
     for base in layer.__mro__:
         if base is keras.layers.Layer:

@@ -1,4 +1,4 @@
-"""Layer interaction put into a trained network of any kind, which computes what it did at first."""
+"""Adds layer interaction to a trained network of any kind without changing its outputs at first."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from keras_dla.layers.registry import find_interaction
 from keras_dla.ops.channels import channel_axis
 
 LARGEST_HEAD = 32
-# The size that stands for an unknown height or width where shapes are compared.
+# The size that replaces an unknown height or width when shapes are compared.
 PROBE = 256
 
 
@@ -27,9 +27,9 @@ def add_interaction(
 ) -> keras.Model:
     """Returns a copy of a network in which blocks of equal shape read each other.
 
-    The copy has the network's weights, and an interaction layer for each run of blocks, with a
-    neutral start: it computes what the network did until it is trained. Heads have at most 32
-    channels and as many as divide the run's.
+    The copy has the network's weights, and an interaction layer with a neutral start for each run
+    of blocks: its outputs are those of the network until it is trained. Heads have the largest
+    number of channels, at most 32, that divides the run's channels.
 
     Args:
         model: functional `keras.Model`, such as a network of `keras.applications`, a backbone of
@@ -37,16 +37,17 @@ def add_interaction(
         interaction: string, `"mrla_b"`, `"mrla_l"`, `"dla_b"` or `"dla_l"`; or such a layer, with
             settings of its own, or another `LayerInteraction` that begins as the identity
             (`start_neutral` returns 1).
-        after: list of strings, names of the layers behind whose outputs the interaction stands, in
-            order; defaults to `None`, the sums of the residual blocks, or the activation that
-            alone reads one. Neighbours of equal shape make a run; one alone is left out.
+        after: list of strings, names of the layers whose outputs the interaction reads, in order;
+            defaults to `None`, the sum of each residual block, or the activation after it if
+            nothing else reads the sum. Neighbours of equal shape form a run; a single layer is left
+            out.
 
     Returns:
         A functional `keras.Model` with the inputs and outputs of `model`.
 
     Raises:
         ValueError: when the model is not functional or has no such runs, or the interaction has no
-            start that leaves the outputs as they are.
+            neutral start.
 
     Reference:
         https://arxiv.org/abs/2406.13392
@@ -72,8 +73,8 @@ def add_interaction(
     for new in added:
         if start_neutral(new) != 1:
             raise ValueError(
-                f"`interaction` must have a start that changes nothing, as MRLA and DLA have, but "
-                f"{type(new).__name__} scales what it is given."
+                "`interaction` must be able to start as the identity, as MRLA and DLA do, but "
+                f"{type(new).__name__} scales its input."
             )
     return copy
 
@@ -86,7 +87,7 @@ def _nodes(model: keras.Model) -> list[Any]:
 
 
 def _data_format(nodes: list[Any]) -> str:
-    """Returns that of the network's layers, of which a convolution has one."""
+    """Returns the data format of the network's convolutions."""
     found = [getattr(node.operation, "data_format", None) for node in nodes]
     return next((one for one in found if one), keras.config.image_data_format())
 
@@ -97,13 +98,13 @@ def _layer(interaction: Any, data_format: str) -> LayerInteraction:
     if not isinstance(interaction, LayerInteraction) or _reads_inputs(interaction):
         raise ValueError(
             f"`interaction` must be 'mrla_b', 'mrla_l', 'dla_b', 'dla_l' or a LayerInteraction "
-            f"that reads the blocks' outputs alone, but is {interaction!r}."
+            f"that reads only the blocks' outputs, but is {interaction!r}."
         )
     return interaction
 
 
 def _reads_inputs(interaction: LayerInteraction) -> bool:
-    """Whether blocks would read more than the network gives them."""
+    """Returns whether the interaction gives blocks more to read than the network does."""
     return type(interaction).block_input is not LayerInteraction.block_input
 
 
@@ -151,7 +152,7 @@ def _shapes(model: keras.Model, nodes: list[Any]) -> dict[int, tuple]:
 
 
 def _runs(points: list[Any], shapes: dict[int, tuple]) -> list[list[Any]]:
-    """Returns neighbours of equal shape, of which there are at least two."""
+    """Returns the runs of at least two neighbours of equal shape."""
     runs: list[list[Any]] = []
     last = None
     for point in points:
@@ -167,14 +168,14 @@ def _runs(points: list[Any], shapes: dict[int, tuple]) -> list[list[Any]]:
 def _no_runs(model: keras.Model, nodes: list[Any], after: Sequence[str] | None) -> str:
     if after is not None:
         return (
-            f"`after` must name neighbours whose outputs have one shape, at least two, but is "
-            f"{list(after)!r}."
+            "`after` must name at least two consecutive layers whose outputs have the same "
+            f"shape, but is {list(after)!r}."
         )
     nested = [n.operation.name for n in nodes if isinstance(n.operation, keras.Model)]
     inside = f"; its blocks may be inside {nested[0]!r}: give that model" if nested else ""
     return (
-        f"`model` must have residual blocks of one shape behind each other, but {model.name!r} has "
-        f"none{inside}; `after` names the layers of another kind of block."
+        f"`model` must have consecutive residual blocks of the same shape, but {model.name!r} "
+        f"has none{inside}; for other kinds of blocks, `after` names the layers."
     )
 
 
@@ -217,12 +218,12 @@ def _copied(
 
 
 def _copy_of(operation: Any) -> Any:
-    # An operation without weights belongs to no model.
+    # An operation without weights does not belong to a model.
     return clone_layer(operation) if isinstance(operation, keras.layers.Layer) else operation
 
 
 def _for_run(layer: LayerInteraction, run: list[Any], shape: tuple) -> LayerInteraction:
-    """Returns the layer for a run, with heads (and a reduction) that the channels allow."""
+    """Returns the layer for a run, with heads (and a reduction) that fit the channels."""
     channels = shape[channel_axis(layer.data_format)]
     changes: dict[str, Any] = {}
     if isinstance(layer, (DynamicLayerAttention, LayerAttention)):

@@ -12,7 +12,7 @@ from keras_dla.utils.types import Tensor
 
 
 def batch_norm(x: Tensor, data_format: str, name: str, gamma: str = "ones") -> Tensor:
-    """BN whose gamma begins with ones, or with zeros."""
+    """BN whose gamma is initialised with ones or zeros."""
     return BatchNormalization(data_format, gamma_initializer=gamma, name=name)(x)
 
 
@@ -46,14 +46,14 @@ def bottleneck(
 
     Args:
         x: the block's input, which the shortcut carries.
-        branch_input: what the residual branch reads, commonly `x`.
+        branch_input: what the residual branch reads, usually `x`.
         planes: channels of the first two convolutions.
         strides: stride of the 3x3 convolution and of the projection shortcut.
         data_format: `"channels_last"` or `"channels_first"`.
         name: prefix of the layers' names.
         last_gamma: initial gamma of the last BN, `"zeros"` in the ImageNet networks.
-        attention: optional layer, called as `BlockAttention.position` says; on the branch where it
-            says nothing.
+        attention: optional layer, called where its `position` says (see `BlockAttention`); on the
+            branch if it has none.
 
     Returns:
         The residual branch and the shortcut, which the caller adds.

@@ -1,6 +1,6 @@
 """The paper's own networks: DLA-ResNets for CIFAR (Table 1) and ImageNet (Table 2).
 
-All take the arguments of `keras_dla.models.ResNet` behind their own two.
+All take the arguments of `keras_dla.models.ResNet` after their own two.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from keras_dla.models.resnet import ResNet
 from keras_dla.utils.validation import check_choice
 
 VARIANTS = {"light": "dla_l", "base": "dla_b"}
-# What the docstrings of the seven functions have in common.
+# The part that the docstrings of the seven functions share.
 DOCUMENTATION = """
 
     Args:
@@ -26,7 +26,7 @@ DOCUMENTATION = """
         first) to probabilities `[batch, classes]`.
 
     Raises:
-        ValueError: when an argument is not among those allowed.
+        ValueError: when an argument has a value that is not allowed.
 
     Reference:
         https://arxiv.org/abs/2406.13392
@@ -41,7 +41,7 @@ Builder = Callable[..., keras.Model]
 
 
 def _documented(classes: int) -> Callable[[Builder], Builder]:
-    """Completes the one line that a function's docstring has."""
+    """Appends the common part to a function's one-line docstring."""
 
     def complete(builder: Builder) -> Builder:
         rest = DOCUMENTATION.format(classes=classes, name=builder.__name__)

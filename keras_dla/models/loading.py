@@ -10,18 +10,18 @@ import keras
 
 PACKAGE = "keras_dla>"
 UNKNOWN = re.compile(r"Could not locate (?:class|function) '([^']+)'")
-# The code that a layer of this class carries would run while it is loaded.
+# The code in a layer of this class would run while the layer is loaded.
 LAMBDA = re.compile(r'"class_name": ?"Lambda"')
 
 
 def load_model(
     path: str | Path, custom_objects: Mapping[str, Any] | None = None, compile: bool = True
 ) -> keras.Model:
-    """Loads a model that `model.save` wrote, without running code that the file may hold.
+    """Loads a model that `model.save` wrote, without running code that the file may contain.
 
     `keras.saving.load_model` does the same for a `.keras` file, once `import keras_dla` has
     registered the classes in it; this function also finds them for a whole model in an `.h5` file,
-    for which Keras wants each by hand.
+    for which Keras needs each class as an argument.
 
     Args:
         path: string or `pathlib.Path`, a file that ends in `.keras`, `.h5` or `.hdf5`.
@@ -54,7 +54,7 @@ def load_model(
     known = dict(custom_objects or {})
     if path.suffix != ".keras":
         known = {**_own_classes(), **known}
-    # A damaged or foreign file fails in many ways inside Keras; each means the same here.
+    # A damaged or foreign file raises many kinds of errors in Keras, which all mean the same here.
     try:
         return keras.saving.load_model(path, custom_objects=known, compile=compile, safe_mode=True)
     except Exception as error:
@@ -73,28 +73,26 @@ def _check(path: Path) -> None:
         if not zipfile.is_zipfile(path):
             raise ValueError(
                 f"`path` must be a .keras file, which is a zip archive, but {path} is damaged or "
-                f"something else."
+                "of another kind."
             )
     elif LAMBDA.search(_h5_config(path)):
-        raise ValueError(
-            f"`path` must be a file without code, but {path} has a Lambda layer in it."
-        )
+        raise ValueError(f"`path` must be a file without code, but {path} contains a Lambda layer.")
 
 
 def _h5_config(path: Path) -> str:
-    import h5py  # Keras brings it along
+    import h5py  # h5py is installed with Keras
 
     try:
         with h5py.File(path, "r") as file:
             config = file.attrs.get("model_config")
     except OSError as error:
         raise ValueError(
-            f"`path` must be an HDF5 file, but {path} is damaged or something else."
+            f"`path` must be an HDF5 file, but {path} is damaged or of another kind."
         ) from error
     if config is None:
         raise ValueError(
-            f"`path` must be a whole model's file, but {path} has weights alone: build the model "
-            f"and call `model.load_weights`."
+            f"`path` must be a whole model's file, but {path} contains only weights: build the "
+            "model and call `model.load_weights`."
         )
     return config.decode() if isinstance(config, bytes) else str(config)
 
@@ -113,13 +111,14 @@ def _reason(path: Path, error: Exception) -> str:
     unknown = UNKNOWN.search(str(error))
     if unknown:
         return (
-            f"{path} has a {unknown[1]!r} that is not registered here; import the module that "
-            f"defines it, or give it as `custom_objects`."
+            f"{path} contains {unknown[1]!r}, which is not registered; import the module that "
+            "defines it, or pass it in `custom_objects`."
         )
     first = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
     if path.suffix != ".keras" and "Unknown layer" in first:
         return (
-            f"{path} has a class that Keras finds in .keras files only ({first.split('.')[0]}); "
-            f"build the network and call `model.load_weights`, then save it as .keras."
+            f"{path} contains a class that Keras finds only in .keras files "
+            f"({first.split('.')[0]}); build the network, call `model.load_weights`, and save it "
+            "as .keras."
         )
     return f"{path}: {first}"

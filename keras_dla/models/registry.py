@@ -12,11 +12,11 @@ from keras_dla.utils.names import CIFAR_DEPTHS, IMAGENET_DEPTHS, PLAIN
 def list_models() -> list[str]:
     """Returns the names of the networks of the paper's tables, as `get_model` takes them.
 
-    Interactions of your own are there too, once `keras_dla.layers.register_interaction` has added
-    them.
+    The list includes interactions of your own that `keras_dla.layers.register_interaction` has
+    added.
 
     Returns:
-        A list of strings, by interaction and depth.
+        A list of strings, sorted by interaction and depth.
 
     Example:
     >>> import keras_dla
@@ -36,8 +36,8 @@ def get_model(name: str, **kwargs: Any) -> keras.Model:
 
     Args:
         name: string, an interaction and a depth, such as `"dla_l_56"` or `"se_50"`; `"resnet_20"`
-            is the plain network. Depths 50, 101 and 152 are ImageNet networks, depths 9n + 2 (20,
-            56, 110, ...) CIFAR networks; 101 is the ImageNet one.
+            is the plain network. Depths 50, 101 and 152 are ImageNet networks; other depths 9n + 2
+            (20, 56, 110, ...) are CIFAR networks.
         **kwargs: further arguments of `keras_dla.models.ResNet`.
 
     Returns:
@@ -57,14 +57,14 @@ def get_model(name: str, **kwargs: Any) -> keras.Model:
 
 
 def used_options(name: str, **options: Any) -> dict[str, Any]:
-    """Returns those of a builder's arguments that the network of a name uses.
+    """Returns the options that the network with this name uses.
 
-    For what describes many networks at once, such as the recipe of a table of the paper: `ResNet`
-    itself refuses an argument that the network would not use.
+    This is useful when one set of options describes many networks, such as the recipe of a table of
+    the paper: `ResNet` itself refuses an argument that the network would not use.
 
     Args:
         name: string, as `get_model` takes it.
-        **options: of `formulation`, `unit`, `reduction` and `drop_path`.
+        **options: values for `formulation`, `unit`, `reduction` and `drop_path`.
 
     Returns:
         A dictionary of those that the network uses.
@@ -93,7 +93,7 @@ def _parts(name: str) -> tuple[str | None, int]:
     interaction, _, depth = name.rpartition("_")
     if interaction not in _known() or not depth.isdecimal():
         raise ValueError(
-            f"`name` must be one of {', '.join(_known())} with a depth behind it, "
-            f"such as 'dla_l_56', but is {name!r}."
+            f"`name` must be one of {', '.join(_known())} followed by a depth, such as "
+            f"'dla_l_56', but is {name!r}."
         )
     return None if interaction == PLAIN else interaction, int(depth)

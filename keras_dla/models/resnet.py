@@ -1,4 +1,4 @@
-"""The functional ResNet builder: it knows the protocols of interaction, never a name."""
+"""The functional ResNet builder; it knows the protocols of interaction, not the interactions."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ def ResNet(  # noqa: N802
     planes: tuple[int, ...] | None = None,
     name: str | None = None,
 ) -> keras.Model:
-    """Builds a bottleneck ResNet whose blocks interact in the way of `interaction`.
+    """Builds a bottleneck ResNet whose blocks interact as `interaction` says.
 
     The CIFAR networks (`stem="cifar"`) have depth 9n + 2, three stages with 16, 32 and 64 planes
     and a 3x3 stem; the ImageNet networks have depth 50, 101 or 152, four stages and a 7x7 stem.
@@ -57,13 +57,13 @@ def ResNet(  # noqa: N802
         depth: integer or tuple of integers, the number of layers with weights in the plain
             network, or the number of blocks of every stage.
         interaction: string, layer or `None`, how the blocks interact; defaults to `None`, the plain
-            ResNet. By name a block attention, `"se"`, `"eca"`, `"cbam"`, `"a2"`, `"aa"`, `"gc"`,
-            `"nl"` or `"ba"`; a layer interaction, `"rla_g"`, `"dianet"`, `"mrla_b"`, `"mrla_l"`,
-            `"dla_b"` or `"dla_l"`; or one that `keras_dla.layers.register_interaction` added. As a
-            layer a `keras_dla.layers.LayerInteraction`, copied for every stage with the stage's
-            depth, a `keras_dla.layers.BlockAttention`, copied for the blocks it wants, or any layer
-            that maps a feature map to one of its shape, copied for every block and applied to the
-            residual branch.
+            ResNet. A string names a block attention, `"se"`, `"eca"`, `"cbam"`, `"a2"`, `"aa"`,
+            `"gc"`, `"nl"` or `"ba"`; a layer interaction, `"rla_g"`, `"dianet"`, `"mrla_b"`,
+            `"mrla_l"`, `"dla_b"` or `"dla_l"`; or one that `keras_dla.layers.register_interaction`
+            added. A layer is a `keras_dla.layers.LayerInteraction`, copied for every stage with the
+            stage's depth; a `keras_dla.layers.BlockAttention`, copied for the blocks it chooses; or
+            any layer that keeps the shape of a feature map, copied for every block and applied to
+            the residual branch.
         classes: integer, the number of classes; defaults to `None`, 100 for CIFAR and 1000 for
             ImageNet.
         stem: string, `"cifar"` or `"imagenet"`; defaults to `"cifar"`.
@@ -77,7 +77,7 @@ def ResNet(  # noqa: N802
             the DSU for DLA.
         reduction: integer or `None`, r of the interaction's bottlenecks or recurrent unit; defaults
             to `None`, the authors': 16 for SE, CBAM, GC and BA, 4 for A2; for DIANet and DLA 4 in
-            CIFAR networks, in ImageNet networks 20 and 16.
+            CIFAR networks, and 20 and 16 in ImageNet networks.
         drop_path: float or `None`, the probability of dropping an image's attention output in
             training, at least 0 and less than 1, for MRLA and DLA; defaults to `None`, 0.
         input_shape: tuple or `None`, without the batch axis, in the order of `data_format`; heights
@@ -85,14 +85,14 @@ def ResNet(  # noqa: N802
         include_top: boolean, whether to end in global pooling and the classifier; defaults to
             `True`. Without it the output is the last feature map, and the model has
             `pyramid_outputs` and `pyramid_level_inputs`.
-        pooling: string or `None`, `"avg"` or `"max"`, what follows the last map where
-            `include_top=False`; defaults to `None`, nothing.
+        pooling: string or `None`, `"avg"` or `"max"`, the global pooling of the last map with
+            `include_top=False`; defaults to `None`, no pooling.
         classifier_activation: string or `None`, activation of the classifier, `None` for logits;
             defaults to `"softmax"`.
-        weights: string, path or `None`, `"cifar100"` for the trained weights that come with this
-            package (`keras-dla weights list`), a file written by `model.save_weights`, a checkpoint
-            of the authors' code, or of a plain ResNet (torchvision's or timm's names), as which the
-            network then begins (`keras_dla.interop.load_checkpoint`); defaults to `None`, new
+        weights: string, path or `None`, `"cifar100"` for the bundled trained weights (`keras-dla
+            weights list`), a file written by `model.save_weights`, a checkpoint of the authors'
+            code, or one of a plain ResNet (torchvision's or timm's names), whose outputs the
+            network then starts from (`keras_dla.interop.load_checkpoint`); defaults to `None`, new
             weights.
         data_format: string or `None`, `"channels_last"` or `"channels_first"`; defaults to `None`,
             Keras's own.
@@ -101,11 +101,11 @@ def ResNet(  # noqa: N802
         name: string or `None`, name of the model; defaults to `None`, `resnet_` and the depth.
 
     Returns:
-        A functional `keras.Model` from images `[batch, height, width, 3]` (or channels first),
-        normalised, to `[batch, classes]`.
+        A functional `keras.Model` from normalised images `[batch, height, width, 3]` (or channels
+        first) to `[batch, classes]`.
 
     Raises:
-        ValueError: when an argument is not among those allowed, or `formulation`, `unit`,
+        ValueError: when an argument has a value that is not allowed, or `formulation`, `unit`,
             `reduction` or `drop_path` is given and the interaction would not use it.
 
     Reference:
@@ -148,7 +148,7 @@ def ResNet(  # noqa: N802
         x = pool(data_format=data_format, name=f"{pooling}_pool")(x)
     model = LeanModel(images, x, name=name or _default_name(depth))
     if not include_top:
-        # KerasHub and KerasCV each find the feature levels by one of these two.
+        # KerasHub and KerasCV find the feature levels by one of these two each.
         model.pyramid_outputs = levels
         model.pyramid_level_inputs = {
             level: output_name(number) for number, level in enumerate(levels, start=1)
@@ -163,7 +163,7 @@ def _default_name(depth):
 
 
 def _features(images, depths, planes, stem, interaction, data_format):
-    """Returns the last map, every stage's by its level (P2 has stride 4), and the last state."""
+    """Returns the last map, all stages' maps by level (P2 has stride 4), and the last state."""
     x, level = _stem(images, stem, data_format)
     block = partial(
         _block, data_format=data_format, last_gamma="zeros" if stem == "imagenet" else "ones"
@@ -177,14 +177,14 @@ def _features(images, depths, planes, stem, interaction, data_format):
         ]
         name = f"stage{number + 1}"
         x, state = stage(x, places, block, interaction, name, state)
-        # A layer that is called once: KerasCV finds a level by the name of its layer.
+        # A layer that is called only once, because KerasCV finds a level by the name of its layer.
         x = layers.Identity(name=output_name(number + 1))(x)
         levels[f"P{level + number}"] = x
     return x, levels, state
 
 
 def output_name(stage: int) -> str:
-    """Returns the name of the layer in which a stage ends; stages count from 1."""
+    """Returns the name of the last layer of a stage; stages count from 1."""
     return f"stage{stage}_output"
 
 
@@ -195,7 +195,7 @@ def _stem(x, stem, data_format):
         return layers.ReLU(name="stem_relu")(x), 0
     x = conv_bn(x, 64, 7, 2, data_format, "stem", 1)
     x = layers.ReLU(name="stem_relu")(x)
-    # Zeros are as good as minus infinity here: behind a ReLU no entry is smaller.
+    # Padding with zeros equals padding with minus infinity here: after a ReLU no entry is smaller.
     x = layers.ZeroPadding2D(1, data_format=data_format, name="stem_pad")(x)
     return layers.MaxPooling2D(3, 2, data_format=data_format, name="stem_pool")(x), 2
 
@@ -218,7 +218,7 @@ def _classifier(x, classes, activation):
 
 
 def _output_dtype():
-    """Float32 in mixed precision, so that the softmax and the loss are."""
+    """Returns float32 in mixed precision, so that softmax and loss are computed in it."""
     policy = keras.config.dtype_policy()
     return policy.variable_dtype if policy.compute_dtype != policy.variable_dtype else policy
 
@@ -239,7 +239,7 @@ def stage_depths(depth: "int | tuple[int, ...]", stem: str) -> tuple[int, ...]:
 
 
 def stage_planes(planes: "tuple[int, ...] | None", stem: str) -> tuple[int, ...]:
-    """Returns `planes`, or those of the paper."""
+    """Returns `planes`, or the paper's if it is `None`."""
     return PLANES[stem] if planes is None else _positive_integers("planes", planes)
 
 
@@ -257,16 +257,16 @@ def resolve_interaction(
     data_format: str,
     options: Mapping[str, Any],
 ) -> keras.layers.Layer | None:
-    """Returns the layer to copy for `interaction`, which may be one already.
+    """Returns the layer that `interaction` names, or `interaction` itself if it is a layer.
 
     Args:
         interaction: string, layer or `None`, as `ResNet` takes it.
         stem: string, `"cifar"` or `"imagenet"`.
         data_format: string, `"channels_last"` or `"channels_first"`.
-        options: dictionary, `ResNet`'s arguments for the interaction; `None` was not given.
+        options: dictionary, `ResNet`'s arguments for the interaction; `None` means not given.
 
     Raises:
-        ValueError: when there is no such interaction, or it would not use what was given.
+        ValueError: when there is no such interaction, or it would not use an option that was given.
     """
     _check_options(options)
     given = {name: value for name, value in options.items() if value is not None}

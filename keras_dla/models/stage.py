@@ -1,4 +1,4 @@
-"""A stage of residual blocks, and the ways its blocks can talk."""
+"""A stage of residual blocks, and the ways in which its blocks can interact."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,18 +19,18 @@ def stage(
     name: str,
     state: Nest = None,
 ) -> tuple[Tensor, Nest]:
-    """Runs the blocks of a stage, and lets `interaction` decide how branch and shortcut meet.
+    """Runs the blocks of a stage, and lets `interaction` combine branch and shortcut.
 
     Args:
         x: the stage's input.
         places: the stage's blocks.
         block: function of `(x, branch_input, place, name, attention)` that returns the residual
             branch and the shortcut of one block.
-        interaction: `None` for plain addition; a `LayerInteraction`, copied once for the stage;
-            a `BlockAttention`, copied for the blocks it wants; or any other layer that maps a
-            feature map to one of its shape, copied for every block's residual branch.
+        interaction: `None` for plain addition; a `LayerInteraction`, copied once for the stage; a
+            `BlockAttention`, copied for the blocks it chooses; or any other layer that keeps the
+            shape of a feature map, copied for every block's residual branch.
         name: prefix of the layers' names.
-        state: what the stage before returned, `None` for the first.
+        state: what the previous stage returned, `None` for the first.
 
     Returns:
         The stage's output and its last state, `None` without a `LayerInteraction`.

@@ -1,4 +1,4 @@
-"""What `weights=` of a builder takes."""
+"""Loads what a builder's argument `weights` names."""
 
 import os
 from collections.abc import Callable
@@ -8,13 +8,13 @@ import keras
 
 from keras_dla.models.trained_weights import CLASSES, is_packed, load_packed, load_shipped
 
-# Loads a checkpoint of other code; `keras_dla.interop`, which rests on this room, puts its own in.
+# Loads checkpoints of other code; `keras_dla.interop`, which imports this room, registers it here.
 CheckpointLoader = Callable[[keras.Model, Path], object]
 _loaders: list[CheckpointLoader] = []
 
 
 def register_checkpoint_loader(loader: CheckpointLoader) -> CheckpointLoader:
-    """Has `weights=` load files other than Keras's by a function of the model and the path."""
+    """Registers the function that loads files other than Keras's, from the model and the path."""
     _loaders[:] = [loader]
     return loader
 
@@ -35,7 +35,7 @@ def load_weights_into(
             `None`, those of a plain ResNet.
 
     Raises:
-        ValueError: when it is the name of weights that do not exist, or the file does not fit.
+        ValueError: when there are no such weights, or the file does not fit the model.
     """
     path = Path(weights)
     if str(weights) in CLASSES:

@@ -1,1 +1,1 @@
-"""Tensor functions that choose the form for the backend and its device."""
+"""Tensor functions that choose the fastest form for the backend and its device."""

@@ -1,4 +1,4 @@
-"""Batch normalisation in the fastest form for the backend, with the moving statistics it leaves."""
+"""Batch normalisation in the fastest form for the backend, with its moving statistics."""
 
 from typing import Any
 
@@ -22,19 +22,20 @@ def batch_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the normalised maps, and the moving mean and variance after them.
 
-    Training moves the unbiased variance, as PyTorch does.
+    The moving variance is updated with the unbiased variance, as in PyTorch.
 
     Args:
         x: tensor `[batch, height, width, channels]` or channels first, float32 or float64.
         gamma: tensor `[channels]`, or `None` for ones.
         beta: tensor `[channels]`, or `None` for zeros.
-        moving: the moving mean and variance, tensors `[channels]`, in the dtype of `x`. On
-            PyTorch training changes them in place.
-        momentum: float, the share of the moving statistics that stays.
+        moving: the moving mean and variance, tensors `[channels]`, in the dtype of `x`. On PyTorch,
+            training changes them in place.
+        momentum: float, the share of the moving statistics that is kept.
         epsilon: float, added to the variance.
-        training: boolean, whether to normalise with the batch's statistics and to move the others.
+        training: boolean, whether to normalise with the batch's statistics and to update the moving
+            ones.
         data_format: `"channels_last"` or `"channels_first"`.
-        over_replicas: boolean, whether the statistics are those of the batches of all devices;
+        over_replicas: boolean, whether the statistics are taken over the batches of all devices;
             defaults to `False`.
     """
     form = batch_norm_plain
@@ -49,17 +50,17 @@ def batch_norm(
 def fold_norms(
     kernels: list, means: list, variances: list, gammas: list, betas: list, epsilons: list
 ) -> list[tuple[Tensor, Tensor]]:
-    """Returns the kernels and biases of convolutions that do what BN behind them does in inference.
+    """Returns the kernels and biases of convolutions that include the BN after them, for inference.
 
-    On PyTorch alone, where all of them take a few operations together.
+    Only on PyTorch, where a few operations do it for all of them together.
 
     Args:
         kernels: list of the convolutions' tensors `[height, width, channels, filters]`.
-        means: list of the moving means, tensors `[filters]`, of the BN behind each.
+        means: list of the moving means, tensors `[filters]`, of the BN after each.
         variances: list of the moving variances, the same.
         gammas: list of the gammas, the same.
         betas: list of the betas, the same.
-        epsilons: list of floats, what BN adds to the variance.
+        epsilons: list of floats, which BN adds to the variances.
     """
     from keras_dla.ops.torch.inference import fold_norms as fold_norms_torch
 
@@ -77,7 +78,7 @@ def batch_norm_plain(
     data_format: str,
     over_replicas: bool = False,
 ) -> Tensor:
-    """The same in `keras.ops`; on JAX the statistics are over all devices in any case."""
+    """Batch normalisation in `keras.ops`; on JAX the statistics are always over all devices."""
     axis = channel_axis(data_format) % 4
     mean, variance = moving
     if training:
@@ -100,7 +101,7 @@ def _moved(moving, mean, variance, count, momentum):
 
 
 def _count(x, axes, over_replicas):
-    """The number of entries that a channel's statistics are over."""
+    """Returns the number of entries over which a channel's statistics are taken."""
     shape = ops.shape(x)
     count = 1
     for axis in axes:

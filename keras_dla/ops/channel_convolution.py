@@ -21,12 +21,12 @@ def adaptive_kernel_size(channels: int) -> int:
 
 
 def convolve_channels(vectors: Tensor, kernels: Tensor) -> Tensor:
-    """Convolves along the channels, zero-padded, with the kernels of one layer or of several.
+    """Convolves zero-padded vectors along the channels with the kernels of one or several layers.
 
     Args:
-        vectors: tensor `[batch, channels]` with one kernel, else `[batch, layers, channels]`.
-        kernels: tensor `[size]`, or `[layers, size]`, a kernel for each layer; where `vectors` has
-            one layer, it meets all of them.
+        vectors: tensor `[batch, channels]` for one kernel, else `[batch, layers, channels]`.
+        kernels: tensor `[size]`, or `[layers, size]`, one kernel per layer; if `vectors` has only
+            one layer, it is convolved with each of them.
     """
     if keras.backend.backend() == "torch":
         from keras_dla.ops.torch.convolution import convolve_channels_torch
@@ -36,7 +36,7 @@ def convolve_channels(vectors: Tensor, kernels: Tensor) -> Tensor:
 
 
 def convolve_channels_plain(vectors: Tensor, kernels: Tensor) -> Tensor:
-    """The same as shifted multiply-adds."""
+    """The same convolution as shifted multiply-adds."""
     size = kernels.shape[-1]
     channels = vectors.shape[-1]
     half = (size - 1) // 2

@@ -1,4 +1,4 @@
-"""Where the channels of a feature map lie, and what is done along them."""
+"""The channel axis of feature maps, and functions along it."""
 
 import keras
 from keras import ops
@@ -28,13 +28,13 @@ def global_average_pool(x: Tensor, data_format: str) -> Tensor:
     axes = spatial_axes(data_format)
     height, width = (x.shape[axis] for axis in axes)
     if isinstance(height, int) and isinstance(width, int):
-        # The gradient of a mean is divided as a whole map, the gradient of this in its one entry.
+        # The gradient of a mean is divided entry by entry of the map; here it is divided once.
         return ops.sum(x, axis=axes) / (height * width)
     return ops.mean(x, axis=axes)
 
 
 def global_max_pool(x: Tensor, data_format: str) -> Tensor:
-    """The largest entry of every channel: `[batch, channels]` from a batch of feature maps."""
+    """The largest entry of each channel: `[batch, channels]` from a batch of feature maps."""
     batch, channels = ops.shape(x)[0], x.shape[channel_axis(data_format)]
     shape = (batch, -1, channels) if data_format == "channels_last" else (batch, channels, -1)
     axis = 1 if data_format == "channels_last" else 2
@@ -42,10 +42,10 @@ def global_max_pool(x: Tensor, data_format: str) -> Tensor:
 
 
 def largest(x: Tensor, axis: int) -> Tensor:
-    """The first of the largest entries along `axis`, which is kept; the gradient goes to it alone.
+    """The maximum along `axis`, which is kept; the gradient goes only to the first of equal maxima.
 
-    The gradient of `ops.max` on JAX compares the maximum with entries that XLA may have computed a
-    second time with another rounding: where none is equal any more, it is 0 / 0.
+    On JAX, the gradient of `ops.max` compares the maximum with entries that XLA may have computed a
+    second time with different rounding: if none is equal any more, the gradient is 0 / 0.
     """
     if keras.backend.backend() == "torch":
         from keras_dla.ops.torch import largest as largest_torch

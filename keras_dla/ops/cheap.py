@@ -1,7 +1,7 @@
-"""Operations of `keras.ops` that come to nothing or to a view, at the price of one.
+"""Operations of `keras.ops` that do nothing or make a view, without Keras's overhead.
 
-Keras searches the arguments of every operation for symbolic tensors, on PyTorch at every step: for
-a shape, which is a nest, that takes longer than a matrix product of pooled features.
+Keras searches the arguments of every operation for symbolic tensors, on PyTorch at every step. For
+a shape, which is a nested structure, that takes longer than a matrix product of pooled features.
 """
 
 import keras
@@ -11,12 +11,12 @@ from keras_dla.utils.types import Tensor
 
 
 def cast(x: Tensor, dtype: str) -> Tensor:
-    """`ops.cast`, which returns a tensor of that dtype as it is."""
+    """`ops.cast`, but a tensor of that dtype is returned unchanged."""
     return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
 
 
 def in_float32(x: Tensor) -> Tensor:
-    """Casts to float32, or leaves what is finer."""
+    """Casts to float32, but leaves float64 as it is."""
     # Not `result_type`, which on JAX and PyTorch makes float32 of float64 and float32.
     fine = keras.backend.standardize_dtype(x.dtype) in ("float32", "float64")
     return x if fine else ops.cast(x, "float32")

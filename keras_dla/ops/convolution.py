@@ -45,11 +45,11 @@ def _padded(x, kernel, strides, data_format):
 
 
 def keep_as_read(kernel: keras.Variable, data_format: str) -> None:
-    """Has the numbers of a kernel lie in memory as the backend's convolutions read them.
+    """Stores a kernel in the memory layout that the backend's convolutions read.
 
     Args:
-        kernel: variable `[height, width, channels, filters]`, or of a depthwise convolution
-            `[height, width, channels]`.
+        kernel: variable `[height, width, channels, filters]`, or `[height, width, channels]` for a
+            depthwise convolution.
         data_format: `"channels_last"` or `"channels_first"`.
     """
     if keras.backend.backend() == "torch":

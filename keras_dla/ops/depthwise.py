@@ -1,4 +1,4 @@
-"""Depthwise 3x3 convolution, the hot spot of layer attention, in the fastest form there is."""
+"""Depthwise 3x3 convolution, the costliest part of layer attention, in its fastest form."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def depthwise_native(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
 
 
 def depthwise_shifted(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
-    """The same sum as nine shifted multiply-adds, which a compiler fuses into one loop."""
+    """The same convolution as nine shifted multiply-adds, which a compiler fuses into one loop."""
     if data_format == "channels_last":
         height, width = ops.shape(x)[1:3]
         padded = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))

@@ -1,4 +1,4 @@
-"""What the backend and its device can do: the only place in the layers that asks."""
+"""What the backend and its device can do; the layers ask only here."""
 
 import functools
 
@@ -7,7 +7,7 @@ import keras
 
 @functools.cache
 def is_tensorflow_on_cpu() -> bool:
-    """Returns whether TensorFlow computes without a GPU, where it convolves channels-last only."""
+    """Returns whether TensorFlow runs without a GPU, where it only convolves channels-last maps."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -17,7 +17,7 @@ def is_tensorflow_on_cpu() -> bool:
 
 @functools.cache
 def is_jax_on_cpu() -> bool:
-    """Returns whether JAX computes on the CPU, where XLA's convolutions have slow gradients."""
+    """Returns whether JAX runs on the CPU, where the gradients of XLA's convolutions are slow."""
     if keras.backend.backend() != "jax":
         return False
     import jax
@@ -26,7 +26,7 @@ def is_jax_on_cpu() -> bool:
 
 
 def torch_compiles() -> bool:
-    """Returns whether PyTorch's compiler reads this call, and will fuse the plain forms itself."""
+    """Returns whether PyTorch's compiler traces this call and will fuse the plain forms itself."""
     if keras.backend.backend() != "torch":
         return False
     import torch
@@ -40,7 +40,7 @@ def torch_runs_eagerly() -> bool:
 
 
 def torch_only_infers() -> bool:
-    """Returns whether PyTorch runs operation by operation, and records none for a gradient."""
+    """Returns whether PyTorch runs operation by operation and records nothing for a gradient."""
     if not torch_runs_eagerly():
         return False
     import torch
@@ -49,11 +49,12 @@ def torch_only_infers() -> bool:
 
 
 def torch_recomputes() -> bool:
-    """Returns whether PyTorch is in a backward pass, where layers are only computed anew."""
+    """Returns whether PyTorch is in a backward pass, where layers are only recomputed."""
     if not torch_runs_eagerly():
         return False
     import torch
 
-    # PyTorch's own checkpoints ask so too. Without the name, statistics move twice.
+    # PyTorch's own checkpointing asks this way too. Without this name, statistics are updated
+    # twice.
     task = getattr(torch._C, "_current_graph_task_id", None)
     return task is not None and task() >= 0

@@ -1,4 +1,4 @@
-"""The new context of an LSTM and its kin."""
+"""The new context of an LSTM and of similar units."""
 
 from keras_dla.ops.cheap import split_at
 from keras_dla.ops.devices import torch_runs_eagerly
@@ -21,6 +21,6 @@ def gated_sum(gates: Tensor, candidate: Tensor, context: Tensor) -> Tensor:
 
 
 def gated_sum_plain(gates: Tensor, candidate: Tensor, context: Tensor) -> Tensor:
-    """The same in elementary operations."""
+    """The same sum in elementary operations."""
     i, f = split_at(gates, candidate.shape[-1], axis=-1)
     return i * candidate + f * context

@@ -1,4 +1,4 @@
-"""The recurrence of Eq. 3, with the depthwise convolutions that it sums."""
+"""The recurrence of Eq. 3 together with its depthwise convolutions."""
 
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.depthwise import depthwise_conv3x3
@@ -15,14 +15,14 @@ def light_recurrence(
     excitation: Tensor,
     data_format: str,
 ) -> Tensor:
-    """Returns gate * depthwise(x) + decay * memory, and + depthwise(memory) with an excitation.
+    """Returns gate * depthwise(x) + decay * memory, plus depthwise(memory) with an excitation.
 
     Args:
         x: the layer's features, `[batch, height, width, channels]` or channels first.
         kernel: `[3, 3, channels]`, of f_v.
         gate: `[batch, channels]`, the scores of the layer's own value.
-        memory: what the layer remembers of those before, of the shape of `x`.
-        decay: `[batch, channels]`, lambda, and the scales of a refreshed memory.
+        memory: what the layer remembers of the layers before it, with the shape of `x`.
+        decay: `[batch, channels]`, lambda times the scales of a refreshed memory.
         excitation: the kernel of the memory's own convolution, or `None`.
         data_format: `"channels_last"` or `"channels_first"`.
     """
@@ -43,7 +43,7 @@ def light_recurrence_plain(
     excitation: Tensor,
     data_format: str,
 ) -> Tensor:
-    """The same in `keras.ops`, which XLA fuses into few loops."""
+    """The same recurrence in `keras.ops`, which XLA fuses into a few loops."""
     value = depthwise_conv3x3(x, kernel, data_format)
     output = per_channel(gate, data_format) * value + per_channel(decay, data_format) * memory
     if excitation is None:

@@ -6,7 +6,7 @@ from keras_dla.utils.types import Tensor
 
 
 def linear(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """Returns x W + b, on PyTorch by one operation.
+    """Returns x W + b; on PyTorch this is a single operation.
 
     Args:
         x: tensor `[..., channels]`.

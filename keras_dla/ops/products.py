@@ -1,6 +1,6 @@
 """Products of tensors in the dtype of their inputs.
 
-Keras's own compute in float32 where the inputs are float64, but on TensorFlow.
+Except on TensorFlow, Keras's own products compute in float32 even if the inputs are float64.
 """
 
 import keras
@@ -10,7 +10,7 @@ from keras_dla.utils.types import Tensor
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Returns the product of two stacks of matrices, in float64 where `a` is.
+    """Returns the product of two stacks of matrices, in float64 if `a` is float64.
 
     Args:
         a: tensor `[..., rows, n]`.
@@ -22,7 +22,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 def einsum(equation: str, a: Tensor, b: Tensor) -> Tensor:
-    """Returns a sum of products, in float64 where `a` is.
+    """Returns a sum of products, in float64 if `a` is float64.
 
     Args:
         equation: string, the axes, as for `keras.ops.einsum`.
@@ -42,7 +42,7 @@ def einsum(equation: str, a: Tensor, b: Tensor) -> Tensor:
 
 
 def _is_narrowed(x: Tensor) -> bool:
-    """Whether Keras would compute in float32 with this float64 tensor."""
+    """Returns whether Keras would compute with this float64 tensor in float32."""
     if isinstance(x, keras.KerasTensor) or keras.backend.backend() == "tensorflow":
         return False
     return keras.backend.standardize_dtype(x.dtype) == "float64"

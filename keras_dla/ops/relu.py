@@ -1,4 +1,4 @@
-"""ReLUs of feature maps that spare memory where PyTorch runs operation by operation."""
+"""ReLUs of feature maps that save memory when PyTorch runs operation by operation."""
 
 from keras import ops
 
@@ -9,13 +9,13 @@ from keras_dla.utils.types import Tensor
 def relu_of_sum(x: Tensor, y: Tensor) -> Tensor:
     """Returns ReLU(x + y)."""
     total = x + y
-    # In place only because the sum is a map of its own: the derivative of a view that was
-    # overwritten, such as a transposed map, copies whole maps.
+    # In place, which is only cheap because the sum is a new map: differentiating through a view
+    # that was overwritten, such as a transposed map, copies whole maps.
     return total.relu_() if torch_runs_eagerly() else ops.relu(total)
 
 
 def rectify(x: Tensor) -> Tensor:
-    """Returns ReLU(x), for a map that nothing reads again: the backward pass needs its signs."""
+    """Returns ReLU(x) of a map that nothing else reads; the backward pass needs only its signs."""
     if torch_runs_eagerly():
         from keras_dla.ops.torch import relu as relu_torch
 

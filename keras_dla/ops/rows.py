@@ -1,4 +1,4 @@
-"""Rows of a table by their places, in a form whose gradient every compiler takes."""
+"""Looks up rows of a table in a form whose gradient every compiler accepts."""
 
 import keras
 from keras import ops
@@ -7,10 +7,10 @@ from keras_dla.utils.types import Tensor
 
 
 def take_rows(table: Tensor, places: Tensor) -> Tensor:
-    """Returns `[..., channels]`, the rows of a table `[rows, channels]` that stand at `places`.
+    """Returns `[..., channels]`, the rows of a table `[rows, channels]` at the indices `places`.
 
-    As `keras.ops.take(table, places, axis=0)`, whose gradient inside a loop XLA does not compile
-    from TensorFlow.
+    Equals `keras.ops.take(table, places, axis=0)`, whose gradient XLA does not compile inside a
+    loop of TensorFlow.
 
     Example:
     >>> import keras

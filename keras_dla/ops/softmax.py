@@ -9,14 +9,14 @@ from keras_dla.utils.types import Tensor
 def softmax(logits: Tensor, axis: int | tuple[int, int]) -> Tensor:
     """Softmax over one axis or several.
 
-    Keras's own warns where the axis has one entry, and needs to know its length on TensorFlow.
+    Keras's own softmax warns if the axis has one entry, and needs to know its length on TensorFlow.
     """
     if keras.backend.backend() == "torch" and isinstance(axis, int):
         import torch
 
         return torch.softmax(logits, axis)
-    # The largest logit cancels, so it has no gradient. Left to automatic differentiation it has
-    # one, 0 / 0 where XLA computes the logits a second time with another rounding.
+    # The largest logit cancels, so it has no gradient. Automatic differentiation would give it one,
+    # which is 0 / 0 when XLA computes the logits a second time with different rounding.
     largest = ops.stop_gradient(ops.amax(logits, axis=axis, keepdims=True))
     exponentials = ops.exp(logits - largest)
     return exponentials / ops.sum(exponentials, axis=axis, keepdims=True)

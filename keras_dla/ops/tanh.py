@@ -7,9 +7,9 @@ from keras_dla.utils.types import Tensor
 
 
 def tanh(x: Tensor) -> Tensor:
-    """Returns the hyperbolic tangent, in float64 where `x` is.
+    """Returns the hyperbolic tangent, in float64 if `x` is float64.
 
-    Keras's own computes float64 in float32 on JAX.
+    On JAX, Keras's own computes float64 inputs in float32.
 
     Args:
         x: tensor of floats.

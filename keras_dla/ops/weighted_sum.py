@@ -1,4 +1,4 @@
-"""The sum of Eq. 2: feature maps, each channel weighted."""
+"""The sum of Eq. 2: feature maps with a weight per channel."""
 
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.devices import torch_runs_eagerly
@@ -8,8 +8,8 @@ from keras_dla.utils.types import Tensor
 def weighted_sum(maps: list, weights: Tensor, data_format: str) -> Tensor:
     """Returns the sum of `maps[m] * weights[:, m]`, channel by channel, and the maps.
 
-    Summed one by one: stacked maps would be kept for the backward pass at every layer again,
-    which makes a stage of n layers cost n**2 maps.
+    They are summed one by one: stacked maps would be kept for the backward pass again at every
+    layer, so that a stage of n layers would cost n**2 maps.
 
     Args:
         maps: list of n feature maps, `[batch, height, width, channels]` or channels first.
@@ -17,8 +17,8 @@ def weighted_sum(maps: list, weights: Tensor, data_format: str) -> Tensor:
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        The sum, and the maps as the next sum should read them, for which PyTorch adds up the
-        gradients of a map with less traffic.
+        The sum, and the maps as the next sum should read them; with these, PyTorch accumulates the
+        gradients of a map with less memory traffic.
     """
     if torch_runs_eagerly():
         from keras_dla.ops.torch import weighted_sum as weighted_sum_torch

@@ -125,14 +125,14 @@ def test_what_cannot_be_done_is_a_sentence():
     plain = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="conv")(inputs), name="plain")
     outer = keras.Model(inputs, plain(inputs))
     for arguments, sentence in (
-        ((plain, "dla_l"), "must have residual blocks of one shape behind each other, but 'plain'"),
+        ((plain, "dla_l"), "must have consecutive residual blocks of the same shape, but 'plain'"),
         ((outer, "dla_l"), "its blocks may be inside 'plain': give that model"),
-        ((plain, "dla_l", ["conv"]), "`after` must name neighbours whose outputs have one shape"),
+        ((plain, "dla_l", ["conv"]), "`after` must name at least two consecutive layers"),
         ((plain, "dla_l", ["fly"]), "but 'fly' is not in the network"),
         ((plain, "se"), "`interaction` must be 'mrla_b', 'mrla_l', 'dla_b', 'dla_l' or a"),
         ((plain, "rla_g"), "`interaction` must be 'mrla_b', 'mrla_l', 'dla_b', 'dla_l' or a"),
         ((plain, "fly"), "`interaction` must be None, one of"),
-        ((small_residual(), "dianet"), "scales what it is given"),
+        ((small_residual(), "dianet"), "scales its input"),
         ((3, "dla_l"), "`model` must be a functional keras.Model, but is 3"),
     ):
         with pytest.raises(ValueError) as caught:

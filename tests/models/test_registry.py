@@ -28,8 +28,7 @@ def test_unknown_names(name):
         get_model(name)
     names = ", ".join(["resnet", *interaction_names()])
     assert str(caught.value) == (
-        f"`name` must be one of {names} with a depth behind it, such as 'dla_l_56', "
-        f"but is {name!r}."
+        f"`name` must be one of {names} followed by a depth, such as 'dla_l_56', but is {name!r}."
     )
 
 

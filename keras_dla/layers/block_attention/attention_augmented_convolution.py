@@ -32,37 +32,37 @@ class AttentionAugmentedConvolution(BlockAttention):
         O_n = softmax((q k^T + S^H + S^W) / sqrt(d_k / N)) v,  q, k, v of head n: 1x1 convolutions
         S^H_ij = q_i . r^H(row of j - row of i),  S^W_ij = q_i . r^W(column of j - column of i)
 
-    r^H and r^W are tables of learned vectors, shared by the heads. With the paper's settings,
-    d_v = 0.1 `filters`, rounded down to a multiple of N = 8 heads, and d_k = 20 N, as long as
-    0.2 `filters` is less.
+    r^H and r^W are tables of learned vectors, shared by the heads. With the paper's settings, d_v =
+    0.1 `filters`, rounded down to a multiple of N = 8 heads, and d_k = 20 N, if 0.2 `filters` is
+    less than that.
 
-    The paper leaves open, and here is so:
+    The paper leaves some points open, which are decided here:
     - Maps too narrow for 8 heads (`upsilon * filters` below 8, as in the CIFAR networks) have as
       many heads as value channels.
-    - With strides, the 1x1 convolution of q, k and v has them too.
-    - The tables cannot know the size of an image to come. They reach `max_size - 1` positions far;
-      a farther one takes the farthest vector of its direction. The paper's tables have the
-      size of the training images, and nothing farther.
+    - With strides, the 1x1 convolution of q, k and v is strided too.
+    - The tables cannot know the size of later images. They cover distances up to `max_size - 1`
+      positions; farther positions take the vector of the largest distance in their direction. The
+      paper's tables have the size of the training images and cover nothing beyond.
 
     In a network, the last three stages have it in every block: in ImageNet networks all but the
     first, in CIFAR networks all. In the first of the three, ImageNet networks downsample the maps
     for the attention (`downsampling=2`), as the paper does; CIFAR networks never do. `filters` and
-    `strides` are the block's, `downsampling` as just said, and `max_size`, where it is `None`, the
-    size of the attention's map for images of 224x224 (14, 14, 7), or 32x32 (32, 16, 8) in a network
-    of three stages.
+    `strides` are set to the block's, `downsampling` as just said, and `max_size`, if it is `None`,
+    to the size of the attention's map for images of 224x224 (14, 14, 7), or 32x32 (32, 16, 8) in a
+    network of three stages.
 
     Args:
         filters: integer, the number of output channels.
         strides: integer, of the convolution; defaults to 1.
-        heads: integer, N, at most; defaults to 8.
+        heads: integer, the largest number of heads, N; defaults to 8.
         kappa: float, d_k as a share of `filters`; defaults to 0.2.
         upsilon: float, d_v as a share of `filters`; defaults to 0.1.
         min_key_channels: integer, the least number of key channels of a head; defaults to 20.
-        downsampling: integer, r; where it is above 1, the attention reads averages over windows of
-            (2r - 1)x(2r - 1) at stride r, and its result is interpolated bilinearly; defaults to 1.
-        max_size: integer, the largest height and width (after strides and downsampling) at which
-            every pair of positions has an entry of its own in the tables; defaults to `None`, those
-            of the first input, which must then be known.
+        downsampling: integer, r; if it is above 1, the attention reads averages over windows of (2r
+            - 1)x(2r - 1) at stride r, and its result is interpolated bilinearly; defaults to 1.
+        max_size: integer, the largest height and width (after strides and downsampling) up to which
+            every distance has its own entry in the tables; defaults to `None`, the size of the
+            first input, which must then be known.
         data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Call arguments:
@@ -74,8 +74,8 @@ class AttentionAugmentedConvolution(BlockAttention):
         first.
 
     Raises:
-        ValueError: when an argument is not among those allowed, or `max_size` is missing where the
-            size of the images is unknown.
+        ValueError: when an argument has a value that is not allowed, or `max_size` is missing while
+            the size of the images is unknown.
 
     Reference:
         https://arxiv.org/abs/1904.09925
@@ -180,14 +180,14 @@ class AttentionAugmentedConvolution(BlockAttention):
         sizes = [input_shape[axis] for axis in spatial_axes(self.data_format)]
         if None in sizes:
             raise ValueError(
-                f"`max_size` must be an integer where the size of the images is unknown, but is "
+                "`max_size` must be an integer if the size of the images is unknown, but is "
                 f"None for inputs of shape {tuple(input_shape)}."
             )
         return [math.ceil(size / (self.strides * self.downsampling)) for size in sizes]
 
     def _table(self, name, size):
         channels = self.key_channels // self.heads_used
-        # As ports of the paper's listing have it. The mean cancels in the softmax.
+        # As in ports of the paper's listing. The mean cancels in the softmax.
         initializer = keras.initializers.RandomNormal(mean=channels**-0.5, stddev=1.0)
         return self.add_vector_weight(name, (2 * size - 1, channels), initializer)
 
@@ -247,7 +247,7 @@ class AttentionAugmentedConvolution(BlockAttention):
         positions = ops.arange(size, dtype="int32")
         offsets = ops.expand_dims(positions, 0) - ops.expand_dims(positions, 1)
         rows = ops.clip(offsets, -reach, reach) + reach
-        # A product, since the gradient of a look-up is a sparse one on TensorFlow.
+        # A matrix product, because the gradient of a look-up is sparse on TensorFlow.
         chosen = ops.one_hot(rows, table.shape[0], dtype=self.variable_dtype)
         return ops.cast(matmul(chosen, table), self.compute_dtype)
 

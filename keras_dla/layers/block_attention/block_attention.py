@@ -12,11 +12,11 @@ from keras_dla.ops.channels import channel_axis, per_channel
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_channels, standardize_data_format
 
-# Where in its block the layer stands, and what it is called with:
+# The layer's position in its block, and what it is called with:
 # - "convolution": in place of the 3x3 convolution, with that one's input;
-# - "branch": behind the last BN, with the residual branch;
-# - "bridge": there too, with a list: the maps behind the first two activations, and the branch;
-# - "output": behind the block's last activation, with the block's output.
+# - "branch": after the last BN, with the residual branch;
+# - "bridge": there too, with a list of the maps after the first two activations, and the branch;
+# - "output": after the block's last activation, with the block's output.
 POSITIONS = ("convolution", "branch", "bridge", "output")
 
 
@@ -43,15 +43,15 @@ class BlockPlace(NamedTuple):
 class BlockAttention(RematerializesTensors, keras.layers.Layer):
     """Base class: a layer inside one residual block.
 
-    A layer that maps a residual branch to one of its shape needs no base class; the builder copies
-    it for every block. A subclass says by `position` where else in the block it stands, and by
+    A layer that keeps the shape of a residual branch needs no base class; the builder copies it for
+    every block. A subclass says by `position` where else in the block it is placed, and by
     `for_block` which blocks have it.
 
     Args:
         data_format: string, `"channels_last"` or `"channels_first"`; defaults to Keras's own.
-        **kwargs: of `keras.layers.Layer`, such as `name` and `dtype`. Statistics, gates and
-            scores are computed in the variable dtype (float32 in mixed precision), feature maps in
-            the compute dtype.
+        **kwargs: arguments of `keras.layers.Layer`, such as `name` and `dtype`. Statistics, gates
+            and scores are computed in the variable dtype (float32 in mixed precision), feature maps
+            in the compute dtype.
 
     Raises:
         ValueError: when `data_format` is unknown.
@@ -65,18 +65,18 @@ class BlockAttention(RematerializesTensors, keras.layers.Layer):
         self.data_format = standardize_data_format(data_format)
 
     def for_block(self, place: BlockPlace, name: str | None = None) -> "BlockAttention | None":
-        """Returns a new layer with this one's settings for the block, or `None` to leave it out."""
+        """Returns a new layer with these settings for the block, or `None` for no layer in it."""
         return clone_layer(self, name=name)
 
     def build_channels(self, input_shape: tuple) -> int:
-        """Returns the number of channels, which Keras checks at every call from now on."""
+        """Returns the number of channels, which Keras checks at every later call."""
         axis = channel_axis(self.data_format)
         channels = check_channels("inputs", input_shape, axis)
         self.input_spec = keras.layers.InputSpec(ndim=4, axes={axis: channels})
         return channels
 
     def add_vector_weight(self, name: str, shape: tuple, initializer: Any) -> keras.Variable:
-        """Adds a weight of pooled vectors, which stays in the variable dtype."""
+        """Adds a weight for pooled vectors, which is not cast to the compute dtype."""
         return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
     def add_kernel(self, name: str, inputs: int, outputs: int) -> keras.Variable:
@@ -92,5 +92,5 @@ class BlockAttention(RematerializesTensors, keras.layers.Layer):
 
 
 def position_of(attention: keras.layers.Layer | None) -> str | None:
-    """Returns where in its block `attention` stands: one of `POSITIONS`, or `None`."""
+    """Returns the position of `attention` in its block: one of `POSITIONS`, or `None`."""
     return None if attention is None else getattr(attention, "position", "branch")

@@ -23,8 +23,8 @@ class BridgeAttention(BlockAttention):
         x_n <- x_n * sigmoid(W ReLU(sum over i of BN_i(W_i GAP(x_i)))),  i = 1, ..., n
         W_i: C_i -> C_n/r, W: C_n/r -> C_n, no biases
 
-    As in the authors' code, the maps of a bottleneck block are those behind its first two
-    activations and, not yet activated, the one behind its last BN, which is gated. BN normalises
+    As in the authors' code, the maps of a bottleneck block are those after its first two
+    activations and the one after its last BN, before the activation, which is gated. BN normalises
     over the batch: each channel has one number per image.
 
     Args:
@@ -35,7 +35,7 @@ class BridgeAttention(BlockAttention):
         inputs: list of maps `[batch, height, width, channels]` or channels first, of any sizes and
             numbers of channels; the last one is gated.
         training: boolean, whether the BNs normalise with the batch's statistics; defaults
-            to `None`, as Keras finds.
+            to `None`, as Keras decides.
 
     Returns:
         A tensor of the last map's shape.

@@ -25,9 +25,9 @@ class ConvolutionalBlockAttention(BlockAttention):
         F'' = F' * sigmoid(BN(f7x7([max over channels(F'); mean over channels(F')])))
         MLP(y) = W1 ReLU(W0 y),  W0: C -> C/r, W1: C/r -> C
 
-    The paper's equations have neither the BN (epsilon 1e-5, momentum 0.01 in PyTorch's sense)
-    nor the biases of the MLP; both are in the authors' code, and here. So are the initial values:
-    the BN's gamma is zero, so that at first every position has the gate 1/2.
+    The paper's equations have neither the BN (epsilon 1e-5, momentum 0.01 in PyTorch's sense) nor
+    the biases of the MLP; the authors' code has both, and so has this layer. The initial values are
+    theirs too: the BN's gamma is zero, so that at first the gate of every position is 1/2.
 
     Args:
         reduction: integer, r; at most the number of channels; defaults to 16.
@@ -36,7 +36,7 @@ class ConvolutionalBlockAttention(BlockAttention):
     Call arguments:
         inputs: tensor, `[batch, height, width, channels]` or channels first.
         training: boolean, whether the BN normalises with the batch's statistics; defaults
-            to `None`, as Keras finds.
+            to `None`, as Keras decides.
 
     Returns:
         A tensor of the input's shape.
@@ -76,7 +76,7 @@ class ConvolutionalBlockAttention(BlockAttention):
         )
 
     def _build_spatial_gate(self, shape, axis):
-        # Two maps and one are statistics of the features, so they stay in the variable dtype.
+        # These maps are statistics of the features, so they stay in the variable dtype.
         kwargs = {"data_format": self.data_format, "dtype": self.variable_dtype}
         self.convolution = Conv2D(1, 7, name="convolution", **kwargs)
         self.norm = BatchNormalization(

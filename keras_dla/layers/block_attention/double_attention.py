@@ -28,13 +28,13 @@ class DoubleAttention(BlockAttention):
 
     m, n and C/4 are the paper's. It publishes no code, so what it leaves open is as in the code of
     the first author's next paper, GloRe (2019): phi, theta and rho have biases and W has none, the
-    kernels begin Glorot uniform, the biases with zeros and the BN's gamma with zeros, so that the
-    layer begins as the identity. The bias of theta cancels in the softmax and, in training, that of
-    phi in the BN.
+    kernels are initialised Glorot uniform, and the biases and the BN's gamma with zeros, so that
+    the layer starts as the identity. The bias of theta cancels in the softmax and, in training,
+    that of phi in the BN.
 
-    In a network the layer stands behind the last ReLU of some residual blocks only: five, as in the
-    paper's ResNet-50, two in the second stage and three in the third, spaced as `NonLocal` is.
-    Where a stage is too short, there are fewer.
+    In a network the layer follows the last ReLU of some residual blocks only: five, as in the
+    paper's ResNet-50, two in the second stage and three in the third, spaced as `NonLocal` is. If a
+    stage is too short, there are fewer.
 
     Args:
         reduction: integer, r; at most the number of channels; defaults to 4.
@@ -43,7 +43,7 @@ class DoubleAttention(BlockAttention):
     Call arguments:
         inputs: tensor, `[batch, height, width, channels]` or channels first.
         training: boolean, whether the BN normalises with the batch's statistics; defaults
-            to `None`, as Keras finds.
+            to `None`, as Keras decides.
 
     Returns:
         A tensor of the input's shape.
@@ -95,7 +95,7 @@ class DoubleAttention(BlockAttention):
         rows = to_positions(x, self.data_format)
         gather = self._softmax(self.theta(rows), axis=1)
         distribute = self._softmax(self.rho(rows), axis=2)
-        # [batch, n, m]: never a matrix of positions by positions.
+        # [batch, n, m]: there is never a matrix of positions by positions.
         descriptors = matmul(ops.swapaxes(gather, 1, 2), self.phi(rows))
         mixtures = self.expand(matmul(distribute, descriptors))
         return x + self.norm(to_maps(mixtures, x, self.data_format), training=training)

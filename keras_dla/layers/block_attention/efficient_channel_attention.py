@@ -30,7 +30,7 @@ class EfficientChannelAttention(BlockAttention):
         A tensor of the input's shape.
 
     Raises:
-        ValueError: when `data_format` is unknown or the number of channels is.
+        ValueError: when `data_format` or the number of channels is unknown.
 
     Reference:
         https://arxiv.org/abs/1910.03151

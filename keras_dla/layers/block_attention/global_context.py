@@ -20,17 +20,17 @@ from keras_dla.utils.validation import check_positive_integer, check_reduction
 @keras.saving.register_keras_serializable(package="keras_dla")
 @register_interaction("gc")
 class GlobalContext(BlockAttention):
-    """Adds to every position what one attention over all positions has gathered (GC).
+    """Adds to every position one context vector that attention gathers from all positions (GC).
 
         z_i = x_i + W_v2 ReLU(LN(W_v1 sum over j of softmax_j(W_k x_j) x_j))
         W_k: C -> 1, W_v1: C -> C/r, W_v2: C/r -> C
 
-    All three maps have biases, as in the authors' code, where W_v2 and its bias begin with zeros,
-    so that the layer begins as the identity. The bias of W_k cancels in the softmax.
+    All three maps have biases, as in the authors' code, where W_v2 and its bias are initialised
+    with zeros, so that the layer starts as the identity. The bias of W_k cancels in the softmax.
 
-    In a network, the blocks of the first stages have none: the authors put theirs behind the last
-    BN of every block of c3 to c5, the last three stages, and call that all layers. A network of
-    three stages has it in every block.
+    In a network, the blocks of the first stages have no GC: the authors put it after the last BN of
+    every block of c3 to c5, the last three stages, and call that all layers. A network of three
+    stages has it in every block.
 
     Args:
         reduction: integer, r; at most the number of channels; defaults to 16.
@@ -88,7 +88,7 @@ class GlobalContext(BlockAttention):
         self.score_bias = self.add_vector_weight("score_bias", (1,), "zeros")
         self.reduce_kernel = self.add_vector_weight("reduce_kernel", (channels, hidden), uniform)
         self.reduce_bias = self.add_vector_weight("reduce_bias", (hidden,), uniform)
-        # A vector in the variable dtype comes in, and has to come out.
+        # The vector is in the variable dtype, and must stay in it.
         self.norm = keras.layers.LayerNormalization(
             epsilon=1e-5, dtype=self.variable_dtype, name="norm"
         )
@@ -105,7 +105,8 @@ class GlobalContext(BlockAttention):
 
     def _context(self, x):
         """Returns the weighted mean over all positions, `[batch, channels]`."""
-        # By positions, [batch, height * width, channels]: no exporter takes every einsum.
+        # By positions, [batch, height * width, channels], because no exporter supports every
+        # einsum.
         batch, channels = ops.shape(x)[0], x.shape[channel_axis(self.data_format)]
         if self.data_format == "channels_last":
             x = ops.reshape(x, (batch, -1, channels))
@@ -114,7 +115,7 @@ class GlobalContext(BlockAttention):
         kernel = ops.cast(self.score_kernel, self.compute_dtype)
         scores = ops.cast(matmul(x, ops.expand_dims(kernel, -1)), self.variable_dtype)
         weights = softmax(scores + self.score_bias, axis=1)
-        # The sum takes the map as it is: a wider copy would be kept for the backward pass.
+        # The sum reads the map in its own dtype: a wider copy would be kept for the backward pass.
         weights = ops.cast(ops.transpose(weights, (0, 2, 1)), self.compute_dtype)
         return ops.cast(ops.squeeze(matmul(weights, x), 1), self.variable_dtype)
 

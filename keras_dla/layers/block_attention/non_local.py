@@ -1,4 +1,4 @@
-"""The non-local block (Wang et al., 2018), and what lies between maps and positions."""
+"""The non-local block (Wang et al., 2018), and the reshaping between maps and positions."""
 
 import math
 from typing import Any
@@ -16,16 +16,16 @@ from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_choice, check_positive_integer
 
-# How many of the five blocks stand in which stage (from 0): the paper's res3 and res4.
+# How many of the five blocks are in which stage (from 0): the paper's res3 and res4.
 BLOCKS_IN_STAGE = {1: 2, 2: 3}
 
 
 def is_one_of_five(place: BlockPlace) -> bool:
-    """Returns whether one of a network's five blocks stands behind the residual block `place`.
+    """Returns whether one of a network's five blocks follows the residual block `place`.
 
-    Two stand in the second stage and three in the third, evenly spaced and never behind two
-    residual blocks in a row, so that a short stage has fewer. For ResNet-50 and -101 these are the
-    places of the authors' code.
+    Two are in the second stage and three in the third, evenly spaced and never after two
+    consecutive residual blocks, so that a short stage has fewer. For ResNet-50 and -101 these are
+    the places of the authors' code.
     """
     count = BLOCKS_IN_STAGE.get(place.stage, 0)
     if count == 0:
@@ -52,7 +52,7 @@ def to_positions(x: Tensor, data_format: str) -> Tensor:
 
 
 def to_maps(rows: Tensor, like: Tensor, data_format: str) -> Tensor:
-    """Returns `[batch, positions, channels]` as feature maps as high and wide as `like`."""
+    """Returns `[batch, positions, channels]` as feature maps of the height and width of `like`."""
     shape, channels = ops.shape(like), rows.shape[-1]
     if data_format == "channels_last":
         return ops.reshape(rows, (shape[0], shape[1], shape[2], channels))
@@ -68,18 +68,18 @@ class NonLocal(BlockAttention):
         theta, phi, g: C -> C/2, W_z: C/2 -> C, 1x1 convolutions with biases
 
     x' is x after a max pooling, the paper's subsampling. The paper's equation does not divide by
-    sqrt(C/2); the authors' code does. As there, the kernels begin normal with deviation 0.01, the
-    biases with zeros and the BN's gamma with zeros, so that the layer begins as the identity. The
-    bias of phi cancels in the softmax and, in training, those of g and W_z in the BN.
+    sqrt(C/2); the authors' code does. As there, the kernels are initialised normally with deviation
+    0.01, and the biases and the BN's gamma with zeros, so that the layer starts as the identity.
+    The bias of phi cancels in the softmax and, in training, those of g and W_z in the BN.
 
     The weights take O(positions^2) memory, `positions^2 / pool_size^2` numbers per image, kept for
     the backward pass: 0.15 million for a map of 28 x 28, 4.4 million for one of 50 x 84.
 
-    In a network the layer stands behind the last ReLU of some residual blocks only. Five are the
-    paper's network for classification: two in the second stage and three in the third, res3 and
-    res4, evenly spaced, which is behind every other residual block in ResNet-50. One is its network
-    for detection: right before the last residual block of the third stage. Networks of three stages
-    have the layer in the same two; where a stage is too short, there are fewer than five.
+    In a network the layer follows the last ReLU of some residual blocks only. The paper's network
+    for classification has five: two in the second stage and three in the third, res3 and res4,
+    evenly spaced, which is after every other residual block in ResNet-50. Its network for detection
+    has one, right before the last residual block of the third stage. Networks of three stages have
+    the layer in the same two stages; if a stage is too short, there are fewer than five.
 
     Args:
         blocks: integer, 5 or 1, how many of a network's residual blocks have the layer; defaults
@@ -91,7 +91,7 @@ class NonLocal(BlockAttention):
     Call arguments:
         inputs: tensor, `[batch, height, width, channels]` or channels first.
         training: boolean, whether the BN normalises with the batch's statistics; defaults
-            to `None`, as Keras finds.
+            to `None`, as Keras decides.
 
     Returns:
         A tensor of the input's shape.
@@ -164,7 +164,7 @@ class NonLocal(BlockAttention):
 
     def _weights(self, query, key):
         """Returns `[batch, positions, positions of the pooled map]`; each row sums to one."""
-        # Dividing the query and not the scores keeps these in the range of float16.
+        # Dividing the query instead of the scores keeps the scores in the range of float16.
         query = query / math.sqrt(query.shape[-1])
         scores = matmul(query, ops.swapaxes(key, 1, 2))
         weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=-1)

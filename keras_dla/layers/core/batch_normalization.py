@@ -15,24 +15,24 @@ from keras_dla.utils.validation import standardize_data_format
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` with epsilon 1e-5 and momentum 0.9, and faster.
+    """A faster `keras.layers.BatchNormalization`, with epsilon 1e-5 and momentum 0.9.
 
-    Keras composes BN of elementary operations, which XLA fuses again but PyTorch and TensorFlow
-    outside XLA do not; there this layer calls the framework's own kernel. The outputs are the same.
-    The moving variance is the unbiased one on all backends, as in PyTorch, where Keras moves the
-    biased one.
+    Keras composes BN of elementary operations, which XLA fuses, but PyTorch and TensorFlow without
+    XLA do not; there this layer calls the framework's own kernel. The outputs are the same. The
+    moving variance is updated with the unbiased variance on all backends, as in PyTorch; Keras uses
+    the biased one.
 
     Args:
         data_format: `"channels_last"` or `"channels_first"`; defaults to Keras's own.
-        synchronized: boolean, whether the statistics are those of the batches of all devices that
-            train together, as on JAX they always are; defaults to `False`.
+        synchronized: boolean, whether the statistics are taken over the batches of all devices that
+            train together, which on JAX is always so; defaults to `False`.
         **kwargs: further arguments of `keras.layers.BatchNormalization`.
 
     Call arguments:
         inputs: `[batch, height, width, channels]` or channels first.
         training: boolean, whether to normalise with the batch's statistics; defaults to `None`, as
-            Keras finds.
-        mask: tensor or `None`, as of `keras.layers.BatchNormalization`; defaults to `None`.
+            Keras decides.
+        mask: tensor or `None`, as in `keras.layers.BatchNormalization`; defaults to `None`.
 
     Returns:
         A tensor of the input's shape.
@@ -57,9 +57,9 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
             self.synchronize()
 
     def synchronize(self) -> None:
-        """Takes the statistics over the batches of all devices from now on."""
+        """Makes the layer take its statistics over the batches of all devices from now on."""
         self.over_replicas = True
-        # Keras's own BN can do it on TensorFlow, and refuses elsewhere.
+        # Keras's own BN can do this on TensorFlow only, and refuses it elsewhere.
         self.synchronized = keras.backend.backend() == "tensorflow"
 
     def call(
@@ -79,13 +79,13 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
             self.data_format,
             self.over_replicas,
         )
-        # What is computed anew in a backward pass has moved them before.
+        # A layer that is recomputed in the backward pass has updated them already.
         if training and not recomputes():
             self._move(moved)
         return cast(outputs, self.compute_dtype)
 
     def can_fold(self) -> bool:
-        """Returns whether `folds` is all that inference needs."""
+        """Returns whether inference needs nothing but `folds`."""
         own = type(self).call is BatchNormalization.call
         return own and self.scale and self.center and self.compute_dtype == self.variable_dtype
 
@@ -94,7 +94,7 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
         return self.moving_mean, self.moving_variance, self.gamma, self.beta
 
     def _moving(self, training):
-        """The moving statistics, on PyTorch copies where those here are not to change in place."""
+        """Returns the moving statistics; on PyTorch, copies if they must not change in place."""
         values = self.moving_mean.value, self.moving_variance.value
         in_place = training and keras.backend.backend() == "torch"
         if in_place and (in_stateless_scope() or recomputes()):

@@ -1,4 +1,4 @@
-"""2-D convolution as PyTorch pads it, in either data format on every device."""
+"""2-D convolution with PyTorch's padding, in either data format on every device."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from keras_dla.utils.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class Conv2D(keras.layers.Conv2D):
-    """A convolution, zero-padded by `(kernel_size - 1) // 2` each side; by default without bias.
+    """A convolution, zero-padded by `(kernel_size - 1) // 2` on each side; without bias by default.
 
-    Keras's `padding="same"` pads an even-sized map on one side only where the stride is 2; the
-    authors' networks pad both. TensorFlow has no channels-first kernel on the CPU, so there the map
-    is transposed around the convolution.
+    Keras's `padding="same"` pads an even-sized map on one side only if the stride is 2; the
+    authors' networks pad both sides. TensorFlow has no channels-first kernel on the CPU, so there
+    the map is transposed around the convolution.
 
     Args:
         filters: integer, the number of output channels.
@@ -59,8 +59,8 @@ class Conv2D(keras.layers.Conv2D):
     def call(self, inputs: Tensor) -> Tensor:
         outputs = self.convolution_op(inputs, self.kernel)
         if self.use_bias:
-            # By the tensors' own sum: on TensorFlow, Keras 3.15 adds a bias along the last axis
-            # where its length fits, which in channels first is the width.
+            # By the tensors' own addition: on TensorFlow, Keras 3.15 adds a bias along the last
+            # axis if its length fits, and in channels first that is the width.
             bias = ops.convert_to_tensor(self.bias, dtype=outputs.dtype)
             outputs = outputs + per_channel(bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
@@ -73,11 +73,11 @@ class Conv2D(keras.layers.Conv2D):
         other: Tensor | None = None,
         rectified: bool = False,
     ) -> Tensor:
-        """As `call` on PyTorch where no gradient is needed, with what follows in a network.
+        """Returns the same as `call` on PyTorch without gradients, fused with what follows.
 
         Args:
-            x: tensor, as of `call`.
-            kernel: tensor, the layer's kernel, or that with a BN in it.
+            x: tensor, as in `call`.
+            kernel: tensor, the layer's kernel, possibly with a BN folded into it.
             bias: tensor `[filters]`; defaults to `None`.
             other: tensor that is added to the output; defaults to `None`.
             rectified: boolean, whether a ReLU comes last; defaults to `False`.
@@ -87,7 +87,7 @@ class Conv2D(keras.layers.Conv2D):
         return conv(x, kernel, bias, self.strides, other, rectified, self.data_format)
 
     def can_infer(self) -> bool:
-        """Returns whether `infer` is all that this layer does."""
+        """Returns whether `infer` computes everything that this layer does."""
         linear = self.activation in (None, keras.activations.linear) and not self.use_bias
         own = type(self).call is Conv2D.call
         return own and linear and self.compute_dtype == self.variable_dtype

@@ -15,22 +15,22 @@ from keras_dla.utils.validation import check_rate
 class DropPath(RematerializesTensors, keras.layers.Layer):
     """Drops whole samples of its input while training, and scales up the rest.
 
-    In layer attention it acts on the attention output alone, never on the residual branch.
+    In layer attention it acts only on the attention output, never on the residual branch.
 
     Args:
-        rate: float, `0 <= rate < 1`, the probability that a sample is set to zero. Samples that
-            stay are divided by `1 - rate`.
+        rate: float, `0 <= rate < 1`, the probability that a sample is set to zero. The other
+            samples are divided by `1 - rate`.
         seed: optional integer, the seed of the random numbers; defaults to `None`.
 
     Call arguments:
         inputs: tensor `[batch, ...]`.
-        training: boolean; at inference the input is returned as it is.
+        training: boolean; in inference the input is returned unchanged.
 
     Returns:
         A tensor of the input's shape and the layer's compute dtype.
 
     Raises:
-        ValueError: when `rate` is not in [0, 1), or not 0 in a `keras.RematScope` on TensorFlow.
+        ValueError: when `rate` is not in [0, 1), or is not 0 in a `keras.RematScope` on TensorFlow.
 
     Example:
     >>> import numpy as np
@@ -51,12 +51,13 @@ class DropPath(RematerializesTensors, keras.layers.Layer):
         self.supports_masking = True
         if rate and keras.backend.backend() == "tensorflow" and is_rematerialised(self):
             raise ValueError(
-                f"`rate` must be 0 in a `keras.RematScope` on tensorflow, which draws others "
-                f"when it computes the layer anew, but is {rate!r}."
+                "`rate` must be 0 in a `keras.RematScope` on tensorflow, which draws new random "
+                f"numbers when it recomputes the layer, but is {rate!r}."
             )
 
     def build(self, input_shape: tuple) -> None:
-        # Not before: here its path has the names of the layers around it, whatever was made before.
+        # Not in `__init__`: here its path has the names of the layers around it, whatever was made
+        # before.
         self.seed_generator = keras.random.SeedGenerator(self.seed, name="seed_generator")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
@@ -66,7 +67,7 @@ class DropPath(RematerializesTensors, keras.layers.Layer):
         return inputs * keras.random.dropout(ones, self.rate, seed=self._next_seed())
 
     def _next_seed(self):
-        """PyTorch repeats its own random numbers where it computes a layer anew, not Keras's."""
+        """Returns a seed; for a recomputation, PyTorch repeats only its own random numbers."""
         if keras.backend.backend() == "torch" and is_rematerialised(self):
             import torch
 

@@ -1,4 +1,4 @@
-"""A dense layer without an activation, which computes float64 in float64 on every backend."""
+"""A dense layer without an activation that computes in float64 if its input is float64."""
 
 import keras
 

@@ -32,14 +32,14 @@ class DynamicLayerAttention(UnitInteraction):
 
     followed by the attention of Eq. 2 over all layers (`mode="base"`, DLA-B) or by the recurrence
     of Eq. 3 (`mode="light"`, DLA-L). One object serves one stage: its unit `Dyn` is shared by all
-    layers, the projections f_q, f_k, f_v, lambda and BN belong to one layer each. DLA-B keeps one
+    layers, while each layer has its own projections f_q, f_k, f_v, lambda and BN. DLA-B keeps one
     value map per layer, whatever the depth. In a stage of one layer DLA-B refreshes nothing, so
-    that its unit gets no gradient, of which Keras warns.
+    that its unit gets no gradient, and Keras warns about that.
 
     Formulations: `"official"` is the authors' network, with every image refreshed by its own
-    context. `"verbatim"` is their code including its batch-index slip, by which the context of a
-    batch's first image refreshes all of them. `"paper"` is Eq. 1-9. See `MRLABase` and `MRLALight`
-    for what they mean to the attention, `DynamicSharingUnit` to the unit.
+    context. `"verbatim"` is their code including its batch-index slip: the context of a batch's
+    first image refreshes all images. `"paper"` is Eq. 1-9. See `MRLABase` and `MRLALight` for their
+    effect on the attention, and `DynamicSharingUnit` for the unit.
 
     Args:
         depth: integer, the number of layers of the stage.
@@ -56,21 +56,21 @@ class DynamicLayerAttention(UnitInteraction):
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
-        features: `[batch, height, width, channels]` (or channels first), a block's residual
-            branch, or its output where there is no shortcut.
-        state: what the call before returned; `None` at index 0.
+        features: `[batch, height, width, channels]` (or channels first), a block's residual branch,
+            or its output if there is no shortcut.
+        state: the state that the previous call returned; `None` at index 0.
         shortcut: optional tensor of the shape of `features`. Without it the light mode refreshes
             its own running output.
         index: integer, the layer's place in the stage.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
         The layer's new output, of the shape of `features`, and the state: the unit's states
-        (`"context"`), what it recalls of them (`"recalled"`), and what the attention remembers
-        (`"memory"`).
+        (`"context"`), what it computes from them alone (`"recalled"`), and the memory of the
+        attention (`"memory"`).
 
     Raises:
-        ValueError: if an argument is not among those allowed, or shapes do not fit.
+        ValueError: if an argument has a value that is not allowed, or shapes do not fit.
 
     Example:
     >>> import numpy as np
@@ -135,7 +135,7 @@ class DynamicLayerAttention(UnitInteraction):
         return x, {"context": context, "memory": memory, "recalled": recalled}
 
     def check_state(self, state: Nest) -> None:
-        # Networks in files of release 0.1 hand on no `recalled`.
+        # Networks in files of release 0.1 do not pass on `recalled`.
         optional = ("recalled",) if isinstance(state, dict) and "recalled" in state else ()
         check_entries(state, ("context", "memory", *optional))
         check_entries(state["memory"], self.attention.memory_names)
@@ -143,8 +143,8 @@ class DynamicLayerAttention(UnitInteraction):
         size = steps_of(self.unit).recalled_size
         if optional and state["recalled"].shape[-1] != size:
             raise ValueError(
-                f"`state` must be of a layer with the same unit, which recalls {size} numbers, "
-                f"but has {state['recalled'].shape[-1]}."
+                f"`state` must come from a layer with the same unit, whose `recalled` has {size} "
+                f"numbers, but has {state['recalled'].shape[-1]}."
             )
 
     def _refreshed(self, y, state, memory, index):
@@ -180,14 +180,15 @@ class DynamicLayerAttention(UnitInteraction):
         memory = self.attention.state_spec(features, state, shortcut, index)
         size = steps_of(self.unit).recalled_size
         recalled = keras.KerasTensor((features.shape[0], size), self.unit.compute_dtype)
-        # `recalled` last: files of release 0.1 count the tensors before it.
+        # `recalled` comes last, because files of release 0.1 number the tensors before it.
         return {"context": context, "memory": memory, "recalled": recalled}
 
     def flops(
         self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0
     ) -> dict[str, int]:
-        # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6). So the
-        # paper counts; what the unit recalls of a context is in fact computed once for them all.
+        # Once for the context (Eq. 5), then for every vector that it refreshes (Eq. 6). The paper
+        # counts this way; in fact, what the unit recalls of a context is computed once for all of
+        # them.
         vectors = 1 + self.attention.refreshed(index)
         attention = self.attention.flops(features, index=index)
         return {**attention, "unit": vectors * matrix_flops(self.unit)}

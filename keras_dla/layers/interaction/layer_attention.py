@@ -1,4 +1,4 @@
-"""Queries, keys and values of the layers of a stage (Eq. 1), and the sum that attention ends in."""
+"""Queries, keys and values of the layers of a stage (Eq. 1), and the addition of the attention."""
 
 from typing import Any
 
@@ -25,11 +25,11 @@ from keras_dla.utils.validation import (
 
 
 class ChannelConv1D(keras.layers.Layer):
-    """f_q and f_k of Eq. 1: one kernel that is convolved along the channels of pooled features."""
+    """f_q and f_k of Eq. 1: a convolution with one kernel along the channels of pooled features."""
 
     def build(self, input_shape: tuple) -> None:
         size = adaptive_kernel_size(input_shape[-1])
-        # Read by DLA-B too, in mixed precision, where it is to stay in float32.
+        # DLA-B reads it directly in mixed precision too, where it must stay in float32.
         self.kernel = self.add_weight(
             name="kernel", shape=(size,), initializer=torch_uniform(size), autocast=False
         )
@@ -42,7 +42,7 @@ class ChannelConv1D(keras.layers.Layer):
 
 
 class DepthwiseConv3x3(keras.layers.Layer):
-    """f_v of Eq. 1: every channel is convolved with a 3x3 kernel of its own; no bias."""
+    """f_v of Eq. 1: convolves every channel with its own 3x3 kernel, without bias."""
 
     def __init__(self, data_format: str, **kwargs: Any):
         super().__init__(**kwargs)
@@ -56,7 +56,7 @@ class DepthwiseConv3x3(keras.layers.Layer):
         keep_as_read(self.kernel, self.data_format)
 
     def call(self, inputs: Tensor) -> Nest:
-        # Also where an interaction calls this, outside Keras's own casts of mixed precision.
+        # Needed if an interaction calls this directly, without Keras's casts of mixed precision.
         kernel = cast(self.kernel, self.compute_dtype)
         return depthwise_conv3x3(inputs, kernel, self.data_format)
 
@@ -71,8 +71,8 @@ class LayerAttention(LayerInteraction):
         x^l <- x^l + drop path(BN(o^l))
 
     f_q and f_k pool x and convolve it along the channels, f_v is a depthwise 3x3 convolution. A
-    subclass says in `attend` how a layer reads the layers before it (o^l), and in `recall` what it
-    remembers of them.
+    subclass defines in `attend` how a layer reads the layers before it (o^l), and in `recall` what
+    it remembers of them.
 
     Args:
         depth: integer, the number of layers of the stage.
@@ -83,16 +83,16 @@ class LayerAttention(LayerInteraction):
         data_format: `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Raises:
-        ValueError: when an argument is not among those allowed, or shapes do not fit.
+        ValueError: when an argument has a value that is not allowed, or shapes do not fit.
 
     Reference:
         https://arxiv.org/abs/2302.03985
     """
 
     keeps_maps = True
-    # The entries of the state.
+    # The names of the state's entries.
     memory_names: tuple[str, ...] = ()
-    # The base version rectifies its output, the light version does not.
+    # The base version applies a ReLU to its output, the light version does not.
     rectify = False
 
     def __init__(
@@ -154,11 +154,11 @@ class LayerAttention(LayerInteraction):
         check_entries(state, self.memory_names)
 
     def recall(self, memory: Nest, shortcut: Tensor | None, x: Tensor) -> dict:
-        """Returns what the layers before have left, as `attend` reads it."""
+        """Returns the memory of the previous layers, as `attend` reads it."""
         return memory or {}
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
-        """Returns the attention output o of layer `index`, and the memory with this layer in it.
+        """Returns the attention output o of layer `index`, and the memory including this layer.
 
         Args:
             x: tensor `[batch, height, width, channels]` or channels first, the layer's features.
@@ -169,7 +169,7 @@ class LayerAttention(LayerInteraction):
         raise NotImplementedError
 
     def add(self, x: Tensor, output: Tensor, index: int, training: bool | None) -> Tensor:
-        """Returns x + drop path(BN(o)), with a ReLU behind BN in the base version."""
+        """Returns x + drop path(BN(o)), with a ReLU after BN in the base version."""
         output = self.norms[index].call(output, training)
         if self.rectify:
             output = rectify(output)
@@ -202,7 +202,7 @@ class LayerAttention(LayerInteraction):
         return repeat_each(scores, self.head_size)
 
     def attention_flops(self, features: Tensor, index: int, keys: int, maps: int) -> dict[str, int]:
-        """Returns the cost of layer `index`, which reads so many keys and maps.
+        """Returns the cost of layer `index` by its numbers of keys and maps.
 
         Args:
             features: `keras.KerasTensor`, the layer's features.

@@ -1,4 +1,4 @@
-"""The protocol by which the blocks of a stage talk to each other."""
+"""The protocol by which the blocks of a stage interact."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,9 +21,9 @@ from keras_dla.utils.validation import (
 
 
 class LayerInteraction(RematerializesTensors, keras.layers.Layer):
-    """Base class: a layer of one stage, called once for each of its blocks, in order.
+    """Base class: one layer per stage, called once for each block of the stage, in order.
 
-    It owns what the stage shares and what each block has of its own, and hands a state from block
+    It owns the weights that the stage shares and those of each block, and passes a state from block
     to block:
 
         interaction = MyInteraction(depth=3)
@@ -32,16 +32,16 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
             features, shortcut = block(x, interaction.block_input(x, state, index))
             x, state = interaction(features, state, shortcut=shortcut, index=index)
 
-    `features` is the residual branch before the addition and `shortcut` what is to be added to
-    it, so that the subclass decides how the two meet. Without a shortcut, `features` is the
-    block's output. What the residual branch reads may be more than what the shortcut carries:
-    `block_input`. A state that outlives its stage is handed on by `enter`, and read once more by
-    the network's head by `head_input`.
+    `features` is the residual branch before the addition and `shortcut` what is to be added to it,
+    so that the subclass decides how the two are combined. Without a shortcut, `features` is the
+    block's output. With `block_input`, the residual branch may read more than the shortcut carries.
+    With `enter`, a state is passed on to the next stage, and with `head_input`, the network's head
+    reads it.
 
     A subclass defines `build(features_shape, state_shape=None, shortcut_shape=None)`, where it
     makes the weights of every index, `call(features, state=None, shortcut=None, index=0,
-    training=None)`, which passes `training` to the layers in it that take it, and
-    `state_spec(features, state, shortcut, index)`. A layer that is called often must return
+    training=None)`, which passes `training` on to inner layers that take it, and
+    `state_spec(features, state, shortcut, index)`. A layer that is called several times must return
     the same number of tensors each time, so a state that grows starts with `depth` entries.
 
     Args:
@@ -54,14 +54,15 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
         ValueError: when `depth` is not positive or `data_format` unknown.
     """
 
-    # Whether every feature map in the state has the shape of `features`, which is then checked.
+    # Whether every feature map in the state must have the shape of `features`.
     keeps_maps = False
-    # Whether a `LeanModel` may go by `call` alone in inference on PyTorch.
+    # Whether a `LeanModel` may use `call` directly in inference on PyTorch.
     infers_by_call = True
 
     def __init__(self, depth: int, data_format: str | None = None, **kwargs: Any) -> None:
         check_positive_integer("depth", depth)
-        # A state in float32 must not be cast down when it comes back to a mixed-precision layer.
+        # A state in float32 must not be cast down when it is passed to a mixed-precision layer
+        # again.
         super().__init__(autocast=False, **kwargs)
         self.depth = int(depth)
         self.data_format = standardize_data_format(data_format)
@@ -75,21 +76,21 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
         return x
 
     def enter(self, state: Nest) -> Nest:
-        """Returns the state of block 0, given the last one of the stage before. Here: `None`."""
+        """Returns the state of block 0 from the last one of the previous stage. Here: `None`."""
         return None
 
     def head_input(self, x: Tensor, state: Nest) -> Tensor:
         """Returns what the network's head reads instead of `x`, the last stage's output. Here: `x`.
 
-        Called once, when a network is built, on the layer that was given to the builder; it may
-        make layers.
+        It is called once, when a network is built, on the layer that was given to the builder; it
+        may create layers.
         """
         return x
 
     def state_spec(
         self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
     ) -> Nest:
-        """Returns the nest of `keras.KerasTensor` that the call at `index` returns as state."""
+        """Returns the state of the call at `index` as a structure of `keras.KerasTensor`."""
         raise NotImplementedError
 
     def compute_output_spec(
@@ -111,7 +112,7 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
         shortcut_shape: Any = None,
         index: int = 0,
     ) -> Any:
-        """Returns the shape of the output and those of the state; builds the layer for it."""
+        """Returns the shapes of the output and of the state, for which it builds the layer."""
         if not self.built:
             self.build(features_shape)
         features = keras.KerasTensor(features_shape, self.compute_dtype)
@@ -129,8 +130,8 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
             )
         if index > 0 and state is None:
             raise ValueError(
-                f"`state` must be what the call at index {index - 1} returned, "
-                f"but is None at index {index}."
+                f"`state` must be the state that the call at index {index - 1} returned, but is "
+                f"None at index {index}."
             )
         if index > 0 and self.built:
             self.check_state(state)
@@ -141,10 +142,10 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
             self._check_maps_in(state, features.shape)
 
     def check_state(self, state: Nest) -> None:
-        """Raises `ValueError` for the state of a layer of another kind, mode or unit. Here: never.
+        """Raises `ValueError` for the state of another kind, mode or unit of layer. Here: never.
 
         Args:
-            state: nest of tensors, what was given as that of the index before.
+            state: structure of tensors, the state that was given for the previous index.
         """
 
     def _check_map(self, name, shape, features_shape):
@@ -164,12 +165,12 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
         for tensor in tensors_of(state):
             if len(tensor.shape) == 4 and not sizes_fit(tensor.shape[1:], features_shape[1:]):
                 raise ValueError(
-                    f"`features` must have the shape of the maps of the layers before, "
+                    "`features` must have the shape of the previous layers' maps, "
                     f"{tuple(tensor.shape)}, but has shape {tuple(features_shape)}."
                 )
 
     def build_channels(self, features_shape: tuple) -> int:
-        """Remembers and returns the stage's number of channels."""
+        """Stores and returns the stage's number of channels."""
         self.channels = check_channels("features", features_shape, channel_axis(self.data_format))
         return self.channels
 
@@ -187,21 +188,21 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
 def check_entries(state: Nest, names: tuple[str, ...]) -> None:
     """Raises `ValueError` unless `state` is a dictionary of these entries.
 
-    A layer of another kind, mode or unit returns others, and would be misread.
+    The state of a layer of another kind, mode or unit has other entries and would be misread.
     """
     found = sorted(state) if isinstance(state, dict) else [type(state).__name__]
     if found != sorted(names):
         raise ValueError(
-            f"`state` must be what this layer returned at the index before, with "
+            "`state` must be the state that this layer returned at the previous index, with "
             f"{', '.join(sorted(names))}, but has {', '.join(found)}."
         )
 
 
 def tensors_of(nest: Nest) -> Iterator[Tensor]:
-    """Yields the tensors of a nest.
+    """Yields the tensors of a nested structure.
 
-    Keras's own `flatten` leaves reference cycles behind on PyTorch, which keep the maps until
-    Python's collector comes by.
+    On PyTorch, Keras's own `flatten` leaves reference cycles, which keep the maps until Python's
+    garbage collector runs.
     """
     if isinstance(nest, dict):
         nest = list(nest.values())

@@ -1,4 +1,4 @@
-"""Layer-wise information integration, Section 5.3; with the DIA unit it is DIANet."""
+"""Layer-wise information integration (LII), Section 5.3; with the DIA unit it is DIANet."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from keras_dla.utils.types import Nest, Tensor
 @keras.saving.register_keras_serializable(package="keras_dla")
 @register_interaction("dianet", cifar={"reduction": 4}, imagenet={"reduction": 20})
 class LayerwiseInformationIntegration(UnitInteraction):
-    """Gates every residual branch by a recurrent unit that the stage shares (LII, Table 6).
+    """Gates every residual branch with a recurrent unit that the stage shares (LII, Table 6).
 
         h^l, states = unit(GAP(branch^l), states)
         x^l = ReLU(branch^l * h^l + shortcut^l)
@@ -30,22 +30,22 @@ class LayerwiseInformationIntegration(UnitInteraction):
             a Keras RNN cell with as many outputs as the features have channels, or a function of
             the number of channels that returns one; defaults to `"dia"`.
         reduction: integer, r of the DIA unit and the DSU; defaults to `4`.
-        formulation: the DSU's formulation; makes no difference to the other units; defaults to
+        formulation: the DSU's formulation; has no effect on the other units; defaults to
             `"official"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
         features: `[batch, height, width, channels]` (or channels first), a residual branch.
-        state: what the call before returned; `None` at index 0.
+        state: the state that the previous call returned; `None` at index 0.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the block's place in the stage.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
         The block's output, of the shape of `features`, and the list of the unit's states.
 
     Raises:
-        ValueError: if an argument is not among those allowed, or shapes do not fit.
+        ValueError: if an argument has a value that is not allowed, or shapes do not fit.
 
     Example:
     >>> import numpy as np

@@ -23,33 +23,33 @@ class MRLABase(LayerAttention):
         x^l <- x^l + drop path(ReLU(BN(o^l)))
 
     Q, K and V are those of Eq. 1, which `LayerAttention` computes. MRLA's own ImageNet network
-    (`resnet50_mrlab`) has heads of 16 channels and no ReLU behind its BN:
-    `MRLABase(1, head_size=16, rectify=False)`.
+    (`resnet50_mrlab`) has heads of 16 channels and no ReLU after its BN: `MRLABase(1, head_size=16,
+    rectify=False)`.
 
     Args:
         depth: integer, the number of layers of the stage.
         head_size: integer, channels per head; divides the number of channels; defaults to `32`.
         drop_path: float, the probability of dropping a sample's attention output in training;
             defaults to `0.0`.
-        formulation: accepted for uniformity: the paper and the authors' code agree here; defaults
-            to `"official"`.
+        formulation: has no effect here, because the paper and the authors' code agree; defaults to
+            `"official"`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
-        rectify: boolean, whether a ReLU stands behind the BN; defaults to `True`.
+        rectify: boolean, whether a ReLU follows the BN; defaults to `True`.
 
     Call arguments:
-        features: `[batch, height, width, channels]` (or channels first), a block's residual
-            branch, or its output where there is no shortcut.
-        state: what the call before returned; `None` at index 0.
+        features: `[batch, height, width, channels]` (or channels first), a block's residual branch,
+            or its output if there is no shortcut.
+        state: the state that the previous call returned; `None` at index 0.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the layer's place in the stage.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
-        The layer's new output, of the shape of `features`, and the state: `depth` value maps
-        (those not known yet are the newest) and the keys `[batch, index + 1, channels]`.
+        The layer's new output, of the shape of `features`, and the state: `depth` value maps (those
+        of later layers are the newest map) and the keys `[batch, index + 1, channels]`.
 
     Raises:
-        ValueError: if an argument is not among those allowed, or shapes do not fit.
+        ValueError: if an argument has a value that is not allowed, or shapes do not fit.
 
     Example:
     >>> import numpy as np
@@ -84,7 +84,7 @@ class MRLABase(LayerAttention):
         return output, {"keys": keys, "values": values}
 
     def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
-        """Returns the layer's query, and the keys and values of all layers up to it."""
+        """Returns the query of the layer, and the keys and values of all layers up to it."""
         query, key = self.project(y, index)
         key = key[:, None]
         value = self.values[index].call(x)
@@ -103,7 +103,7 @@ class MRLABase(LayerAttention):
         """Returns the sum of Eq. 2, and `depth` value maps for the next layer."""
         weights = cast(weights, self.compute_dtype)
         output, values = weighted_sum(values, weights, self.data_format)
-        # The number of tensors of a state is fixed, so maps not known yet are the newest.
+        # A state has a fixed number of tensors, so the newest map stands for maps not known yet.
         return output, values + values[-1:] * (self.depth - len(values))
 
     def flops(
@@ -122,7 +122,7 @@ class MRLABase(LayerAttention):
         }
 
     def vectors_spec(self, features: Tensor, index: int) -> keras.KerasTensor:
-        """A vector of channels for every layer up to `index`."""
+        """Returns the spec of one vector of channels per layer up to `index`."""
         return keras.KerasTensor((features.shape[0], index + 1, self.channels), self.variable_dtype)
 
     def get_config(self) -> dict:

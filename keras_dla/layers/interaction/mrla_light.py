@@ -16,17 +16,17 @@ from keras_dla.utils.types import Nest, Tensor
 @keras.saving.register_keras_serializable(package="keras_dla")
 @register_interaction("mrla_l")
 class MRLALight(LayerAttention):
-    """Layer attention with one map of memory in place of all layers (MRLA-L).
+    """Layer attention that keeps one memory map instead of the maps of all layers (MRLA-L).
 
         o^l = lambda^l * o^(l-1) + gate(Q^l K^l / sqrt(D_k)) V^l            (Eq. 3)
         x^l <- x^l + drop path(BN(o^l))
 
-    One departure from Eq. 3, which is the authors': its softmax over a single key is the
-    constant 1, so the gate is a sigmoid.
+    There is one departure from Eq. 3, as in the authors' code: the softmax over a single key would
+    be the constant 1, so the gate is a sigmoid.
 
-    `formulation="paper"` takes for o^(l-1) the output of the layer before, ahead of its BN, zero
-    at first. The authors' code (`"official"`, the same as `"verbatim"` here) takes the block's
-    shortcut; where there is no shortcut, it is as in the paper.
+    With `formulation="paper"`, o^(l-1) is the output of the previous layer before its BN, zero at
+    first. The authors' code (`"official"`, the same as `"verbatim"` here) takes the block's
+    shortcut instead; without a shortcut, it is as in the paper.
 
     Args:
         depth: integer, the number of layers of the stage.
@@ -37,19 +37,19 @@ class MRLALight(LayerAttention):
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
-        features: `[batch, height, width, channels]` (or channels first), a block's residual
-            branch, or its output where there is no shortcut.
-        state: what the call before returned; `None` at index 0.
+        features: `[batch, height, width, channels]` (or channels first), a block's residual branch,
+            or its output if there is no shortcut.
+        state: the state that the previous call returned; `None` at index 0.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the layer's place in the stage.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
-        The layer's new output, of the shape of `features`, and the state: the attention output
-        o^l ahead of BN, of the same shape.
+        The layer's new output, of the shape of `features`, and the state: the attention output o^l
+        before BN, of the same shape.
 
     Raises:
-        ValueError: if an argument is not among those allowed, or shapes do not fit.
+        ValueError: if an argument has a value that is not allowed, or shapes do not fit.
 
     Example:
     >>> import numpy as np
@@ -106,7 +106,7 @@ class MRLALight(LayerAttention):
         """Returns the o of Eq. 3: decay * o + gate * V.
 
         Args:
-            x: tensor, the layer's features, which V is a convolution of.
+            x: tensor, the layer's features, from which V is convolved.
             gate: tensor `[batch, heads]`.
             memory: tensor, o^(l-1), of the shape of `x`.
             decay: tensor `[batch, channels]`.

@@ -1,4 +1,4 @@
-"""Layers under the names that `.keras` files of earlier releases know them by."""
+"""Layers under the names that they have in `.keras` files of earlier releases."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from keras_dla.layers.interaction.mrla_light import MRLALight
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class BaseLayerAttention(MRLABase):
-    """`MRLABase` as a file from before its renaming has it.
+    """`MRLABase` under its former name, for files that were written before it was renamed.
 
     Keras finds the weights in a file by the name of the class, so it has to be the old one while
-    the file is read. Once its weights are here the layer is one like all others.
+    the file is read. Once its weights are loaded, the layer becomes an `MRLABase`.
     """
 
     def load_own_variables(self, store: Any) -> None:
@@ -23,7 +23,7 @@ class BaseLayerAttention(MRLABase):
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class LightLayerAttention(MRLALight):
-    """`MRLALight` as a file from before its renaming has it; see `BaseLayerAttention`."""
+    """`MRLALight` under its former name; see `BaseLayerAttention`."""
 
     def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)

@@ -24,22 +24,22 @@ from keras_dla.utils.validation import (
 @keras.saving.register_keras_serializable(package="keras_dla")
 @register_interaction("rla_g")
 class RecurrentLayerAggregation(LayerInteraction):
-    """Collects what the blocks compute in a narrow hidden map, which every block reads (RLA_g).
+    """Collects the blocks' outputs in a narrow hidden map, which every block reads (RLA_g).
 
         y^t = F^t([x^(t-1), h^(t-1)])
         h^t = W * tanh(BN^t(h^(t-1) + U * y^t))
         x^t = ReLU(y^t + shortcut^t)
 
     F^t is the residual branch up to its last BN, U a 1x1 and W a 3x3 convolution that all blocks of
-    a stage share, BN^t belongs to one block. h begins with zeros. It goes on from stage to stage:
-    where the first block of a stage has stride 2, `[x, h]` is read ahead of the stride and h is
+    a stage share, and BN^t belongs to one block. h starts with zeros and is passed on from stage to
+    stage: if the first block of a stage has stride 2, it reads `[x, h]` before the stride, and h is
     then averaged over 2x2 windows. The network's head reads `[x, ReLU(BN(h))]` of the last block.
 
-    Where BN, tanh and W stand, and the head, are as in the authors' code. It has a slip: its
-    addition and ReLU overwrite y^t in place, so that U reads x^t. `formulation="verbatim"` does so
-    too; the published accuracies come from it. One departure: their pooling drops the last row or
-    column of a map of odd size, which then does not fit; here it is averaged alone, as the strided
-    convolution counts it.
+    The order of BN, tanh and W, and the head, are as in the authors' code. It has a slip: its
+    addition and ReLU overwrite y^t in place, so that U reads x^t. `formulation="verbatim"` does the
+    same; the published accuracies come from it. There is one departure: their pooling drops the
+    last row or column of a map of odd size, so that the sizes no longer fit; here that row or
+    column is averaged alone, in line with the strided convolution.
 
     Args:
         depth: integer, the number of blocks of the stage.
@@ -50,20 +50,20 @@ class RecurrentLayerAggregation(LayerInteraction):
 
     Call arguments:
         features: `[batch, height, width, channels]` (or channels first), a residual branch, or a
-            block's output where there is no shortcut.
-        state: h, as the call before returned it, at index 0 as the stage before returned it, or
-            `None` in the first stage. At index 0 it has the size of `features` or twice that; of
-            the two, twice is assumed where the sizes are unknown even when the layer runs.
+            block's output if there is no shortcut.
+        state: h, as the previous call returned it; at index 0 as the previous stage returned it, or
+            `None` in the first stage. At index 0 it has the size of `features` or twice that size;
+            twice is assumed if the sizes are unknown even when the layer runs.
         shortcut: optional tensor of the shape of `features`.
         index: integer, the block's place in the stage.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
         The block's output, of the shape of `features`, and h: `[batch, height, width,
         hidden_channels]` or channels first.
 
     Raises:
-        ValueError: if an argument is not among those allowed, or shapes do not fit.
+        ValueError: if an argument has a value that is not allowed, or shapes do not fit.
 
     Example:
     >>> import numpy as np
@@ -108,7 +108,7 @@ class RecurrentLayerAggregation(LayerInteraction):
             norm.build(hidden_shape)
 
     def block_input(self, x: Tensor, state: Nest, index: int) -> Tensor:
-        """Returns `[x, h]`, where h is zero ahead of the network's first block."""
+        """Returns `[x, h]`, where h is zero before the network's first block."""
         axis = channel_axis(self.data_format)
         if state is not None:
             self.check_state(state)
@@ -118,7 +118,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         return ops.pad(x, zeros)
 
     def enter(self, state: Nest) -> Nest:
-        """Returns the hidden map of the stage before."""
+        """Returns the hidden map of the previous stage."""
         return state
 
     def call(
@@ -169,8 +169,8 @@ class RecurrentLayerAggregation(LayerInteraction):
         if len(shape) != 4 or shape[channel_axis(self.data_format)] != self.hidden_channels:
             found = f"has shape {shape}" if shape else f"is a {type(state).__name__}"
             raise ValueError(
-                f"`state` must be a map of {self.hidden_channels} channels, as this layer or that "
-                f"of the stage before returned it, but {found}."
+                f"`state` must be a map of {self.hidden_channels} channels, as returned by this "
+                f"layer or by the previous stage's, but {found}."
             )
 
     def check_call(
@@ -196,7 +196,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         return [feature_map.shape[axis] for axis in spatial_axes(self.data_format)]
 
     def _hidden_shape(self, shape):
-        """Returns the shape of the hidden map beside a feature map of `shape`."""
+        """Returns the shape of the hidden map for a feature map of `shape`."""
         shape = list(shape)
         shape[channel_axis(self.data_format)] = self.hidden_channels
         return tuple(shape)
@@ -212,8 +212,8 @@ class RecurrentLayerAggregation(LayerInteraction):
 def _tanh(x):
     if keras.backend.backend() != "tensorflow":
         return tanh(x)
-    # TensorFlow's graphs fuse convolution, BN and tanh into a kernel that its CPU does not have.
-    # The signs keep the three apart; tanh is odd.
+    # TensorFlow's graphs would fuse convolution, BN and tanh into a kernel that does not exist for
+    # CPUs. The two minus signs prevent that; tanh is odd.
     return -tanh(-x)
 
 

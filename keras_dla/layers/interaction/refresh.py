@@ -28,12 +28,12 @@ def scales_of(read: Tensor, context: list, recalled: Tensor, unit: Any, formulat
         context: list of tensors `[batch, ...]`, the unit's states at layer l.
         recalled: tensor `[batch, ...]`, what the unit recalls of them.
         unit: `UnitSteps`, the recurrent unit Dyn.
-        formulation: `"official"`, `"paper"` or `"verbatim"`: the authors' code gives every image
-            the context of the batch's first.
+        formulation: `"official"`, `"paper"` or `"verbatim"`; with `"verbatim"`, every image gets
+            the context of the batch's first image.
     """
     if formulation == "verbatim":
         context, recalled = [tensor[:1] for tensor in context], recalled[:1]
-    # Every layer meets the same context.
+    # Every layer is combined with the same context.
     context = [tensor[:, None] for tensor in context]
     scales, _ = unit.step(read, recalled[:, None], context)
     return scales
@@ -42,16 +42,16 @@ def scales_of(read: Tensor, context: list, recalled: Tensor, unit: Any, formulat
 class RefreshedMRLABase(MRLABase):
     """DLA-B's attention: Eq. 2 over the refreshed features of all layers.
 
-    Scaling channels commutes with pooling and with a depthwise convolution, so no old feature map
-    is ever touched: each value map is kept as it was made, with the product of its scales
-    (`scales`) and its pooled features (`pooled`) beside it. A stage of n layers keeps n maps, where
-    rewriting them at every layer would keep n**2.
+    Scaling channels commutes with pooling and with a depthwise convolution, so old feature maps are
+    never changed: each value map is kept unchanged, together with the product of its scales
+    (`scales`) and its pooled features (`pooled`). A stage of n layers keeps n maps; rewriting them
+    at every layer would keep n**2.
     """
 
     memory_names = STATE
 
     def pooled(self, memory: dict, index: int) -> list[Tensor]:
-        """Returns the y^m of what is to be refreshed, each `[batch, layers, channels]`."""
+        """Returns the pooled features y^m to be refreshed, each `[batch, layers, channels]`."""
         if index == 0:
             return []
         if self.formulation == "paper":
@@ -64,7 +64,7 @@ class RefreshedMRLABase(MRLABase):
         Args:
             memory: dictionary of the layers m < `index`: `values`, and `keys`, `pooled`, `scales`,
                 each `[batch, index, channels]`.
-            d: tensor, the scales of what `pooled` returned.
+            d: tensor, the scales for what `pooled` returned.
             index: integer, the layer's place in the stage.
         """
         if self.formulation == "paper":
@@ -72,10 +72,10 @@ class RefreshedMRLABase(MRLABase):
         return self._refresh_keys_and_values(memory, d, index)
 
     def _refresh_features(self, memory, d, index):
-        """x^m <- x^m * d^m; K^m is made anew from it, V^m scales with it."""
+        """x^m <- x^m * d^m; K^m is recomputed from it, and V^m is scaled with it."""
         report(self, index, scales=d)
         pooled = memory["pooled"] * d
-        # TensorFlow stacks tensors, not variables.
+        # TensorFlow cannot stack variables, only tensors.
         kernels = stack([self.keys[m].kernel.value for m in range(index)])
         keys = convolve_channels(pooled, kernels)
         return {**memory, "keys": keys, "pooled": pooled, "scales": memory["scales"] * d}
@@ -98,13 +98,13 @@ class RefreshedMRLABase(MRLABase):
             pooled = global_average_pool(values[index], self.data_format)
         pooled = self._append(memory, "pooled", pooled[:, None], index)
         scales = self._append(memory, "scales", ops.ones_like(y[:, None]), index)
-        # V^m * d^m weighted by a is V^m weighted by a * d^m.
+        # Weighting V^m * d^m by a is the same as weighting V^m by a * d^m.
         weights = self.times(scales, self.scores(query, keys, index))
         output, values = self.weighted_sum(weights, values)
         return output, {"keys": keys, "pooled": pooled, "scales": scales, "values": values}
 
     def times(self, vectors: Tensor, scores: Tensor) -> Tensor:
-        """Returns vectors `[batch, layers, channels]`, every head times its own score."""
+        """Multiplies vectors `[batch, layers, channels]` by the scores of their heads."""
         products = self.by_head(vectors) * scores[..., None]
         return reshape(products, (-1, *vectors.shape[1:]))
 
@@ -130,7 +130,7 @@ class RefreshedMRLABase(MRLABase):
         spec = super().state_spec(features, state, shortcut, index)
         spec["pooled"] = self.vectors_spec(features, index)
         spec["scales"] = self.vectors_spec(features, index)
-        # In the order of `attend`: not every backend sorts the keys of a nest.
+        # In the order of `attend`, because not every backend sorts the keys of a dictionary.
         return {name: spec[name] for name in STATE}
 
 
@@ -162,7 +162,7 @@ class RefreshedMRLALight(MRLALight):
     def refresh(self, memory: dict, d: Tensor, index: int) -> dict:
         """Returns the memory with the scales d of its map.
 
-        The map itself is scaled where `attend` reads it, together with lambda.
+        The map itself is scaled when `attend` reads it, together with lambda.
 
         Args:
             memory: dictionary, with the map o^(l-1) as `output`.
@@ -175,9 +175,9 @@ class RefreshedMRLALight(MRLALight):
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         gate, decay = self.gate(y, index), self.decays[index]
-        # lambda * (o * d + depthwise(o)) reads the map o once for both.
+        # lambda * (o * d + depthwise(o)) reads the map o once for both terms.
         excitation = self._excitation(index)
-        # What is read of a shortcut, or through a convolution, no product of scales tells.
+        # A product of scales cannot describe what is read from a shortcut or through a convolution.
         approximate = "is_shortcut" in memory or excitation is not None
         report(self, index, gate=gate, decay=decay, approximate=approximate)
         scales = decay * memory["scales"]

@@ -1,4 +1,4 @@
-"""What interactions through a recurrent unit have in common: how they come by it."""
+"""The common base of interactions with a recurrent unit: how the unit is chosen and built."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from keras_dla.utils.validation import FORMULATIONS, check_choice, check_positiv
 
 
 class UnitInteraction(LayerInteraction):
-    """Base of the layers whose blocks talk through one recurrent unit of the stage.
+    """Base of the layers whose blocks interact through one recurrent unit per stage.
 
-    `unit` is the cell once it is there: from the beginning where a cell was given, else from
-    `build`, which makes it for the stage's number of channels.
+    `unit` is the cell: the one that was given, or the one that `build` makes for the stage's number
+    of channels.
 
     Args:
         depth: integer, the number of blocks of the stage.
@@ -25,7 +25,7 @@ class UnitInteraction(LayerInteraction):
         data_format: `"channels_last"` or `"channels_first"`; defaults to Keras's own.
 
     Raises:
-        ValueError: when an argument is not among those allowed.
+        ValueError: when an argument has a value that is not allowed.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class UnitInteraction(LayerInteraction):
         self.formulation = formulation
 
     def build_unit(self, channels: int) -> None:
-        """Makes the unit of the stage where none was given, and builds it."""
+        """Makes the stage's unit if none was given, and builds it."""
         choice = self.unit or self.unit_name or self.unit_function
         self.unit = make_unit(
             choice, channels, self.reduction, self.formulation, self.variable_dtype
@@ -57,10 +57,10 @@ class UnitInteraction(LayerInteraction):
             self.unit.build((None, channels))
 
     def check_context(self, context: Nest) -> None:
-        """Raises `ValueError` unless these are states of the unit, by their number and sizes.
+        """Raises `ValueError` unless these have the number and sizes of the unit's states.
 
         Args:
-            context: what a layer returned as the states of its unit.
+            context: the states of its unit that a layer returned.
         """
         expected = list(tensors_of(self.unit.state_size))
         is_list = isinstance(context, (list, tuple))
@@ -70,8 +70,8 @@ class UnitInteraction(LayerInteraction):
         if found != expected:
             what = ", ".join(map(str, found)) if is_list else f"a {type(context).__name__}"
             raise ValueError(
-                f"`state` must be what this layer returned at the index before, with the states of "
-                f"its unit, of size {', '.join(map(str, expected))}, but has {what}."
+                "`state` must be the state that this layer returned at the previous index, with "
+                f"the states of its unit, of size {', '.join(map(str, expected))}, but has {what}."
             )
 
     def for_stage(self, depth: int, name: str | None = None) -> LayerInteraction:
@@ -85,8 +85,8 @@ class UnitInteraction(LayerInteraction):
         if self.unit is None:
             raise ValueError(
                 f"`unit` of the layer {self.name!r} must be a name, a cell, or a function whose "
-                f"cell has been built, to be written into a configuration, but is "
-                f"{self.unit_function!r}: call or build the layer first."
+                f"cell has been built before the layer is saved, but is {self.unit_function!r}: "
+                "call or build the layer first."
             )
         return self._config(keras.saving.serialize_keras_object(self.unit))
 

@@ -1,4 +1,4 @@
-"""The recurrent units by name, so that the rows of Tables 4 and 5 differ in one word."""
+"""The recurrent units by name; the rows of Tables 4 and 5 differ only in this name."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ UnitChoice: TypeAlias = "str | keras.layers.Layer | Callable[[int], keras.layers
 
 
 def resolve_unit(unit: Any) -> UnitChoice:
-    """Returns `unit`, made from its configuration where a layer is being loaded.
+    """Returns `unit`, deserialised from its configuration if a layer is being loaded.
 
     Raises:
         ValueError: unless `unit` is a known name, an RNN cell or a function that makes one.

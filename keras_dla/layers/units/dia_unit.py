@@ -14,7 +14,7 @@ from keras_dla.utils.validation import check_positive_integer, check_reduction
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class DIAUnit(RecurrentUnit):
-    """A light LSTM: bottlenecks in place of its linear maps, a sigmoid in place of the last tanh.
+    """A light LSTM with bottlenecks instead of linear maps, and a sigmoid instead of the last tanh.
 
     Args:
         units: integer, the number of channels of inputs, states and output.

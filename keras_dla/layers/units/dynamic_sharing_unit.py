@@ -36,13 +36,13 @@ class DynamicSharingUnit(RecurrentUnit):
         g = tanh(W2 s + b_g),  i = sigmoid(W3 s + b_i),  f = sigmoid(W4 s + b_f)  (Eq. 8)
         c <- f * c + i * g                                                        (Eq. 9)
 
-    This is `formulation="paper"`: the output is `c`, the first `c` is a trainable vector. The
+    This is `formulation="paper"`: the output is `c`, and the first `c` is a trainable vector. The
     authors' network (`"official"`) gives `y` and the hidden vector `h` a bottleneck each, with
     biases, and adds the two; its states are `h` and `c`, both zero at first, `h = sigmoid(c)`
-    afterwards, and its output is `h`. There the normaliser therefore also shapes the output, by
-    which the layers are scaled; in the paper's form the output is `c` whatever the normaliser.
+    afterwards, and its output is `h`. There the normaliser therefore also affects the output, which
+    scales the layers; in the paper's form the output is `c`, whatever the normaliser.
 
-    An object of this class is a Keras RNN cell: call it layer by layer, or hand it to
+    An object of this class is a Keras RNN cell: call it layer by layer, or pass it to
     `keras.layers.RNN`.
 
     Args:
@@ -62,7 +62,8 @@ class DynamicSharingUnit(RecurrentUnit):
         The output `[batch, units]`, and the list of new states.
 
     Raises:
-        ValueError: if an argument is not among those allowed, or if `reduction` exceeds `units`.
+        ValueError: if an argument has a value that is not allowed, or if `reduction` exceeds
+            `units`.
 
     Example:
     >>> import numpy as np
@@ -164,7 +165,8 @@ class DynamicSharingUnit(RecurrentUnit):
 
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
         if self.formulation == "paper":
-            s = ops.relu(read + recalled)  # Eq. 7: W1 [sigmoid(c), y] is the sum of its halves.
+            # Eq. 7: W1 [sigmoid(c), y] is the sum of two products, with one half of W1 each.
+            s = ops.relu(read + recalled)
             gates = linear(s, self.cast(self.expand_kernel), self.cast(self.expand_bias))
             c = gated_context(gates, states[0])  # Eq. 8 and 9
             return c, [c]

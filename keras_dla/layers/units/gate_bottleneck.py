@@ -27,7 +27,7 @@ class GateBottleneck(keras.layers.Layer):
         self.expand_bias = self._weight("expand_bias", (self.outputs,), self.hidden)
 
     def _weight(self, name, shape, fan_in):
-        # Cast where they are read: a unit inside another layer has a dtype of its own.
+        # Cast when they are read, because a unit inside another layer has its own dtype.
         initializer = torch_uniform(fan_in)
         return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
@@ -35,7 +35,7 @@ class GateBottleneck(keras.layers.Layer):
         return self.gates(inputs)
 
     def gates(self, inputs: Tensor) -> Tensor:
-        """The map itself; a unit calls it directly, which spares the cost of a layer call."""
+        """Computes the gates; units call this directly, which saves the cost of a layer call."""
         dtype = self.compute_dtype
         kernel, bias = cast(self.reduce_kernel.value, dtype), cast(self.reduce_bias.value, dtype)
         hidden = ops.relu(linear(inputs, kernel, bias))

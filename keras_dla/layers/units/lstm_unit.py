@@ -11,10 +11,10 @@ from keras_dla.utils.types import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class LSTMUnit(LinearRecurrentUnit):
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997) as PyTorch counts it.
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997) with PyTorch's two biases per gate.
 
-    `keras.layers.LSTMCell` has one bias a gate and can be handed to the layers as well; the
-    paper's 1.31M of LII (LSTM) on ResNet-56 holds two.
+    `keras.layers.LSTMCell` has one bias per gate and can be passed to the layers as well; the
+    paper's 1.31M parameters of LII (LSTM) on ResNet-56 include two.
 
     Args:
         units: integer, the number of channels of inputs, states and output.

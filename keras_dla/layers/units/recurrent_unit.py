@@ -1,4 +1,4 @@
-"""What the recurrent units have in common: a Keras RNN cell over pooled features of layers."""
+"""The base of the recurrent units: a Keras RNN cell over the pooled features of layers."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ from keras_dla.utils.validation import check_positive_integer
 class RecurrentUnit(keras.layers.Layer):
     """An RNN cell whose input, states and output all have `units` entries.
 
-    A subclass names its states in `state_names` and says in three parts what a step is: what comes
-    of the input alone (`read`), what comes of the states alone (`recall`), and both together
-    (`step`). So the same states meet many inputs, and many inputs are read at once, in one go.
+    A subclass names its states in `state_names` and defines a step in three parts: what depends on
+    the input alone (`read`), what depends on the states alone (`recall`), and the combination of
+    both (`step`). The same states can then be combined with many inputs, which are read at once.
 
     Args:
         units: integer, the number of channels of inputs, states and output.
@@ -34,7 +34,7 @@ class RecurrentUnit(keras.layers.Layer):
 
     @property
     def recalled_size(self) -> int:
-        """How many numbers `recall` returns for one image."""
+        """How many numbers `recall` returns per image."""
         return self.gates * self.units
 
     def __init__(self, units: int, **kwargs: Any) -> None:
@@ -48,11 +48,11 @@ class RecurrentUnit(keras.layers.Layer):
         return self.step(self.read(inputs), self.recall(states), states)
 
     def read(self, inputs: Tensor) -> Tensor:
-        """Returns what a step takes of its input `[..., units]`."""
+        """Returns the part of a step that depends on its input `[..., units]` alone."""
         raise NotImplementedError
 
     def recall(self, states: list) -> Tensor:
-        """Returns what a step takes of its states, each `[..., units]`, but for their gating."""
+        """Returns the part of a step that depends on its states alone, without their gating."""
         raise NotImplementedError
 
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
@@ -66,7 +66,7 @@ class RecurrentUnit(keras.layers.Layer):
         raise NotImplementedError
 
     def cast(self, weight: keras.Variable) -> Tensor:
-        """Returns a weight in the dtype that the unit computes in, wherever it is called."""
+        """Returns a weight in the dtype in which the unit computes, wherever it is called."""
         return cast(weight.value, self.compute_dtype)
 
     def get_initial_state(self, batch_size: Any = None) -> list:
@@ -93,7 +93,7 @@ class RecurrentUnit(keras.layers.Layer):
 
 
 class LinearRecurrentUnit(RecurrentUnit):
-    """A unit whose gates are linear maps of input and hidden state, each with a bias of its own."""
+    """A unit whose gates are linear maps of input and hidden state, each with its own bias."""
 
     def build(self, input_shape: tuple) -> None:
         self._check_input(input_shape)
@@ -115,7 +115,7 @@ class LinearRecurrentUnit(RecurrentUnit):
 
 
 def gated_context(gates: Tensor, context: Tensor) -> Tensor:
-    """Returns sigmoid(f) * c + sigmoid(i) * tanh(g), the new context of an LSTM and its kin.
+    """Returns sigmoid(f) * c + sigmoid(i) * tanh(g), the new context of LSTM-like units.
 
     Args:
         gates: tensor `[..., 3 * units]`, i, f and g side by side.

@@ -1,4 +1,4 @@
-"""The steps of any RNN cell in the three parts in which layer attention takes them."""
+"""The steps of any RNN cell, in the three parts that layer attention uses."""
 
 import keras
 from keras import ops
@@ -9,7 +9,7 @@ from keras_dla.utils.types import Tensor
 
 
 class UnitSteps:
-    """One of this package's units, which defines the three parts itself, in the variable dtype.
+    """The steps of one of this package's units, which defines the three parts itself.
 
     Args:
         unit: the unit.
@@ -20,7 +20,7 @@ class UnitSteps:
 
     @property
     def recalled_size(self) -> int:
-        """How many numbers an image's `recall` has."""
+        """How many numbers `recall` returns per image."""
         return self.unit.recalled_size
 
     def read(self, inputs: Tensor) -> Tensor:
@@ -35,7 +35,7 @@ class UnitSteps:
 
 
 class CellSteps(UnitSteps):
-    """A cell of Keras or the user's own, which only does whole steps, for one input per image."""
+    """The steps of another Keras RNN cell: whole steps only, with one input per image."""
 
     @property
     def recalled_size(self) -> int:
@@ -46,7 +46,7 @@ class CellSteps(UnitSteps):
         return inputs
 
     def recall(self, states: list) -> Tensor:
-        """Keras's states have no part of their own; the first one stands for it."""
+        """Returns the first state: such a cell has no part that depends on its states alone."""
         return states[0]
 
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:

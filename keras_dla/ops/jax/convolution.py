@@ -8,9 +8,9 @@ from keras_dla.utils.types import Tensor
 
 
 def conv1x1(x: Tensor, kernel: Tensor, strides: tuple[int, int], data_format: str) -> Tensor:
-    """Convolves as a product of matrices; `kernel` is `[1, 1, channels, filters]`."""
+    """Convolves by a matrix product; `kernel` is `[1, 1, channels, filters]`."""
     kernel = kernel[0, 0]
-    # Not by an index, whose sizes JAX cannot tell to be a convolution's where none is known.
+    # Not by an index: with unknown sizes, JAX cannot tell that they equal a convolution's.
     for axis, stride in zip(spatial_axes(data_format), strides, strict=True):
         x = lax.slice_in_dim(x, 0, x.shape[axis], stride, axis)
     if data_format == "channels_last":

@@ -1,7 +1,8 @@
 """Depthwise 3x3 convolution for JAX on a CPU, where XLA's grouped convolution is slow.
 
 The convolution and the gradient of its kernel are linear in each of their two inputs, and the
-gradients of either are written with the other. JAX is told so, and makes every derivative of them.
+gradients of each can be written in terms of the other. JAX is told so, and derives every derivative
+from them.
 """
 
 import jax
@@ -27,7 +28,7 @@ def _convolved(x, kernel):
 
 
 def _correlated(x, cotangent):
-    """Sums image by image into maps that stay in the cache; XLA's reductions do not vectorise."""
+    """Sums image by image into maps that stay in the cache; XLA does not vectorise reductions."""
     batch, height, width, channels = x.shape
     padded = jnp.pad(x, HALO)
     wide = jnp.promote_types(x.dtype, "float32")
@@ -46,12 +47,12 @@ def _correlated(x, cotangent):
 
 
 def _bilinear(name, function, shape):
-    """A primitive that is computed, and mapped over further axes, as `function` is.
+    """Returns a primitive that computes `function` and can be mapped over further axes.
 
     Args:
         name: string.
         function: function of two arrays of one dtype.
-        shape: function of their shapes, the result's.
+        shape: function of their shapes that returns the result's shape.
     """
     primitive = Primitive(name)
     primitive.def_impl(jax.jit(function))
@@ -75,7 +76,7 @@ def depthwise_last(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def kernel_gradient(x: Tensor, cotangent: Tensor) -> Tensor:
-    """The gradient of the kernel, `[3, 3, channels]`, by the cotangent of the output."""
+    """The gradient of the kernel, `[3, 3, channels]`, for a cotangent of the output."""
     return _of_kernel.bind(x, cotangent)
 
 
@@ -96,7 +97,7 @@ ad.defbilinear(
 
 
 def depthwise_jax(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
-    """The same in either data format."""
+    """The same convolution in either data format."""
     kernel = jnp.asarray(kernel, x.dtype)
     if data_format == "channels_last":
         return depthwise_last(x, kernel)

@@ -1,4 +1,4 @@
-"""Depthwise 3x3 convolution for TensorFlow: its kernel is fast, XLA's version of it is not."""
+"""Depthwise 3x3 convolution for TensorFlow, whose own kernel is fast where XLA's is slow."""
 
 import tensorflow as tf
 from keras import ops
@@ -11,7 +11,7 @@ TAPS = [(i, j) for i in range(3) for j in range(3)]
 
 
 def depthwise_tensorflow(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
-    """TensorFlow's own kernel, or shifted multiply-adds where XLA compiles for a CPU."""
+    """TensorFlow's own kernel, or shifted multiply-adds if XLA compiles for a CPU."""
     kernel = tf.convert_to_tensor(kernel)
     if compiles_for_cpu():
         if data_format == "channels_last":
@@ -23,7 +23,7 @@ def depthwise_tensorflow(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
 
 
 def compiles_for_cpu() -> bool:
-    """Returns whether the function being traced is one for XLA, on a machine without a GPU."""
+    """Returns whether the traced function is compiled by XLA on a machine without a GPU."""
     in_xla = control_flow_util.GraphOrParentsInXlaContext(framework_ops.get_default_graph())
     return in_xla and not tf.config.list_logical_devices("GPU")
 
@@ -57,7 +57,7 @@ def shifted_sum(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def summed_by_image(x: Tensor, cotangent: Tensor) -> Tensor:
-    """Sums image by image into maps that stay in the cache; XLA's reductions do not vectorise."""
+    """Sums image by image into maps that stay in the cache; XLA does not vectorise reductions."""
     batch, height, width = ops.shape(x)[:3]
     padded = pad(x)
     wide = tf.float64 if x.dtype == tf.float64 else tf.float32

@@ -1,4 +1,4 @@
-"""The largest entries along an axis, for TensorFlow, whose exported graphs take no `argmax`."""
+"""The largest entries along an axis for TensorFlow, whose exports do not support `argmax`."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Global average pooling for PyTorch, whose gradient is divided before it fills a map."""
+"""Global average pooling for PyTorch, with a gradient that is divided before it fills a map."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras_dla.utils.types import Tensor
 
 
 class GlobalAverage(torch.autograd.Function):
-    """The mean of every channel, `[batch, channels]`, of channels-first maps."""
+    """The mean of each channel, `[batch, channels]`, of channels-first maps."""
 
     generate_vmap_rule = True
 

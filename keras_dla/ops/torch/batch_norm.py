@@ -1,4 +1,4 @@
-"""PyTorch's fused batch normalisation, which moves the statistics itself."""
+"""PyTorch's fused batch normalisation, which updates the moving statistics itself."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def batch_norm(
 
 
 def _one_entry(x, gamma, beta, moving, momentum):
-    """A channel of one entry is its own mean, and has no variance."""
+    """Normalises channels of one entry, whose mean is that entry and which have no variance."""
     mean, variance = moving
     with torch.no_grad():
         mean.lerp_(x.detach().flatten().to(mean.dtype), 1.0 - momentum)

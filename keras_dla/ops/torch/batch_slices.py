@@ -1,15 +1,16 @@
-"""Parts of a batch that fit a CPU's cache: what one operation wrote, the next one finds there."""
+"""Parts of a batch that fit into a CPU's cache, where one operation leaves them for the next."""
 
 import torch
 
-# Of 1 to 8 MB, 4 were fastest on processors with 1 MB of second and 32 MB of third level cache.
+# Among 1 to 8 MB, 4 MB was fastest on processors with 1 MB of L2 and 32 MB of L3 cache.
 BYTES = 2**22
 
 
 def batch_parts(x: torch.Tensor) -> list[slice]:
-    """Returns slices along the batch of feature maps `x`: one where the batch is not parted.
+    """Returns slices along the batch of feature maps `x`; a single one if the batch is not divided.
 
-    A graphics card would only wait for more operations, and an exported graph has no loop.
+    It is not divided on a graphics card, which would only get more operations to wait for, nor in
+    an exported graph, which has no loop.
     """
     batch = x.shape[0]
     if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():

@@ -1,4 +1,4 @@
-"""Convolution for PyTorch without the copies that Keras makes of channels-last maps."""
+"""Convolution for PyTorch that does not copy channels-last maps, as Keras does."""
 
 import torch
 
@@ -27,7 +27,7 @@ def conv2d(
     padding = tuple((size - 1) // 2 for size in kernel.shape[:2])
     kernel = kernel.permute(3, 2, 0, 1)
     if x.dtype == torch.float64:
-        # Its gradient on a CPU wants the kernel so, at least where it has one filter.
+        # On a CPU, the gradient needs the kernel in this layout, at least if it has one filter.
         kernel = kernel.contiguous()
     x = channels_first(x, data_format)
     outputs = torch.nn.functional.conv2d(x, kernel, bias, strides, padding, 1, groups)
@@ -35,7 +35,7 @@ def conv2d(
 
 
 def depthwise_torch(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
-    """Depthwise convolution of the same kind; `kernel` is `[3, 3, channels]`."""
+    """Depthwise convolution with the same padding; `kernel` is `[3, 3, channels]`."""
     kernel = torch.as_tensor(kernel.value if hasattr(kernel, "value") else kernel)
     return conv2d(x, kernel.unsqueeze(2), (1, 1), kernel.shape[-1], data_format)
 

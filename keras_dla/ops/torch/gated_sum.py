@@ -1,4 +1,4 @@
-"""The sum of an LSTM's new context for PyTorch, whose gradients come side by side."""
+"""The new context of an LSTM for PyTorch, with the gates' gradients in one tensor."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from keras_dla.utils.types import Tensor
 
 
 class GatedSum(HandWritten):
-    """i * g + f * c. Of halves of one tensor, PyTorch would put the gradients together again."""
+    """i * g + f * c. PyTorch's own gradients of two halves would have to be joined afterwards."""
 
     @staticmethod
     def forward(gates: Tensor, candidate: Tensor, context: Tensor) -> Any:

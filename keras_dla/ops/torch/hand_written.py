@@ -1,4 +1,4 @@
-"""PyTorch functions with a backward pass of their own, right under every transform of PyTorch."""
+"""PyTorch functions with hand-written backward passes that work under every transform."""
 
 import inspect
 from collections.abc import Callable
@@ -15,11 +15,11 @@ def signed(function: Callable) -> Callable:
 
 
 class HandWritten(torch.autograd.Function):
-    """A function with a hand-written backward pass, whose other derivatives are its plain form's.
+    """A function with a hand-written backward pass; other derivatives are those of its plain form.
 
-    A subclass defines static methods of the same tensors: `forward`; `plain`, which returns the
-    same by operations that PyTorch differentiates; `tangent(inputs, tangents)`, the derivative in
-    a direction; and `fast_backward(inputs, *gradients)`, which nobody differentiates.
+    A subclass defines static methods of the same tensors: `forward`; `plain`, which computes the
+    same with operations that PyTorch differentiates; `tangent(inputs, tangents)`, the derivative in
+    a direction; and `fast_backward(inputs, *gradients)`, which is never differentiated itself.
     """
 
     plain: Any
@@ -43,7 +43,7 @@ class HandWritten(torch.autograd.Function):
 
     @classmethod
     def backward(cls, ctx: Any, *gradients: Any) -> Any:
-        # PyTorch records a backward pass that will itself be differentiated.
+        # Gradients are enabled only in a backward pass that will itself be differentiated.
         if torch.is_grad_enabled():
             return _gradients(cls.plain, ctx.saved_tensors, ctx.needs_input_grad, gradients)
         return cls.fast_backward(ctx.saved_tensors, *gradients)
@@ -71,8 +71,8 @@ def _is_recorded() -> bool:
 
 
 def _gradients(function, inputs, needed, gradients):
-    """The gradients of `function`, which can be differentiated again."""
-    # Views: the gradient of an input is not to include that of others computed from it.
+    """Returns the gradients of `function`, which can be differentiated again."""
+    # Views, so that the gradient of an input does not include that of others computed from it.
     inputs = [None if x is None else x.view_as(x) for x in inputs]
     outputs = function(*inputs)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)

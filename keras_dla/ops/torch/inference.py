@@ -1,7 +1,7 @@
-"""Convolutions with what stands behind them, for PyTorch where no gradient is needed.
+"""Convolutions fused with what follows them, for PyTorch when no gradient is needed.
 
-In inference BN is a multiply-add per channel: the kernel takes its factors, and the convolution
-adds the rest as a bias.
+In inference, BN is one multiply-add per channel: its factors go into the kernel, and the rest
+becomes the convolution's bias.
 """
 
 from typing import Any
@@ -21,14 +21,14 @@ def conv(
     rectified: bool,
     data_format: str,
 ) -> Any:
-    """Returns the convolution of x, + `other`, rectified, in a map of its own.
+    """Returns ReLU(convolution of x + `other`) as a new map; `other` and the ReLU are optional.
 
     Args:
         x: `[batch, height, width, channels]` or channels first.
         kernel: `[height, width, channels, filters]`, odd-sized.
         bias: `[filters]`, or `None`.
         strides: tuple of two integers.
-        other: a map that is added, or `None`.
+        other: a map to add, or `None`.
         rectified: boolean, whether a ReLU comes last.
         data_format: `"channels_last"` or `"channels_first"`.
     """

@@ -1,4 +1,4 @@
-"""Feature maps as PyTorch's functions read them; its channels-last layout is a view of them."""
+"""Feature maps as PyTorch's functions read them: channels-last maps as channels-first views."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ def channels_first(x: Tensor, data_format: str) -> Tensor:
 
 
 def as_it_was(x: Tensor, data_format: str) -> Tensor:
-    """Returns the view back in `data_format`."""
+    """Returns the view in `data_format` again."""
     return x if data_format == "channels_first" else x.permute(0, 2, 3, 1)
 
 
 def keep_as_read(variable: Any, data_format: str) -> None:
-    """Lays the numbers of a kernel out in memory as PyTorch's convolutions read them.
+    """Stores a kernel in the memory layout that PyTorch's convolutions read.
 
     The shape stays `[height, width, channels, filters]`, or `[height, width, channels]` of a
-    depthwise kernel. In any other order PyTorch copies kernels, and their gradients, at every call.
+    depthwise kernel. In any other layout, PyTorch copies kernels and their gradients at every call.
 
     Args:
         variable: `keras.Variable`, a convolution's kernel.

@@ -1,4 +1,4 @@
-"""The recurrence of Eq. 3 for PyTorch, with few passes through memory and no map of values kept."""
+"""The recurrence of Eq. 3 for PyTorch, with few passes through memory and no stored value maps."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from keras_dla.utils.types import Tensor
 
 
 class LightRecurrence(HandWritten):
-    """Works on channels-first views, and keeps x and the memory.
+    """The recurrence on channels-first views; it keeps x and the memory for the backward pass.
 
-    The gradient of the gate needs no value V: sum(g V) = sum(depthwise^T(g) x).
+    The gradient of the gate does not need the values V: sum(g V) = sum(depthwise^T(g) x).
     """
 
     @staticmethod
@@ -100,18 +100,18 @@ def _depthwise(x, kernel):
 
 
 def _transposed(gradient, kernel):
-    """The depthwise convolution transposed: one that keeps the size, with the kernel turned."""
+    """The transposed depthwise convolution, which is one with the kernel rotated by 180 degrees."""
     return _depthwise(gradient, kernel.flip(0, 1))
 
 
 def _of_kernel(gradient, x):
-    """The gradient of a depthwise kernel, `[channels, 1, 3, 3]`."""
+    """Returns the gradient of a depthwise kernel, `[channels, 1, 3, 3]`."""
     channels = x.shape[1]
     return conv2d_weight(x, (channels, 1, 3, 3), gradient, padding=1, groups=channels)
 
 
 def _depthwise_backward(gradient, x, kernel):
-    """The gradients of a depthwise convolution by x and by its kernel, by one operation."""
+    """The gradients of a depthwise convolution for x and its kernel, in one operation."""
     kernel = kernel.permute(2, 0, 1).unsqueeze(1)
     return torch.ops.aten.convolution_backward(
         gradient, x, kernel, None, (1, 1), (1, 1), (1, 1), False, (0, 0), x.shape[1],
@@ -120,7 +120,7 @@ def _depthwise_backward(gradient, x, kernel):
 
 
 def _total(parts):
-    """The sum of such gradients, `[3, 3, channels]`."""
+    """Returns the sum of such gradients, `[3, 3, channels]`."""
     if not parts:
         return None
     return sum(parts[1:], start=parts[0]).squeeze(1).permute(1, 2, 0)

@@ -1,4 +1,4 @@
-"""A ReLU for PyTorch that keeps less for the backward pass."""
+"""A ReLU for PyTorch that keeps less memory for the backward pass."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from keras_dla.utils.types import Tensor
 
 
 class Rectified(torch.autograd.Function):
-    """Keeps which entries were positive: a byte an entry, where `torch.relu` keeps its output."""
+    """Keeps one byte per entry, whether it was positive, while `torch.relu` keeps its output."""
 
     generate_vmap_rule = True
 

@@ -22,10 +22,10 @@ def batch_norm_of_replicas(
 ) -> Tensor:
     """See `keras_dla.ops.batch_norm.batch_norm`; `moving` changes in place.
 
-    PyTorch's own `SyncBatchNorm` refuses tensors on a CPU. The processes' batches must be equally
-    large. The variance is that of differences to the common mean, which cancels no digits.
+    PyTorch's own `SyncBatchNorm` refuses tensors on a CPU. All processes must have batches of equal
+    size. The variance is computed from differences to the common mean, which loses no digits.
     """
-    # On the device "meta" Keras only asks for shapes.
+    # On the device "meta", Keras only infers shapes.
     if not training or not distributed.is_initialized() or x.is_meta:
         return batch_norm(x, gamma, beta, moving, momentum, epsilon, training, data_format)
     spatial, shape = ((1, 2), (-1,)) if data_format == "channels_last" else ((2, 3), (-1, 1, 1))
@@ -48,7 +48,7 @@ def _average(values):
 
 
 class Sum(torch.autograd.Function):
-    """The sum over all processes, whose gradient is the sum of theirs."""
+    """The sum over all processes; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Any:

@@ -11,16 +11,17 @@ from keras_dla.utils.types import Tensor
 
 
 class WeightedSum(HandWritten):
-    """Keeps the maps and the weights for the backward pass, and no product of them.
+    """The weighted sum; keeps the maps and weights for the backward pass, but not their products.
 
-    The maps are handed on as outputs, so that the gradient of a map, which comes from every sum
-    that it is in, passes from sum to sum and grows there, where it would else be added up of as
-    many maps.
+    The maps are also outputs. The gradient of a map, to which every sum that reads the map
+    contributes, is then accumulated from sum to sum instead of being added up from as many separate
+    maps.
     """
 
     @staticmethod
     def forward(weights: Tensor, *maps: Any) -> Any:
-        # Unbound before it is sliced: torch.export cannot write the unbinding of an empty tensor.
+        # Unbound before it is sliced, because torch.export cannot write the unbinding of an empty
+        # tensor.
         weight, *weights = weights.unbind()
         total = torch.empty_like(maps[0])
         for part in batch_parts(total):
@@ -47,7 +48,7 @@ class WeightedSum(HandWritten):
         weights, *maps = inputs
         if gradient is None:
             return None, *later
-        # Of one channel, its axis is taken for one of the spatial ones, to the same sum.
+        # With one channel, its axis is taken for a spatial one, which gives the same sum.
         axes = [axis for axis in (1, 2, 3) if weights.shape[axis + 1] == 1]
         of_weights = torch.empty_like(weights)
         of_maps = [torch.empty_like(feature_map) for feature_map in maps]
@@ -70,7 +71,7 @@ def _views(maps):
 
 def weighted_sum(maps: Any, weights: Tensor, data_format: str) -> Tensor:
     """See `keras_dla.ops.weighted_sum.weighted_sum`."""
-    # A map's worth of arithmetic needs a weight for every map: [n, batch, 1, 1, channels].
+    # Shaped to multiply maps: [n, batch, 1, 1, channels].
     weights = weights.movedim(1, 0)
     for axis in spatial_axes(data_format):
         weights = weights.unsqueeze(axis + 1)

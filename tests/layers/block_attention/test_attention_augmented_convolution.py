@@ -187,7 +187,7 @@ def test_the_table_takes_the_size_of_known_images():
     assert tuple(layer.width_table.shape) == (2 * 10 - 1, 20)
     layer = AttentionAugmentedConvolution(64, data_format="channels_last")
     sentence = (
-        r"^`max_size` must be an integer where the size of the images is unknown, but is None for "
+        r"^`max_size` must be an integer if the size of the images is unknown, but is None for "
         r"inputs of shape \(None, None, 8, 4\)\.$"
     )
     with pytest.raises(ValueError, match=sentence):

@@ -36,7 +36,9 @@ def test_a_wrong_index(name, index):
 @pytest.mark.parametrize("name", INTERACTIONS)
 def test_a_missing_state(name):
     layer = INTERACTIONS[name](3, data_format="channels_last")
-    sentence = "`state` must be what the call at index 0 returned, but is None at index 1."
+    sentence = (
+        "`state` must be the state that the call at index 0 returned, but is None at index 1."
+    )
     assert sentence in message(layer, MAPS, index=1)
 
 
@@ -63,7 +65,7 @@ def test_maps_of_another_size_than_those_of_the_layers_before(name):
     layer = INTERACTIONS[name](3, data_format="channels_last")
     _, state = layer(MAPS)
     sentence = (
-        "`features` must have the shape of the maps of the layers before, (2, 4, 4, 64), "
+        "`features` must have the shape of the previous layers' maps, (2, 4, 4, 64), "
         "but has shape (2, 3, 4, 64)."
     )
     assert sentence in message(layer, MAPS[:, :3], state, index=1)
@@ -161,12 +163,16 @@ def test_the_example_of_the_protocol():
 @pytest.mark.parametrize(
     ("made", "given", "sentence"),
     [
-        (("dla_l", {}), ("dla_b", {}), "`state` must be what this layer returned at the index "),
+        (
+            ("dla_l", {}),
+            ("dla_b", {}),
+            "`state` must be the state that this layer returned at the previous ",
+        ),
         (("dla_b", {}), ("dla_l", {}), "with output, but has keys, pooled, scales, values."),
         (
             ("dla_l", {"unit": "lstm"}),
             ("dla_l", {}),
-            "of a layer with the same unit, which recalls",
+            "from a layer with the same unit, whose `recalled` has",
         ),
         (("mrla_l", {}), ("mrla_b", {}), "with keys, values, but has output."),
         (("dla_l", {}), ("mrla_l", {}), "with output, but has context, memory, recalled."),
@@ -174,8 +180,12 @@ def test_the_example_of_the_protocol():
         (("lii", {}), ("lii", {"unit": "rnn"}), "unit, of size 64, but has 64, 64."),
         (("dla_l", {}), ("lii", {}), "unit, of size 64, 64, but has a dict."),
         (("rla_g", {}), ("lii", {}), "unit, of size 64, 64, but has a "),
-        (("lii", {}), ("rla_g", {}), "must be a map of 32 channels, as this layer or that "),
-        (("rla_g", {"hidden_channels": 8}), ("rla_g", {}), "it, but has shape (2, 4, 4, 8)."),
+        (
+            ("lii", {}),
+            ("rla_g", {}),
+            "must be a map of 32 channels, as returned by this layer or by ",
+        ),
+        (("rla_g", {"hidden_channels": 8}), ("rla_g", {}), "stage's, but has shape (2, 4, 4, 8)."),
     ],
 )
 def test_the_state_of_another_kind_mode_or_unit(made, given, sentence):
