@@ -1,4 +1,4 @@
-"""Weights from elsewhere, and networks and weights for elsewhere."""
+"""Imports weights of other code, and exports networks and weights to other formats."""
 
 import keras_dla.utils.needs_keras as _needs_keras  # noqa: F401
 from keras_dla.interop.exporting import export_model

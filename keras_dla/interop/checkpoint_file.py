@@ -1,6 +1,6 @@
-"""Reads checkpoint files that come from outside, without running anything that is in them.
+"""Reads untrusted checkpoint files without running anything that they contain.
 
-What a file is, its first bytes say, whatever its name.
+The kind of a file is told by its first bytes, not by its name.
 """
 
 import argparse
@@ -26,18 +26,18 @@ REFUSED_CLASS = re.compile(r"GLOBAL ([\w.]+)|Unsupported (?:class|global) ([\w.]
 
 
 def read_file(path: Path) -> Any:
-    """Returns what a checkpoint file holds: nested mappings of tensors and plain values.
+    """Returns the contents of a checkpoint file: nested mappings of tensors and plain values.
 
     Args:
-        path: `pathlib.Path` of a file of PyTorch, safetensors or NumPy (`.npz`), or of the index
-            of safetensors in several files (`.safetensors.index.json`).
+        path: `pathlib.Path` of a PyTorch, safetensors or NumPy (`.npz`) file, or of the index of a
+            safetensors checkpoint in several files (`.safetensors.index.json`).
 
     Returns:
-        What PyTorch's reader returns, or a dictionary of NumPy arrays.
+        The result of PyTorch's reader, or a dictionary of NumPy arrays.
 
     Raises:
-        ValueError: when the file is missing, unreadable, incomplete, of another kind, or holds
-            something whose reading could run code.
+        ValueError: when the file is missing, unreadable, incomplete, of another kind, or contains
+            something that could run code when it is read.
         ImportError: when the package that reads the file is not installed.
     """
     start = _first_bytes(path)
@@ -53,7 +53,7 @@ def read_file(path: Path) -> Any:
 
 
 def refused(path: Path, what: str) -> ValueError:
-    """Returns the error of a file that holds no tensors by name."""
+    """Returns the error for a file that does not contain named tensors."""
     return ValueError(f"`path_or_mapping` must be a file of tensors, but {path} {what}.")
 
 
@@ -64,7 +64,7 @@ def _first_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(512)
     except PermissionError as error:
-        raise refused(path, "may not be read by you (its permissions)") from error
+        raise refused(path, "cannot be read with your permissions") from error
 
 
 def _what_else(start: bytes) -> str:
@@ -72,9 +72,9 @@ def _what_else(start: bytes) -> str:
     if not start:
         return "is empty"
     if start.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer and not the file it stands for: `git lfs pull` fetches that"
+        return "is a Git LFS pointer instead of the file itself, which `git lfs pull` fetches"
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        return "is a web page and not the file that was to be downloaded"
+        return "is a web page instead of the file that was to be downloaded"
     if start.startswith(b"\x89HDF"):
         return "is an HDF5 file, as Keras writes it: `model.load_weights` reads it"
     if start.startswith(b"\x93NUMPY"):
@@ -117,7 +117,7 @@ def _safetensors_damage(content: bytes) -> str:
 
 def _from_safetensors(path: Path, name: str, entry: Mapping[str, Any]) -> np.ndarray:
     kind, data = entry["dtype"], entry["data"]
-    if kind == "BF16":  # the upper half of a float32
+    if kind == "BF16":  # bfloat16 is the upper half of a float32
         array = (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4")
     elif kind in SAFETENSORS_DTYPES:
         array = np.frombuffer(data, SAFETENSORS_DTYPES[kind])
@@ -131,15 +131,15 @@ def _from_safetensors(path: Path, name: str, entry: Mapping[str, Any]) -> np.nda
 
 
 def _read_index(path: Path) -> dict[str, np.ndarray]:
-    """Reads the parts that an index names; they lie in its folder."""
+    """Reads the parts that an index names, which must be in its folder."""
     try:
         files = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        raise refused(path, "is JSON, but no index of safetensors (`weight_map`)") from error
+        raise refused(path, "is JSON, but not an index of safetensors (`weight_map`)") from error
     tensors: dict[str, np.ndarray] = {}
     for name in sorted(map(str, files)):
         part = path.parent / name
-        # An index from outside must not lead out of its folder.
+        # An untrusted index must not lead out of its folder.
         if Path(name).name != name or not part.is_file():
             raise refused(path, f"names the part {name!r}, which is not in its folder")
         if not _is_safetensors(_first_bytes(part)):
@@ -174,9 +174,9 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except ValueError as error:
-        what = "holds Python objects, which are not read because that could run code"
+        what = "contains Python objects, which are not read because that could run code"
         raise refused(path, what if "allow_pickle" in str(error) else "is damaged") from error
-    except Exception as error:  # a damaged archive fails in many ways inside zlib and NumPy
+    except Exception as error:  # a damaged archive raises many kinds of errors in zlib and NumPy
         raise refused(path, "is damaged") from error
 
 
@@ -190,7 +190,7 @@ def _read_torch(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_harmless()):
             return torch.load(path, map_location="cpu", weights_only=True)
-    # A damaged or hostile file fails in many ways inside PyTorch's reader.
+    # A damaged or hostile file raises many kinds of errors in PyTorch's reader.
     except Exception as error:
         raise refused(path, _torch_damage(error)) from error
 
@@ -198,16 +198,16 @@ def _read_torch(path: Path) -> Any:
 def _torch_damage(error: Exception) -> str:
     found = REFUSED_CLASS.search(str(error))
     if found is None:
-        return "is damaged, cut off or no checkpoint"
+        return "is damaged, truncated or not a checkpoint"
     return (
-        f"holds an object of {found[1] or found[2]} besides tensors, which is not read because "
-        f"that could run code; where it was written, torch.save(model.state_dict(), ...) saves "
-        f"the tensors alone"
+        f"contains an object of {found[1] or found[2]} besides tensors, which is not read "
+        "because that could run code; torch.save(model.state_dict(), ...) in the program that "
+        "wrote it saves only the tensors"
     )
 
 
 def _harmless() -> list:
-    """What training scripts leave beside the tensors, and what does nothing when it is made."""
+    """Returns the classes that training scripts save besides tensors and that cannot do harm."""
     pure = {"PosixPath": pathlib.PurePosixPath, "WindowsPath": pathlib.PureWindowsPath}
     pure |= {f"Pure{name}": made for name, made in pure.items()}
     paths = [
@@ -220,14 +220,14 @@ def _harmless() -> list:
     ]
     dtypes = [value for value in vars(np.dtypes).values() if isinstance(value, type)]
     times = [datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone]
-    # PyTorch's reader fills no other dictionaries than its own.
+    # PyTorch's reader can only fill its own dictionaries.
     default: tuple = (lambda factory=None: collections.OrderedDict(), "collections.defaultdict")
     plain = [list, dict, int, float, set, argparse.Namespace, default, np.dtype]
     return [*paths, *numpy_names, *dtypes, *times, *plain]
 
 
 def _numpy_scalar(dtype: np.dtype, data: Any = b"") -> Any:
-    """What NumPy pickles a number as; one of objects would be a pickle inside the pickle."""
+    """Rebuilds a pickled NumPy number; one of dtype object would be a pickle inside the pickle."""
     if dtype.hasobject:
         raise ValueError("an object in place of a number")
     raw = data.encode("latin1") if isinstance(data, str) else bytes(data)

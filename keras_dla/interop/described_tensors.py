@@ -1,4 +1,4 @@
-"""What a checkpoint of a ResNet is, as its names and shapes tell."""
+"""Describes the checkpoint of a ResNet from its names and shapes."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ BLOCK = re.compile(
 )
 DEPTHS: dict[tuple[int, ...], int] = {blocks: depth for depth, blocks in IMAGENET_DEPTHS.items()}
 BASIC_DEPTHS: dict[tuple[int, ...], int] = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
-# What an interaction's tensors have in their names.
+# What the names of an interaction's tensors contain.
 PARTS = {
     "layer_attention": "DLA",
     ".mrla.": "MRLA",
@@ -26,14 +26,15 @@ PARTS = {
 
 
 def describe(tensors: Mapping[str, np.ndarray]) -> str:
-    """Returns what the tensors are, in a few words: `"a ResNet-50 for 1000 classes"`.
+    """Describes the tensors in a few words: `"a ResNet-50 for 1000 classes"`.
 
     Args:
         tensors: dictionary of arrays by name, in PyTorch's order of axes.
     """
     blocks = block_counts(tensors)
     if not blocks:
-        return f"{len(tensors)} tensors that are of no ResNet, such as {next(iter(tensors))!r}"
+        first = next(iter(tensors))
+        return f"{len(tensors)} tensors that do not belong to a ResNet, such as {first!r}"
     told = f"{_interaction(tensors)}{_kind(tensors)}{_depth(tensors, blocks)}"
     told = f"{'an' if told.startswith(('SE ', 'ECA ', 'MRLA ')) else 'a'} {told}"
     if tensors.get("fc.weight") is not None:
@@ -42,7 +43,7 @@ def describe(tensors: Mapping[str, np.ndarray]) -> str:
 
 
 def block_counts(tensors: Mapping[str, np.ndarray]) -> tuple[int, ...]:
-    """Returns how many blocks every stage has."""
+    """Returns the number of blocks of each stage."""
     found: dict[int, int] = {}
     for name in tensors:
         match = BLOCK.fullmatch(name)
@@ -53,7 +54,7 @@ def block_counts(tensors: Mapping[str, np.ndarray]) -> tuple[int, ...]:
 
 
 def difference(tensors: Mapping[str, np.ndarray]) -> str | None:
-    """Returns in what a ResNet's blocks or stem are not those of this package, or `None`."""
+    """Returns how a ResNet's blocks or stem differ from those of this package, or `None`."""
     if not block_counts(tensors):
         return None
     return _other_blocks(tensors) or _other_stem(tensors)
@@ -61,7 +62,7 @@ def difference(tensors: Mapping[str, np.ndarray]) -> str | None:
 
 def _other_blocks(tensors: Mapping[str, np.ndarray]) -> str | None:
     if any(name.startswith("stages.0.blocks.0.norm1.") for name in tensors):
-        return "its normalisation stands before its convolutions (ResNetV2), where ours is behind"
+        return "its normalisation comes before its convolutions (ResNetV2), where ours comes after"
     if not any(name.endswith(".conv3.weight") for name in tensors):
         return "it has BasicBlocks of two convolutions, where ours are bottlenecks of three"
     if "bn1.weight" in tensors and "bn1.running_mean" not in tensors:
@@ -77,12 +78,12 @@ def _other_blocks(tensors: Mapping[str, np.ndarray]) -> str | None:
         return "its shortcuts average before their convolution (ResNet-D), which ours do not"
     kernels = [t for n, t in tensors.items() if n.endswith(".conv2.weight") and t.ndim == 4]
     if any(t.shape[1] != t.shape[0] for t in kernels):
-        return "its 3x3 convolutions have groups (ResNeXt), which ours have not"
+        return "its 3x3 convolutions have groups (ResNeXt), which ours do not"
     last = [t for n, t in tensors.items() if n.endswith(".conv3.weight") and t.ndim == 4]
     if all(t.shape[0] < 4 * t.shape[1] for t in last):
         return "its bottlenecks are wider than a quarter of its maps (Wide ResNet), unlike ours"
     if any(n.endswith((".se.fc1.bias", ".se.fc1.weight")) for n in tensors):
-        return "the linear maps of its squeeze-and-excitation have biases, which ours have not"
+        return "the linear maps of its squeeze-and-excitation have biases, which ours do not"
     return None
 
 

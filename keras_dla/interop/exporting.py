@@ -18,7 +18,7 @@ from keras_dla.utils.names import EXPORT_SUFFIXES
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how its files end, and what it needs on the backends it is written from."""
+    """A format: its file ending, and the packages it needs on each backend that can write it."""
 
     suffix: str
     packages: dict[str, tuple[str, ...]]
@@ -46,14 +46,15 @@ def export_model(
     """Writes a network in a format that runs without Keras and without this package.
 
     The batch size stays free, and so do heights and widths that are `None` in the model's input
-    shape. The exported network infers: it drops no path and moves no statistics. A `.keras` file
-    is the same on every backend, so a network trained on one is exported from another.
+    shape. The exported network runs in inference: it drops no path and updates no statistics. A
+    `.keras` file is the same on every backend, so a network trained on one can be exported from
+    another.
 
     Args:
         model: a functional model with one input, such as those of `keras_dla.models`, or a
             detector.
         path: where to write: a file that ends in `.onnx`, `.tflite` (LiteRT) or `.pt2`
-            (`torch.export`), replaced if there is one, or a new folder (`"tf_saved_model"`).
+            (`torch.export`), which is replaced if it exists, or a new folder (`"tf_saved_model"`).
         format: `"onnx"` (from TensorFlow and PyTorch), `"tf_saved_model"` (from TensorFlow and
             JAX), `"litert"` (from TensorFlow) or `"torch"` (from PyTorch). A detector is written
             as `"onnx"` (from TensorFlow) or `"tf_saved_model"` (from TensorFlow, and from JAX all
@@ -61,15 +62,15 @@ def export_model(
         image_shape: pair of integers, height and width in pixels of the padded images that an
             exported detector reads; defaults to None, that of its training.
         verify: boolean, whether to open what was written with the format's own runtime, run it on
-            random images at three batch sizes and compare with the model before `path` changes;
-            defaults to `True`. A detector is not run.
+            random images at three batch sizes and compare with the model before `path` is changed;
+            defaults to `True`. A detector is not verified.
 
     Raises:
-        ValueError: if `format` is unknown or not written from this backend, if `path` does not fit
-            it, if `model` is not a functional model with one input, or if with `verify` the
-            runtime does not open what was written, or computes other numbers than the model.
-        ImportError: if the package that writes the format is not installed, or with `verify` that
-            which runs it.
+        ValueError: if `format` is unknown or cannot be written from this backend, if `path` does
+            not fit it, if `model` is not a functional model with one input, or if with `verify` the
+            runtime does not open what was written, or computes numbers other than the model's.
+        ImportError: if the package that writes the format, or with `verify` the one that runs it,
+            is not installed.
 
     Example:
     >>> import keras_dla
@@ -100,7 +101,7 @@ def export_model(
 
 @contextlib.contextmanager
 def _partial_folder(path: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `path`; what a killed export has left there goes first."""
+    """Yields an empty folder beside `path`; removes what a killed export may have left there."""
     folder = path.with_name(f"{PARTIAL}{path.name}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -134,10 +135,10 @@ def _check_path(path, format):
     if path.is_dir() or (path.exists() and not suffix):
         raise ValueError(
             f"`path` must be {'a file' if suffix else 'a new folder'} for `format={format!r}`, "
-            f"but {str(path)!r} is there already."
+            f"but {str(path)!r} exists already."
         )
     if not path.parent.is_dir():
-        raise ValueError(f"`path` must lie in an existing folder, but is {str(path)!r}.")
+        raise ValueError(f"`path` must be in an existing folder, but is {str(path)!r}.")
 
 
 def _check_model(model):
@@ -151,8 +152,8 @@ def _check_backend(format):
     packages, backend = FORMATS[format].packages, keras.backend.backend()
     if backend not in packages:
         raise ValueError(
-            f"`format` {format!r} is written from the backend {' or '.join(packages)}, but the "
-            f"backend is {backend}: save the model to a .keras file and export that with "
+            f"`format` {format!r} needs the backend {' or '.join(packages)}, but the backend is "
+            f"{backend}: save the model to a .keras file and export that with "
             f"KERAS_BACKEND={next(iter(packages))}."
         )
     missing = [name for name in packages[backend] if importlib.util.find_spec(name) is None]

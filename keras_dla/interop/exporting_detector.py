@@ -1,7 +1,7 @@
-"""Detectors in formats that run without Keras, non-maximum suppression inside.
+"""Detectors in formats that run without Keras, including non-maximum suppression.
 
-A detector loops over boxes until enough are found, which `torch.export` does not trace, and which
-plain LiteRT has no operations for.
+A detector loops over boxes until enough are found, which `torch.export` cannot trace and plain
+LiteRT has no operations for.
 """
 
 import tempfile
@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-# The lowest that has what the loops need.
+# The lowest version with the operators that the loops need.
 OPSET = 18
 
 
@@ -31,18 +31,18 @@ def write_detector(
         path: the file or folder to write.
         format: `"onnx"` or `"tf_saved_model"`.
         image_shape: pair of integers, height and width of the padded images in pixels, or None for
-            those of the training.
+            those of its training.
 
     Raises:
-        ValueError: when the format is not written, or nobody knows the size of the images.
+        ValueError: when the format cannot be written, or the size of the images is unknown.
     """
     backend = keras.backend.backend()
     from_backends = {"onnx": ("tensorflow",), "tf_saved_model": model.saved_model_backends}
     if backend not in from_backends.get(format, ()):
         raise ValueError(
-            "`format` of a detector must be 'onnx' from the backend tensorflow or 'tf_saved_model' "
-            f"from {' or '.join(model.saved_model_backends)}, but of {model.name!r} is {format!r} "
-            f"from {backend}."
+            "`format` of a detector must be 'onnx' from the backend tensorflow or "
+            f"'tf_saved_model' from {' or '.join(model.saved_model_backends)}, but for "
+            f"{model.name!r} is {format!r} from {backend}."
         )
     shape = model.export_shape(image_shape)
     if backend == "jax":
@@ -60,7 +60,7 @@ def _write_saved_model_of_jax(model, shape, path):
         "images": keras.InputSpec("float32", (None, *shape), name="images"),
         "sizes": keras.InputSpec("int32", (None, 2), name="sizes"),
     }
-    # For inference only, as `exporting_tensorflow` has it.
+    # For inference only, as in `exporting_tensorflow`.
     settings = {"is_static": True, "jax2tf_kwargs": {"with_gradient": False}}
     archive.add_endpoint("serve", model.infer, input_signature=[signature], **settings)
     archive.write_out(str(path), verbose=False)

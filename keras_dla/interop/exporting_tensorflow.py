@@ -1,4 +1,4 @@
-"""The formats that are written through TensorFlow: from its backend, and SavedModel from JAX."""
+"""The formats written with TensorFlow: from its own backend, and SavedModel also from JAX."""
 
 import tempfile
 from pathlib import Path
@@ -13,22 +13,22 @@ def write_saved_model(model: keras.Model, path: Path) -> None:
 
 
 def _of_jax() -> dict:
-    """For inference only: no function that rewrites the seeds of random layers, no gradients."""
+    """Options for JAX: inference only, without updates of random seeds and without gradients."""
     if keras.backend.backend() != "jax":
         return {}
     return {"is_static": True, "jax2tf_kwargs": {"with_gradient": False}}
 
 
 def write_onnx(model: keras.Model, path: Path) -> None:
-    """Writes an ONNX file through tf2onnx."""
+    """Writes an ONNX file with tf2onnx."""
     model.export(path, "onnx", verbose=False, input_signature=input_signature(model))
 
 
 def write_litert(model: keras.Model, path: Path) -> None:
     """Writes a LiteRT file.
 
-    Older versions of Keras do not, and newer ones let TensorFlow's own operations in, which the
-    plain LiteRT runtime does not have.
+    Older versions of Keras cannot write it, and newer ones allow TensorFlow's own operations, which
+    the plain LiteRT runtime does not have.
     """
     import tensorflow as tf
 
@@ -41,7 +41,7 @@ def write_litert(model: keras.Model, path: Path) -> None:
 
 
 def input_signature(model: keras.Model) -> list[keras.InputSpec]:
-    """The model's input, which Keras asks for where the model has not been called yet."""
+    """Returns the model's input signature; Keras needs it if the model has not been called yet."""
     (images,) = model.inputs
     return [keras.InputSpec(dtype=images.dtype, shape=images.shape, name=images.name)]
 

@@ -1,4 +1,4 @@
-"""The formats that are written from PyTorch, both through `torch.export`."""
+"""The formats written from PyTorch, both with `torch.export`."""
 
 import warnings
 from pathlib import Path
@@ -15,7 +15,8 @@ def write_program(model: keras.Model, path: Path) -> None:
 def write_onnx(model: keras.Model, path: Path) -> None:
     """Writes an ONNX file.
 
-    Keras exports a free batch size through TorchScript, which knows no fused batch normalisation.
+    Keras exports a free batch size through TorchScript, which does not know fused batch
+    normalisation.
     """
     program = torch.onnx.export(
         exported_program(model),
@@ -23,17 +24,17 @@ def write_onnx(model: keras.Model, path: Path) -> None:
         dynamo=True,
         verbose=False,
     )
-    # They hold the lines of source, with their paths, that every operation came from.
+    # They contain source lines with paths of this machine for every operation.
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()
     program.save(path)
 
 
 def exported_program(model: keras.Model) -> torch.export.ExportedProgram:
-    """Returns the model as PyTorch traces it, every unknown size left free."""
+    """Returns the model as PyTorch traces it, with every unknown size left free."""
     shape = model.inputs[0].shape
     free = {axis: torch.export.Dim.DYNAMIC for axis, size in enumerate(shape) if size is None}
-    # PyTorch takes a size of 1 for a constant, and may take two equal ones for the same.
+    # PyTorch takes a size of 1 for a constant, and may take two equal sizes for the same one.
     sizes = [size or (2 if axis == 0 else 32 + 2 * axis) for axis, size in enumerate(shape)]
     images = keras.ops.ones(sizes, model.inputs[0].dtype)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""A checkpoint of other code, whichever of the two kinds it is."""
+"""Loads a checkpoint of other code, of either of the two kinds."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,17 +15,17 @@ from keras_dla.models.weights import register_checkpoint_loader
 
 @register_checkpoint_loader
 def load_checkpoint(model: keras.Model, source: "str | Path | Mapping") -> None:
-    """Loads a checkpoint of the authors' code, or of a plain ResNet from which the model starts.
+    """Loads a checkpoint of the authors' code, or of a plain ResNet that the model starts from.
 
-    What has the interaction's tensors is loaded by `load_official_checkpoint`, every tensor to its
-    weight; a plain ResNet by `load_pretrained_resnet`.
+    A checkpoint with the interaction's tensors is loaded by `load_official_checkpoint`, every
+    tensor into its weight; a plain ResNet by `load_pretrained_resnet`.
 
     Args:
         model: `keras.Model`, a network or backbone of `keras_dla.models`.
         source: path or mapping, as these two functions take it.
 
     Raises:
-        ValueError: when the source cannot be read or does not fit; nothing is changed then.
+        ValueError: when the source cannot be read or does not fit; then nothing is changed.
         ImportError: when the package that reads the file is not installed.
 
     Example:
@@ -43,13 +43,13 @@ source, initial: stage1_interaction, stage2_interaction, stage3_interaction.
 
 
 def _has_interaction(model: keras.Model, source: "str | Path | Mapping") -> bool:
-    """Whether the source has tensors that the plain ResNet inside the model has not."""
+    """Returns whether the source has tensors that the model's plain ResNet does not have."""
     if not any(CONVERSATION.fullmatch(layer.name) for layer in model.layers):
         return False
     plain = {entry.name for entry in plain_entries(model)}
     try:
         official = {entry.name for entry in official_entries(model)}
-    except ValueError:  # a network that nobody published
+    except ValueError:  # not a network that the authors published
         return False
     tensors = read_checkpoint(source, plain | official).tensors
     return any(spelled(name, official) in official - plain for name in tensors)

@@ -1,4 +1,4 @@
-"""The authors' PyTorch checkpoints into our networks."""
+"""Loads the authors' PyTorch checkpoints into our networks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +11,12 @@ from keras_dla.interop.official_names import CONVERSATION, Entry, official_entri
 from keras_dla.interop.tensor_files import read_checkpoint
 from keras_dla.layers import MRLABase
 
-# A counter that PyTorch keeps beside BN's statistics and that nothing reads.
+# A counter that PyTorch stores with BN's statistics and that nothing reads.
 IGNORED = "num_batches_tracked"
 # The authors spell the stage's kernel one way in their ImageNet networks, and another elsewhere;
-# timm keeps every attention under the name of SE.
+# timm names every attention `se`.
 SPELLINGS = {".excite.": ".extict.", ".extict.": ".excite.", ".se.conv.": ".eca.conv."}
-# A detector's checkpoint has its heads beside the backbone.
+# A detector's checkpoint contains its heads as well as the backbone.
 BACKBONE = "backbone."
 
 
@@ -25,22 +25,22 @@ def load_official_checkpoint(
 ) -> None:
     """Loads a checkpoint of the authors' code into a network of ours.
 
-    Every tensor must find its weight and every weight its tensor; otherwise nothing is changed.
-    Files are read without executing anything in them.
+    Every tensor must match a weight and every weight a tensor; otherwise nothing is changed. Files
+    are read without executing anything in them.
 
     Args:
         model: a network built by `keras_dla.models`, in the formulation `"official"` or
             `"verbatim"`: plain ResNet, SE, ECA, DIANet, MRLA or DLA.
-        path_or_mapping: path or mapping, a checkpoint file of PyTorch, safetensors or NumPy (its
-            content decides, not its name), or a mapping of names to arrays. The tensors may lie in
-            a container (`state_dict`, `model`, ...), and prefixes such as `module.` are taken off.
-            Of a detector's checkpoint a backbone takes its part.
+        path_or_mapping: path or mapping, a checkpoint file of PyTorch, safetensors or NumPy
+            (recognised by its content, not its name), or a mapping of names to arrays. The tensors
+            may be in a container (`state_dict`, `model`, ...), and prefixes such as `module.` are
+            removed. From a detector's checkpoint, a backbone loads its own part.
         which: string or `None`, `"raw"` or `"averaged"` weights of a checkpoint that has both;
             defaults to `None`, the raw ones.
 
     Raises:
         ValueError: when the file cannot be read, or its tensors are not those of `model`; the
-            message says what they are, and which are missing, left over or of another shape.
+            message describes them, and says which are missing, left over or of another shape.
         ImportError: when the package that reads the file is not installed.
 
     Example:
@@ -97,7 +97,7 @@ def _check_fit(model: keras.Model, entries: list[Entry], tensors: dict, outside:
 
 
 def _advice(model: keras.Model, tensors: dict) -> str:
-    """Returns what may be done instead, where the tensors tell."""
+    """Returns what can be done instead, if the tensors show it."""
     other = difference(tensors)
     if other:
         return f", and {other}"
@@ -115,9 +115,9 @@ def _advice(model: keras.Model, tensors: dict) -> str:
 
 
 def check_settings(model: keras.Model) -> None:
-    """Raises `ValueError` for what would be taken for MRLA's own ImageNet network.
+    """Raises `ValueError` for a network that would be mistaken for MRLA's own ImageNet network.
 
-    Those have the names of ours and compute something else.
+    That network has the same names as ours and computes something else.
 
     Args:
         model: a network of `keras_dla.models`.
@@ -127,8 +127,8 @@ def check_settings(model: keras.Model) -> None:
     for layer in model.layers:
         if type(layer) is MRLABase and (layer.head_size != 16 or layer.rectify):
             raise ValueError(
-                f"`model` must have heads of 16 and no ReLU behind its attention, as MRLA's own "
-                f"ImageNet networks have, whose names stand in such a checkpoint, but "
+                "`model` must have heads of 16 channels and no ReLU after its attention, as "
+                "MRLA's own ImageNet networks, which have the same names in a checkpoint, but "
                 f"{model.name!r} has heads of {layer.head_size}"
                 f"{' and the ReLU' if layer.rectify else ''}: build it with "
                 f"keras_dla.layers.MRLABase(1, head_size=16, rectify=False), or keep its weights "

@@ -1,4 +1,4 @@
-"""Which tensor of the authors' checkpoints is which weight of ours."""
+"""Maps the tensors of the authors' checkpoints to our weights."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ from keras_dla.layers import (
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of tensor: how its axes lie in PyTorch, and how in Keras."""
+    """A kind of tensor: the order of its axes in PyTorch and in Keras."""
 
     to_keras: Callable[[np.ndarray], np.ndarray]
     to_torch: Callable[[np.ndarray], np.ndarray]
@@ -99,7 +99,7 @@ IMAGENET_DLA = Layout(
 )
 
 
-# The layers through which the blocks of a stage talk, as the builder names them.
+# The names that the builder gives to the interaction layers of a stage.
 CONVERSATION = re.compile(r"stage\d+_(interaction|block\d+_attention)")
 
 
@@ -107,7 +107,7 @@ def official_entries(model: keras.Model) -> list[Entry]:
     """Returns an entry for every weight of a network built by `keras_dla.models`.
 
     Raises:
-        ValueError: if the authors published no network like `model`, or it has weights besides.
+        ValueError: if the authors published no network like `model`, or it has further weights.
     """
     layout = _layout(model)
     layers = {layer.name: layer for layer in model.layers}
@@ -128,16 +128,16 @@ def official_entries(model: keras.Model) -> list[Entry]:
 def _check_complete(model, entries):
     named = {id(entry.variable) for entry in entries}
     for weight in model.weights:
-        # What a random generator keeps is no weight.
+        # The state of a random generator is not a weight.
         if id(weight) not in named and "seed_generator" not in weight.path:
             raise ValueError(
-                f"`model` must have no weights but those of the authors' network, "
-                f"but has {weight.path!r}."
+                "`model` must have only the weights of the authors' network, but also has "
+                f"{weight.path!r}."
             )
 
 
 def numbers(present: Iterable[bool]) -> Iterator[int]:
-    """Yields 1, 2, ... as long as `present` says so."""
+    """Yields 1, 2, ... as long as `present` returns true."""
     for number, there in enumerate(present, start=1):
         if not there:
             return
@@ -159,7 +159,7 @@ def _layout(model):
 
 
 def stem_and_classifier(layers: Mapping[str, keras.layers.Layer]) -> Iterator[Entry]:
-    """Yields the entries of what lies before and behind the stages."""
+    """Yields the entries of the layers before and after the stages."""
     if "stem_conv1" in layers:
         yield Entry("conv1.weight", layers["stem_conv1"].kernel, CONVOLUTION)
         yield from batch_norm_entries("bn1", layers["stem_bn1"])

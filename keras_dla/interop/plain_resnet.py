@@ -1,4 +1,4 @@
-"""The plain ResNet inside each network, and in the models of others, under torchvision's names."""
+"""The plain ResNet inside our networks and those of other packages, under torchvision's names."""
 
 import re
 from itertools import count
@@ -26,8 +26,8 @@ def plain_entries(model: keras.Model) -> list[Entry]:
     """Returns an entry for every weight of the plain ResNet inside a network of ours.
 
     Raises:
-        ValueError: when there is none: the model is of another kind, or an attention stands in
-            place of a convolution.
+        ValueError: when there is none: the model is of another kind, or an attention replaces a
+            convolution.
     """
     layers = {layer.name: layer for layer in model.layers}
     entries = [*stem_and_classifier(layers)]
@@ -36,8 +36,8 @@ def plain_entries(model: keras.Model) -> list[Entry]:
             name = f"stage{s}_block{b}"
             if f"{name}_conv2" not in layers:
                 raise ValueError(
-                    f"`model` must have a plain ResNet inside, but in {model.name!r} an attention "
-                    f"stands in place of the 3x3 convolution of {name}."
+                    f"`model` must contain a plain ResNet, but in {model.name!r} an attention "
+                    f"replaces the 3x3 convolution of {name}."
                 )
             entries += block_entries(layers, name, PLAIN, {"s": s, "i": s - 1, "b": b - 1})
     if "stem_conv1" not in layers or "stage1_block1_conv1" not in layers:
@@ -51,14 +51,14 @@ def tensors_of_model(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns the weights of a plain ResNet, ours or KerasHub's, under torchvision's names.
 
     Raises:
-        ValueError: when the model is another, or computes something else from such weights.
+        ValueError: when the model is of another kind, or computes something else from such weights.
     """
     layers = {layer.name: layer for layer in model.layers}
     if APPLICATIONS_BLOCK in layers:
         raise ValueError(
             f"`source` must be a ResNet with its stride in the 3x3 convolution, as torchvision's, "
             f"timm's and KerasHub's, but {model.name!r} of keras.applications has it in the first "
-            f"1x1 convolution (ResNet v1) or its BN ahead of the convolutions (v2): with its "
+            "1x1 convolution (ResNet v1) or its BN before the convolutions (v2): with its "
             f"weights our network would compute something else."
         )
     if "backbone" in layers or hasattr(model, "backbone"):
@@ -78,7 +78,7 @@ def _tensors(entries: list[Entry]) -> dict[str, np.ndarray]:
 def _keras_hub_entries(model, layers) -> list[Entry]:
     if getattr(model, "use_pre_activation", False) or "conv2_conv" in layers:
         raise ValueError(
-            f"`source` must be a ResNet with BN behind its convolutions and a stem of one 7x7 "
+            "`source` must be a ResNet with BN after its convolutions and a stem of one 7x7 "
             f"convolution, but {model.name!r} is a ResNetV2 or ResNet-D."
         )
     entries = [Entry("conv1.weight", layers["conv1_conv"].kernel, CONVOLUTION)]

@@ -1,4 +1,4 @@
-"""A trained plain ResNet into any network of the comparison, which begins as that ResNet."""
+"""Loads a trained plain ResNet into any network of the comparison, which then starts from it."""
 
 import re
 from collections.abc import Mapping
@@ -31,13 +31,13 @@ class Loaded:
     """The result of `load_pretrained_resnet`.
 
     Attributes:
-        source: string, what the source is, such as `"a ResNet-50 for 1000 classes"`.
-        loaded: integer, how many tensors were loaded.
-        initial: tuple of strings, names of layers that keep initial values: the interaction's, and
-            a head with another number of classes.
-        left_aside: tuple of strings, names of the source's tensors that the model has no place for.
+        source: string, a description of the source, such as `"a ResNet-50 for 1000 classes"`.
+        loaded: integer, the number of tensors that were loaded.
+        initial: tuple of strings, names of layers that keep their initial values: the interactions,
+            and a head with another number of classes.
+        left_aside: tuple of strings, names of the source's tensors that were not used.
         start: string, `"resnet"` or `"initial"`.
-        note: string, which weights were read where the source has several.
+        note: string, which weights were read if the source has several.
 
     Example:
     >>> from keras_dla.interop import Loaded
@@ -69,14 +69,14 @@ def load_pretrained_resnet(
     which: str | None = None,
     verbose: bool = True,
 ) -> Loaded:
-    """Loads a trained plain ResNet into a network whose blocks interact.
+    """Loads a trained plain ResNet into a network with interacting blocks.
 
-    With `start="resnet"` the interaction begins neutral, as
-    `keras_dla.layers.neutral_start.start_neutral` describes for each, so that the network begins as
-    the pretrained ResNet: its outputs are the source's, and training goes on from there.
+    With `start="resnet"`, the interaction has a neutral start (see
+    `keras_dla.layers.neutral_start.start_neutral`), so that the network starts as the pretrained
+    ResNet: its outputs are those of the source, and training continues from there.
 
     Every weight of the plain ResNet must find its tensor, or nothing is changed. The classifier is
-    the exception: where the source has another number of classes or none, it stays as it is.
+    the exception: if the source has another number of classes or none, it keeps its initial values.
 
     Args:
         model: `keras.Model`, a network of `keras_dla.models`, or a backbone (`include_top=False`).
@@ -91,11 +91,11 @@ def load_pretrained_resnet(
         verbose: boolean, whether to print what was loaded; defaults to `True`.
 
     Returns:
-        A `Loaded`, which says what was loaded and what stayed initial.
+        A `Loaded`, which says what was loaded and what kept its initial values.
 
     Raises:
-        ValueError: when the source cannot be read or is another network; the message says first
-            what it is. Or when the interaction has no neutral start.
+        ValueError: when the source cannot be read, is another network (the message then describes
+            it), or the interaction has no neutral start.
         ImportError: when the package that reads the file is not installed.
 
     Example:
@@ -149,14 +149,14 @@ def _read(source, expected, which) -> Checkpoint:
 
 
 def _head_that_stays(entries: list[Entry], tensors: dict, pads: bool) -> tuple[str, ...]:
-    """Returns the classifier's names where the source's has other classes, or it has none."""
+    """Returns the classifier's names if the source has no classifier for as many classes."""
     head = [entry for entry in entries if entry.name in HEAD]
     fit = all(e.name in tensors and _padded(e, tensors[e.name], pads) is not None for e in head)
     return () if fit else tuple(entry.name for entry in head)
 
 
 def _fitting(entries: list[Entry], tensors: dict, pads: bool, model) -> list[np.ndarray]:
-    """Returns the arrays in Keras's order of axes; raises `ValueError` where one does not fit."""
+    """Returns the arrays in Keras's order of axes; raises `ValueError` if one does not fit."""
     missing = [entry.name for entry in entries if entry.name not in tensors]
     names = {entry.name for entry in entries}
     more = [name for name in tensors if name.startswith("layer") and name not in names]
@@ -164,7 +164,7 @@ def _fitting(entries: list[Entry], tensors: dict, pads: bool, model) -> list[np.
     if missing or more or why:
         lacks = f"it has no {_some(missing)}" if missing else f"it has {_some(more)} besides"
         raise ValueError(
-            f"`source` must hold the plain ResNet inside {model.name!r}, but is "
+            f"`source` must contain the plain ResNet inside {model.name!r}, but is "
             f"{describe(tensors)}: {why or lacks}."
         )
     arrays = []
@@ -172,19 +172,19 @@ def _fitting(entries: list[Entry], tensors: dict, pads: bool, model) -> list[np.
         array = _padded(entry, tensors[entry.name], pads)
         if array is None:
             raise ValueError(
-                f"`source` must hold the plain ResNet inside {model.name!r}, but is "
-                f"{describe(tensors)}: {entry.name} has shape {tensors[entry.name].shape} in place "
-                f"of {entry.torch_shape}."
+                f"`source` must contain the plain ResNet inside {model.name!r}, but is "
+                f"{describe(tensors)}: {entry.name} has shape {tensors[entry.name].shape} "
+                f"instead of {entry.torch_shape}."
             )
         arrays.append(array)
     return arrays
 
 
 def _padded(entry: Entry, tensor: np.ndarray, pads: bool) -> np.ndarray | None:
-    """Returns a tensor as its variable is shaped, or `None` where it does not fit.
+    """Returns a tensor in the shape of its variable, or `None` if it does not fit.
 
-    RLA's first convolutions and its classifier read a hidden map behind the plain network's
-    channels; what they read of it begins with zeros.
+    RLA's first convolutions and its classifier read a hidden map after the plain network's
+    channels; their weights for it start with zeros.
     """
     if tensor.ndim != len(entry.torch_shape):
         return None
@@ -201,7 +201,7 @@ def _conversation(model: keras.Model) -> list[str]:
 
 
 def _check_neutral(model: keras.Model) -> None:
-    """Raises `ValueError`, before anything is changed, where an interaction has no such start."""
+    """Raises `ValueError`, before anything is changed, if an interaction has no neutral start."""
     for name in _conversation(model):
         layer = model.get_layer(name)
         inside = all_layers(layer)
@@ -214,7 +214,7 @@ def _check_neutral(model: keras.Model) -> None:
 
 
 def _start_as_resnet(model: keras.Model) -> None:
-    """Has every interaction change nothing: what scales a branch is undone by the BN before it."""
+    """Makes every interaction neutral; the BN before it compensates the scaling of a branch."""
     for name in _conversation(model):
         layer = model.get_layer(name)
         factor = start_neutral(layer)

@@ -1,4 +1,4 @@
-"""Our networks as checkpoints of the authors' PyTorch code."""
+"""Saves our networks as checkpoints of the authors' PyTorch code."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,21 +14,21 @@ from keras_dla.utils.files import replacing
 def save_official_checkpoint(model: keras.Model, path: "str | Path") -> None:
     """Writes the weights of a network of ours under the names of the authors' PyTorch code.
 
-    There, `network.load_state_dict(torch.load(path), strict=True)` takes the file, and
-    `load_official_checkpoint` brings it back exactly. The authors' code computes what ours does in
-    the formulation `"verbatim"`, whichever `model` has; their reductions are 4 (CIFAR) and 16
-    (ImageNet) for DLA, 4 and 20 for DIANet, 16 for SE.
+    There, `network.load_state_dict(torch.load(path), strict=True)` loads the file, and
+    `load_official_checkpoint` reads it back exactly. The authors' code computes the same as ours in
+    the formulation `"verbatim"`, whichever formulation `model` has; their reductions are 4 (CIFAR)
+    and 16 (ImageNet) for DLA, 4 and 20 for DIANet, 16 for SE.
 
     Args:
         model: a network built by `keras_dla.models`, in the formulation `"official"` or
             `"verbatim"`: plain ResNet, SE, ECA, DIANet, MRLA or DLA.
         path: a file to write: `.pth`, `.pth.tar` or `.pt` (these need PyTorch, on any backend), or
-            `.safetensors`. A file that is there is replaced, as a whole or not at all.
+            `.safetensors`. An existing file is replaced, completely or not at all.
 
     Raises:
         ValueError: if the authors published no network like `model`, or one with its names that
-            computes something else (MRLA-B for ImageNet), or `path` has another ending
-            or lies in a folder that does not exist.
+            computes something else (MRLA-B for ImageNet), or `path` has another ending or is in a
+            folder that does not exist.
         ImportError: if the package that writes the file is not installed.
 
     Example:
@@ -54,7 +54,7 @@ def save_official_checkpoint(model: keras.Model, path: "str | Path") -> None:
 
 def _writer(path: Path) -> Callable[[dict, Path], None]:
     if not path.parent.is_dir():
-        raise ValueError(f"`path` must lie in a folder that exists, but is {str(path)!r}.")
+        raise ValueError(f"`path` must be in an existing folder, but is {str(path)!r}.")
     if path.name.endswith(".safetensors"):
         return _safetensors_writer(path)
     if path.name.endswith((".pth", ".pth.tar", ".pt")):
@@ -81,7 +81,7 @@ def _torch_writer(path):
         ) from error
 
     def write(tensors, partial):
-        # Through Python's own file, whose errors say that a folder is read-only or a disk full.
+        # Through a Python file, whose errors say that a folder is read-only or a disk is full.
         with partial.open("wb") as file:
             torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, file)
 
@@ -93,7 +93,7 @@ def _state_dict(entries: list[Entry]) -> dict[str, np.ndarray]:
     for entry in entries:
         tensors[entry.name] = _torch_array(entry)
         if entry.name.endswith(".running_var"):
-            # PyTorch counts batches here, for a momentum that the authors don't use.
+            # PyTorch counts batches here for a kind of momentum that the authors do not use.
             counter = entry.name.replace("running_var", "num_batches_tracked")
             tensors[counter] = np.zeros((), "int64")
     return tensors
@@ -101,5 +101,5 @@ def _state_dict(entries: list[Entry]) -> dict[str, np.ndarray]:
 
 def _torch_array(entry):
     array = entry.kind.to_torch(keras.ops.convert_to_numpy(entry.variable))
-    # NumPy's bfloat16 is unknown to both formats; every value of it is a float32.
+    # Neither format knows NumPy's bfloat16; every bfloat16 value is also a float32.
     return np.array(array, np.promote_types(array.dtype, "float32"), order="C")

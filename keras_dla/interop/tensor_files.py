@@ -1,4 +1,4 @@
-"""The tensors of a checkpoint by name: which part of it they are, and what stands before names."""
+"""The tensors of a checkpoint by name: finds their container and removes prefixes."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -11,14 +11,14 @@ import numpy as np
 from keras_dla.interop.checkpoint_file import read_file
 from keras_dla.utils.validation import check_choice
 
-# Under which names training frameworks keep the weights, and their running average.
+# The names under which training frameworks save the weights, and their running average.
 RAW = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights")
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
 CONTAINERS = (*RAW, *AVERAGED)
-# What wrappers put before every name.
+# The prefixes that wrappers add to every name.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
 LEADING = re.compile(f"(?:{'|'.join(map(re.escape, PREFIXES))})+")
-# How deep containers lie in each other.
+# How deep containers may be nested.
 DEEPEST = 4
 
 
@@ -28,9 +28,9 @@ class Checkpoint:
 
     Attributes:
         tensors: dictionary of NumPy arrays by name.
-        container: tuple of strings, the names under which they lay.
-        prefix: string, what was taken off before every name.
-        left_aside: list of strings, names that lay outside the prefix.
+        container: tuple of strings, the names of the containers in which they were.
+        prefix: string, the prefix that was removed from every name.
+        left_aside: list of strings, names without the prefix, which were not read.
         averages: boolean, whether the checkpoint has averaged weights that were not read.
     """
 
@@ -41,7 +41,7 @@ class Checkpoint:
     averages: bool = False
 
     def told(self) -> str:
-        """Returns in a sentence which weights were read, where there was a choice."""
+        """Returns a sentence that says which weights were read, if there was a choice."""
         if any(name in AVERAGED for name in self.container):
             return f"The averaged weights were read ({'/'.join(self.container)!r})."
         if self.averages:
@@ -50,7 +50,7 @@ class Checkpoint:
 
 
 def read_tensors(path_or_mapping: "str | Path | Mapping") -> dict[str, np.ndarray]:
-    """Returns the tensors of a checkpoint by name, without the prefixes that all names have.
+    """Returns the tensors of a checkpoint by name, without prefixes that all names share.
 
     Args:
         path_or_mapping: path of a checkpoint file, or a mapping of names to arrays.
@@ -75,17 +75,17 @@ def read_checkpoint(
 
     Args:
         path_or_mapping: path of a checkpoint file, or a mapping of names to arrays.
-        expected: names that the network has; the prefixes that make most of them fit are taken
-            off. Defaults to none, every name as it is.
-        which: string or `None`, `"raw"` or `"averaged"` weights, where the checkpoint has both;
-            defaults to `None`, the raw ones, or the averaged ones where there are no others.
+        expected: names that the network has; the prefix whose removal makes most names fit is
+            removed. Defaults to none, which keeps every name.
+        which: string or `None`, `"raw"` or `"averaged"` weights, if the checkpoint has both;
+            defaults to `None`, the raw ones, or the averaged ones if there are no others.
 
     Returns:
         A `Checkpoint`.
 
     Raises:
-        ValueError: when the file cannot be read, holds something other than tensors, or not
-            `which`.
+        ValueError: when the file cannot be read, contains something other than tensors, or does not
+            have the weights that `which` asks for.
         ImportError: when the package that reads the file is not installed.
     """
     check_choice("which", which, (None, "raw", "averaged"))
@@ -104,7 +104,7 @@ def read_checkpoint(
 
 
 def without_prefix(read: Checkpoint, expected: Collection[str]) -> Checkpoint:
-    """Takes off the prefix that makes most names fit; without `expected` the one that all have."""
+    """Removes the prefix that makes most names fit; without `expected`, the one that all share."""
     wanted, names = set(expected), list(read.tensors)
     found = {part for name in names for part in _leading(name)}
     if wanted:
@@ -129,7 +129,7 @@ def _leading(name: str) -> list[str]:
 
 
 def _inside(content: Any, which: str | None, source: str) -> tuple[Any, tuple[str, ...], bool]:
-    """Returns the innermost mapping of tensors, where it lay, and whether averages lay beside."""
+    """Returns the innermost mapping of tensors, its path, and whether there are averages too."""
     container: tuple[str, ...] = ()
     averages = False
     for _ in range(DEEPEST):
@@ -159,7 +159,7 @@ def _as_array(name: Any, value: Any, source: str) -> np.ndarray:
                 f"`path_or_mapping` must hold numeric tensors, but {name!r} of {source} is in "
                 f"{value.dtype}, a quantised type that means nothing without its scales."
             )
-        # NumPy has no bfloat16; every value of it is a float32.
+        # NumPy has no bfloat16; every bfloat16 value is also a float32.
         value = value.float().numpy() if value.is_floating_point() else value.numpy()
     if isinstance(value, (list, tuple)):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""An exported network is opened by its own runtime, run, and compared before it is handed out."""
+"""Opens an exported network with its runtime, runs it, and compares it with the model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import Any
 import keras
 import numpy as np
 
-# What runs a format, beside what writes it.
+# The packages that run a format, besides those that write it.
 RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
 BATCHES = (1, 3, 7)
 SIZES = ((32, 32), (48, 40))
-# Relative to the largest output: of other sums in float32, and in 16 bits.
+# Allowed differences relative to the largest output, in float32 and in 16 bits.
 TOLERANCE, TOLERANCE_OF_16_BITS = 1e-4, 5e-2
 
 
 def verify_export(model: keras.Model, path: Path, format: str) -> None:
-    """Runs an exported network at several batch and image sizes beside the model.
+    """Compares an exported network with the model at several batch and image sizes.
 
     Args:
         model: the functional model that was exported.
@@ -44,8 +44,8 @@ def _compare(found, expected, tolerance, images, format):
     difference = np.abs(found.astype("float32") - expected).max() if expected.size else 0.0
     if not difference <= tolerance * max(1.0, np.abs(expected).max()):
         raise ValueError(
-            f"{_exported(format)} computes other numbers than Keras: outputs of {_shape(images)} "
-            f"differ by {difference:.1e}."
+            f"{_exported(format)} computes numbers other than Keras's: outputs for "
+            f"{_shape(images)} differ by {difference:.1e}."
         )
 
 
@@ -58,7 +58,7 @@ def _shape(images):
 
 
 def _inputs(model):
-    """Random images of several batch sizes, and of two sizes where the model takes any."""
+    """Random images of several batch sizes, and of two image sizes if the model takes any."""
     (spec,) = model.inputs
     generator = np.random.default_rng(0)
     free = None in spec.shape[1:]

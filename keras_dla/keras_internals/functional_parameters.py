@@ -1,7 +1,7 @@
-"""`torch.func.functional_call` of a Keras model, whose layers read variables of their own.
+"""Support for `torch.func.functional_call` with Keras models.
 
-Keras knows every variable's tensor twice, as a parameter of a PyTorch module and for its layers.
-PyTorch replaces the first alone, and a Keras model would go on with the old numbers.
+Keras holds every variable's tensor twice, as a parameter of a PyTorch module and for its layers.
+PyTorch only replaces the first, and a Keras model would continue to compute with the old numbers.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from keras_dla.utils.types import Tensor
 
 
 def replaced_parameters(model: keras.Model) -> list[tuple[keras.Variable, Tensor]]:
-    """Returns the variables of a model on PyTorch that have others in their places, with those.
+    """Returns the variables of a model that PyTorch has replaced, with their replacements.
 
-    A Keras that holds its parameters otherwise has none replaced.
+    The result is empty for a Keras that holds its parameters in another way.
 
     Args:
         model: the model.
@@ -34,10 +34,10 @@ def call_with(
     *args: object,
     **kwargs: object,
 ) -> Tensor:
-    """Returns what `call` of a model returns with other tensors in the places of variables.
+    """Returns the result of a model's `call` with other tensors in place of its variables.
 
-    Moving statistics stay as they are: under a transform of PyTorch the new ones may be tensors
-    that end with it.
+    Moving statistics are not updated: under a transform of PyTorch, the new ones may be tensors
+    that are only valid inside it.
 
     Args:
         model: the model.

@@ -10,32 +10,32 @@ from keras_dla.ops.devices import torch_compiles
 
 
 def has_nodes(graph: keras.Function) -> bool:
-    """Returns whether this Keras shows the calls of a functional model."""
+    """Returns whether this Keras gives access to the calls of a functional model."""
     return hasattr(graph, "_nodes_by_depth")
 
 
 def ordered_nodes(graph: keras.Function) -> list:
-    """Returns the calls of a functional model, its inputs first, each after those it reads.
+    """Returns the calls of a functional model, inputs first, each after the calls that it reads.
 
     Raises:
-        RuntimeError: when this Keras does not show them.
+        RuntimeError: when this Keras does not give access to them.
     """
     if not has_nodes(graph):
         raise RuntimeError(
-            f"keras_dla reads the calls of a model by `Function._nodes_by_depth` of Keras, "
-            f"which Keras {keras.__version__} no longer has; use an older Keras."
+            "keras_dla reads the calls of a model from `Function._nodes_by_depth`, which Keras "
+            f"{keras.__version__} does not have; use an older Keras."
         )
     depths = sorted(graph._nodes_by_depth, reverse=True)
     return [node for depth in depths for node in graph._nodes_by_depth[depth]]
 
 
 def call_node(node: Any, known: dict, operation: Callable) -> None:
-    """Calls `operation` as `node` says, with the tensors in `known`, and adds what it returns.
+    """Calls `operation` as `node` says, with the tensors in `known`, and adds the outputs to them.
 
     Args:
         node: one of `ordered_nodes`.
         known: tensors by the `id` of those that the graph was made with.
-        operation: what to call in place of the node's own.
+        operation: the operation to call instead of the node's own.
     """
     args = _filled(node.arguments.args, known)
     outputs = operation(*args, **_filled(node.arguments.kwargs, known))
@@ -49,20 +49,20 @@ def reads_nest(node: Any) -> bool:
 
 
 def free_young_cycles() -> None:
-    """Frees what the layer just called has left in reference cycles.
+    """Frees the reference cycles that the latest call of a layer has left.
 
-    On PyTorch, Keras's call of a layer leaves such cycles around arguments that are nests. They
-    keep the feature maps in them until Python's collector comes by, which may take several steps.
+    On PyTorch, Keras's call of a layer leaves reference cycles around nested arguments. They keep
+    feature maps alive until Python's garbage collector runs, which may take several steps.
     """
-    if not torch_compiles():  # a compiled graph calls no layer
+    if not torch_compiles():  # a compiled graph does not call layers
         gc.collect(0)
 
 
 def last_reads(steps: list[tuple[set, set]], outputs: list) -> list[set]:
-    """Returns for every step the tensors that no later one reads, by their ids.
+    """Returns for every step the ids of the tensors that no later step reads.
 
     Args:
-        steps: list of pairs, the ids of the tensors that a step reads and of those that it makes.
+        steps: list of pairs, the ids of the tensors that a step reads and those that it makes.
         outputs: list of the tensors that are read at the end.
     """
     needed = set(map(id, outputs))
@@ -75,9 +75,9 @@ def last_reads(steps: list[tuple[set, set]], outputs: list) -> list[set]:
 
 
 def _filled(nest, known):
-    """Puts the tensors in place of those that the graph was made with.
+    """Replaces the symbolic tensors of the graph by the actual ones.
 
-    As Keras's own `fill_in` does by its general trees, which takes it as long as a small layer.
+    Keras's own `fill_in` does the same with general trees, which takes as long as a small layer.
     """
     if isinstance(nest, keras.KerasTensor):
         return known.get(id(nest))
@@ -89,10 +89,10 @@ def _filled(nest, known):
 
 
 def _flat(nest) -> list:
-    """Returns the tensors of a nest in Keras's order.
+    """Returns the tensors of a nested structure in Keras's order.
 
-    On PyTorch Keras's own `flatten` leaves reference cycles behind, which keep what it was given
-    until Python's collector comes by, so it is given numbers in place of the feature maps.
+    On PyTorch, Keras's own `flatten` leaves reference cycles, which keep its arguments alive until
+    Python's garbage collector runs, so it gets numbers instead of the feature maps.
     """
     if not isinstance(nest, (dict, list, tuple)):
         return [nest]
@@ -101,7 +101,7 @@ def _flat(nest) -> list:
 
 
 def _numbered(nest, tensors: list):
-    """Moves the tensors of a nest to `tensors`; returns the nest of their places there."""
+    """Appends the tensors of a structure to `tensors`; returns the structure of their indices."""
     if isinstance(nest, dict):
         numbered = nest.copy()
         numbered.update({key: _numbered(value, tensors) for key, value in nest.items()})

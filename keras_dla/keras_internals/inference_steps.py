@@ -1,8 +1,8 @@
-"""The graph of a functional model in the steps of its inference on PyTorch.
+"""The graph of a functional model as steps for inference on PyTorch.
 
-Keras's call of a layer costs more time there than the layer of a small network. Where no gradient
-is needed, a convolution takes the BN, the sum and the ReLU behind it, and what passes from block to
-block goes by the layers' own `call`; all other layers are called as ever.
+There, Keras's call of a layer takes more time than the computation of a small network's layer. When
+no gradient is needed, a convolution includes the BN, the sum and the ReLU after it, and interaction
+layers are run by their own `call`; all other layers are called as usual.
 """
 
 import inspect
@@ -20,13 +20,13 @@ from keras_dla.ops.batch_norm import fold_norms
 class Step(NamedTuple):
     """One call in a graph."""
 
-    run: Callable[[dict], None]  # adds the outputs to the tensors it is given, by their ids
+    run: Callable[[dict], None]  # adds the outputs by their ids to the tensors that it gets
     reads: set[int]
     writes: set[int]
 
 
 def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
-    """Returns the steps that compute `outputs` by `nodes`, in an order in which they can run.
+    """Returns the steps that compute `outputs` from `nodes`, in an order in which they can run.
 
     Args:
         nodes: the calls of the graph, without its inputs, each after those it reads.
@@ -51,7 +51,7 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
 
 
 def _readers(nodes, outputs) -> dict[int, Any]:
-    """The node that alone reads a tensor, by the tensor's id."""
+    """Returns the only reader of each tensor that has just one, by the tensor's id."""
     times = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     times.update(map(id, outputs))
     return {
@@ -67,7 +67,7 @@ def _starts_chain(node) -> bool:
 
 
 def _chain(node, readers, taken) -> list:
-    """The convolution, and what of BN, a sum of two maps and a ReLU follows it, in this order."""
+    """Returns a convolution with the BN, the sum of two maps and the ReLU after it, if any."""
     chain = [node]
     for follows in (_is_norm, _is_sum, _is_relu):
         reader = readers.get(id(chain[-1].outputs[0]))
@@ -83,7 +83,7 @@ def _is_norm(node) -> bool:
 
 def _is_sum(node) -> bool:
     shapes = [tensor.shape for tensor in node.input_tensors]
-    # A sum in place has the shape of its first map.
+    # An in-place sum has the shape of its first map.
     return type(node.operation) is keras.layers.Add and len(shapes) == 2 and shapes[0] == shapes[1]
 
 
@@ -95,7 +95,7 @@ def _is_relu(node) -> bool:
 
 
 def _fold(chains) -> Step:
-    """Makes the kernel and the bias of every convolution with a BN behind it, all in one go."""
+    """Computes the kernel and the bias of every convolution followed by a BN, all at once."""
     pairs = [chain[:2] for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
     keys = [id(norm) for _, norm in pairs]
     layers = [(convolution.operation, norm.operation) for convolution, norm in pairs]
@@ -133,7 +133,7 @@ def _convolution(chain) -> Step:
 
 
 def _kernel(convolution):
-    """The kernel, which is no variable any more once Keras has added low-rank adapters to it."""
+    """Returns the kernel, which is not a variable once Keras has added low-rank adapters to it."""
     kernel = convolution.kernel
     return kernel.value if isinstance(kernel, keras.Variable) else kernel
 

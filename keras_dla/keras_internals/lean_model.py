@@ -1,4 +1,4 @@
-"""A functional model that lets go of every feature map after its last use."""
+"""A functional model that frees every feature map after its last use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,21 +27,21 @@ from keras_dla.utils.types import Nest, Tensor
 class LeanModel(keras.Model):
     """A functional `keras.Model` that runs in less memory on PyTorch.
 
-    Keras holds the output of every layer until the whole graph has run. Where PyTorch runs layer
-    by layer, that is about half of a ResNet's memory in training and nearly all of it in inference,
-    and memory that is not used again is slow. The numbers are the same, and so is the model on the
-    other backends, whose compilers let go by themselves, and with a Keras that runs its graphs
-    otherwise.
+    Keras keeps the output of every layer until the whole graph has run. When PyTorch runs layer by
+    layer, that is about half of a ResNet's memory in training and nearly all of it in inference,
+    and new memory is slower than memory that is used again. The results are the same. On the other
+    backends, whose compilers free memory themselves, and with a Keras that runs its graphs
+    differently, this is a plain functional model.
 
     Args:
         inputs: nest of `keras.Input`.
         outputs: nest of `keras.KerasTensor`.
-        name: string, name of the model; defaults to one of Keras's.
+        name: string, name of the model; by default Keras chooses one.
 
     Call arguments:
         inputs: nest of tensors.
-        training: boolean, whether the layers train; defaults to `None`, as Keras finds.
-        mask: nest of tensors or `None`, as of `keras.Model`; defaults to `None`.
+        training: boolean, whether the layers train; defaults to `None`, as Keras decides.
+        mask: nest of tensors or `None`, as in `keras.Model`; defaults to `None`.
         **kwargs: further arguments of the `call` of `keras.Model`.
 
     Returns:
@@ -55,16 +55,16 @@ class LeanModel(keras.Model):
     (None, 2)
     """
 
-    # Keras takes a class for a functional model, and loads it as one, if its constructor looks like
-    # that of its own; in 3.10 this is how that one looks from outside.
+    # Keras treats a class as a functional model, and loads it as one, if its constructor has the
+    # signature of Keras's own; in 3.10 this is that signature.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Not an attribute, which Keras would search for layers.
+        # Not in an attribute, which Keras would search for layers.
         self.__dict__["_steps"] = _steps(self)
         self.__dict__["_inference"] = _inference(self)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`; labels without a class are refused first, on every backend.
+        """Trains like `keras.Model.fit`, but first refuses labels without a class.
 
         Args:
             x: the data; of a `keras_dla.data.ArrayDataset` all labels are checked; defaults to
@@ -82,7 +82,7 @@ class LeanModel(keras.Model):
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`; labels without a class are refused first, as by `fit`.
+        """Evaluates like `keras.Model.evaluate`, but first refuses labels without a class.
 
         Args:
             x: the data; defaults to `None`.
@@ -110,7 +110,7 @@ class LeanModel(keras.Model):
         return self._infer(inputs)
 
     def _can_infer(self, inputs) -> bool:
-        """Whether PyTorch runs layer by layer, on one array of the rank that the model reads."""
+        """Returns whether PyTorch runs layer by layer on one array of the rank that is needed."""
         if self.__dict__.get("_inference") is None or not torch_only_infers():
             return False
         if isinstance(inputs, keras.KerasTensor) or not hasattr(inputs, "shape"):
@@ -128,14 +128,14 @@ class LeanModel(keras.Model):
         outputs = keras.tree.pack_sequence_as(
             self.output, [tensors[id(tensor)] for tensor in self.outputs]
         )
-        # As Keras's own `call` does.
+        # Keras's own `call` does the same.
         single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
         return outputs[0] if single else outputs
 
     def load_weights(
         self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any
     ) -> None:
-        """As `keras.Model.load_weights`; files from before layers were renamed load as well.
+        """Loads like `keras.Model.load_weights`, also files from before layers were renamed.
 
         Args:
             filepath: path of the file.
@@ -151,10 +151,10 @@ class LeanModel(keras.Model):
     ) -> Tensor:
         return rematerialize_tensors(self, super().rematerialized_call, layer_call, args, kwargs)
 
-    # Keras calls this for every run of a functional model. Where it no longer does, nobody calls
-    # it, and the model runs as Keras has it.
+    # Keras calls this for every run of a functional model. A Keras that does not call it runs the
+    # model in its own way.
     def _run_through_graph(self, inputs, operation_fn=lambda op: op, call_fn=None):
-        # While Keras makes the model, there are no steps yet.
+        # While Keras constructs the model, there are no steps yet.
         steps = self.__dict__.get("_steps")
         if steps is None or keras.backend.backend() != "torch" or call_fn is not None:
             return super()._run_through_graph(inputs, operation_fn, call_fn)
@@ -170,10 +170,10 @@ class LeanModel(keras.Model):
 
 
 def _steps(model: keras.Model) -> list | None:
-    """The calls in the order of Keras, each with the tensors that no later one reads.
+    """Returns the calls in Keras's order, each with the tensors that no later call reads.
 
-    And with whether it reads tensors in lists or dictionaries. `None` where Keras does not show the
-    calls of its graph.
+    Each also says whether it reads tensors in lists or dictionaries. The result is `None` if Keras
+    does not give access to the calls of its graph.
     """
     if not has_nodes(model):
         return None
@@ -184,9 +184,9 @@ def _steps(model: keras.Model) -> list | None:
 
 
 def _inference(model: keras.Model) -> list | None:
-    """The steps of inference, each with the tensors that no later one reads.
+    """Returns the steps of inference, each with the tensors that no later step reads.
 
-    `None` where they are not PyTorch's, or where the model reads more than one tensor.
+    The result is `None` on other backends than PyTorch, or if the model reads more than one tensor.
     """
     if keras.backend.backend() != "torch" or not has_nodes(model) or len(model.inputs) != 1:
         return None

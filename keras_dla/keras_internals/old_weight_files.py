@@ -1,4 +1,4 @@
-"""Files of weights from before classes were renamed.
+"""Weight files from before classes were renamed.
 
 Keras finds the weights of a layer in a file by the name of its class.
 """
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# The groups of Keras's files by the new name of a class and by the old one.
+# The group names in Keras's files for the new name of a class and for the old one.
 RENAMED = {"base_layer_attention": "mrla_base", "light_layer_attention": "mrla_light"}
 OLD_GROUP = re.compile(rf"(.*/)?({'|'.join(RENAMED)})(_\d+)?")
 
 
 @contextmanager
 def with_new_names(path: str | Path) -> Iterator[str | Path]:
-    """Yields `path`, or the path of a copy with the new names where the file has old ones.
+    """Yields `path`, or the path of a copy with the new names if the file has old ones.
 
     Args:
         path: path of a file that `keras.Model.load_weights` reads.
@@ -36,7 +36,7 @@ def with_new_names(path: str | Path) -> Iterator[str | Path]:
 
 
 def _old_groups(path) -> list[str]:
-    # Keras brings h5py along, and imports it only where a file is read.
+    # h5py is installed with Keras, which imports it only when a file is read.
     import h5py
 
     names: list[str] = []
@@ -49,9 +49,9 @@ def _rename(path, old: list[str]) -> None:
     import h5py
 
     with h5py.File(path, "r+") as file:
-        # The innermost first, so that the paths of the outer ones still hold.
+        # The innermost first, so that the paths of the outer ones stay valid.
         for name in sorted(old, key=lambda name: name.count("/"), reverse=True):
             found = OLD_GROUP.fullmatch(name)
-            assert found is not None  # `old` holds those that match
+            assert found is not None  # `old` contains only matching names
             parent, old_name, number = found.groups("")
             file.move(name, f"{parent}{RENAMED[old_name]}{number}")

@@ -1,4 +1,4 @@
-"""Where an optimizer of Keras moves all variables at once, and where it applies weight decay."""
+"""Hooks of Keras's optimizers: the update of all variables at once, and weight decay."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from keras_dla.utils.types import Tensor
 
 
 class HookedOptimizer(keras.optimizers.Optimizer):
-    """An optimizer that may move all variables in one call, and whose weight decay is its own.
+    """An optimizer that may update all variables in one call and applies its own weight decay.
 
-    A Keras without `_backend_update_step` calls `update_step` for each variable, which comes to
-    the same numbers.
+    A Keras without `_backend_update_step` calls `update_step` for each variable, with the same
+    result.
     """
 
     def update_all(
@@ -20,7 +20,7 @@ class HookedOptimizer(keras.optimizers.Optimizer):
         variables: Sequence[keras.Variable],
         learning_rate: Tensor,
     ) -> bool:
-        """Moves all variables, or returns `False` to leave them to `update_step`. Here: `False`.
+        """Updates all variables, or returns `False` to leave them to `update_step`. Here: `False`.
 
         Args:
             gradients: sequence of tensors, one per variable.
@@ -34,5 +34,5 @@ class HookedOptimizer(keras.optimizers.Optimizer):
             super()._backend_update_step(grads, trainable_variables, learning_rate)
 
     def _apply_weight_decay(self, variables):
-        # Keras would shrink the weights here, outside the momentum; `update_step` has the penalty.
+        # Keras would shrink the weights here, outside the momentum; `update_step` adds the penalty.
         del variables

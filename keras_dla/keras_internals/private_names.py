@@ -1,6 +1,6 @@
-"""Names of Keras that it does not promise, each behind a function that says what it is for.
+"""Private names of Keras, each wrapped in a function that says what it is for.
 
-A Keras that lacks one gets the function's other way, or a sentence that names the function.
+For a Keras without such a name, the function has a fallback or raises an error of one sentence.
 """
 
 from typing import Any
@@ -9,11 +9,11 @@ import keras
 
 
 def _private(owner: object, name: str, purpose: str) -> Any:
-    """Returns an attribute of Keras; raises `RuntimeError` where this Keras has none."""
+    """Returns an attribute of Keras; raises `RuntimeError` if this Keras does not have it."""
     if not hasattr(owner, name):
         raise RuntimeError(
-            f"keras_dla {purpose} by `{type(owner).__name__}.{name}` of Keras, "
-            f"which Keras {keras.__version__} no longer has; use an older Keras."
+            f"keras_dla {purpose} by `{type(owner).__name__}.{name}`, which Keras "
+            f"{keras.__version__} does not have; use an older Keras."
         )
     return getattr(owner, name)
 
@@ -21,21 +21,22 @@ def _private(owner: object, name: str, purpose: str) -> Any:
 def all_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     """Returns a layer and the layers inside it, at any depth, each once.
 
-    `keras.Model.layers` has the first level alone, other layers have nothing.
+    `keras.Model.layers` has only the first level, and other layers have no such list.
     """
     return list(_private(layer, "_flatten_layers", "finds the layers inside a layer")())
 
 
 def own_non_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """Returns a layer's variables that are not trained, without those of the layers inside it."""
+    """Returns a layer's own non-trainable variables, without those of the layers inside it."""
     purpose = "finds the moving statistics of a layer"
     return list(_private(layer, "_non_trainable_variables", purpose))
 
 
 def in_stateless_scope() -> bool:
-    """Returns whether variables stand for what a caller gave, as in `stateless_call`.
+    """Returns whether variables stand for values that a caller passed, as in `stateless_call`.
 
-    A Keras that does not say is taken to be in one: what then is not changed in place is copied.
+    If Keras does not say, the answer is yes, which is safe: variables are then copied instead of
+    changed in place.
     """
     try:
         from keras.src.backend.common.stateless_scope import in_stateless_scope as is_stateless
@@ -65,7 +66,7 @@ def _casts() -> bool:
 
 
 def is_rematerialised(layer: keras.layers.Layer) -> bool:
-    """Returns whether a layer was made in a `keras.RematScope`, to be computed anew by backward."""
+    """Returns whether a layer was made in a `keras.RematScope`, to be recomputed for gradients."""
     return getattr(layer, "_remat_mode", None) is not None
 
 
@@ -77,22 +78,22 @@ def operation_of(tensor: keras.KerasTensor) -> keras.Operation:
 def build_all(model: keras.Model, batch: Any) -> None:
     """Builds a compiled model, its metrics and its optimiser for batches like `batch`.
 
-    `fit` does so too, but on TensorFlow not before the first step.
+    `fit` does this too, but on TensorFlow not before the first step.
     """
     _private(model, "_symbolic_build", "builds a model's metrics")(data_batch=batch)
 
 
 def replace_building(model: keras.Model, build: Any) -> None:
-    """Has `fit` build the model by `build(iterator=None, data_batch=None)`."""
+    """Makes `fit` build the model by `build(iterator=None, data_batch=None)`."""
     _private(model, "_maybe_symbolic_build", "builds a model over several machines")
     model._maybe_symbolic_build = build
 
 
 def variable_index(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> int:
-    """Returns the place of a variable among those that `optimizer` was built for."""
+    """Returns the index of a variable among those that `optimizer` was built for."""
     return _private(optimizer, "_get_variable_index", "finds a variable's velocity")(variable)
 
 
 def decays(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> bool:
-    """Returns whether `optimizer.exclude_from_weight_decay` has left `variable` in."""
+    """Returns whether weight decay applies to `variable` (see `exclude_from_weight_decay`)."""
     return _private(optimizer, "_use_weight_decay", "finds what weight decay leaves out")(variable)

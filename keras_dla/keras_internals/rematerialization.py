@@ -1,4 +1,4 @@
-"""Layers that `keras.RematScope` computes anew on every backend, whatever their arguments."""
+"""Layers that `keras.RematScope` can recompute on every backend, whatever their arguments."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -12,18 +12,18 @@ _recomputing: ContextVar[bool] = ContextVar("keras_dla_recomputing", default=Fal
 
 
 def recomputes() -> bool:
-    """Returns whether a layer is computed anew for the backward pass, and not for the first time.
+    """Returns whether a layer is being recomputed for the backward pass.
 
-    JAX computes anew what it has traced, so that no layer is called a second time there.
+    JAX recomputes what it has traced, so there no layer is called a second time.
     """
     return torch_recomputes() if keras.backend.backend() == "torch" else _recomputing.get()
 
 
 class RematerializesTensors:
-    """Mix-in, ahead of a Keras layer whose `call` takes more than tensors."""
+    """Mix-in, first of the bases, for a Keras layer whose `call` takes more than tensors."""
 
     def rematerialized_call(self, layer_call: Callable, *args: Any, **kwargs: Any) -> Callable:
-        """Returns what Keras calls in place of `layer_call` with the same arguments."""
+        """Returns what Keras calls instead of `layer_call`, with the same arguments."""
         wrap = super().rematerialized_call  # type: ignore[misc]
         return rematerialize_tensors(self, wrap, layer_call, args, kwargs)
 
@@ -31,10 +31,10 @@ class RematerializesTensors:
 def rematerialize_tensors(
     layer: Any, wrap: Callable, layer_call: Callable, args: tuple, kwargs: dict[str, Any]
 ) -> Callable:
-    """Returns what to call in place of `layer_call` so that only tensors are traced.
+    """Returns a replacement of `layer_call` in which only tensors are traced.
 
-    In a `keras.RematScope`, JAX would trace every argument of a layer's call, `training` and
-    `index` too, and TensorFlow refuses `None`.
+    In a `keras.RematScope`, JAX would trace every argument of a layer's call, including `training`
+    and `index`, and TensorFlow refuses `None`.
 
     Args:
         layer: the layer.
@@ -79,7 +79,7 @@ def rematerialize_tensors(
 
 
 def _stateless(layer, layer_call, args, kwargs, moving):
-    """Returns the outputs and the new values of `moving`, which JAX must see leave the function."""
+    """Returns the outputs and the new values of `moving`, which JAX must get as outputs."""
     state = [(variable, variable.value) for variable in layer.variables]
     with keras.StatelessScope(state_mapping=state):
         outputs = layer_call(*args, **kwargs)

@@ -149,10 +149,10 @@ BAD = {
     "html": (constant(b"<!DOCTYPE html><html>404</html>"), "is a web page"),
     "html late": (constant(b"\n\n <html><body>quota</body></html>"), "is a web page"),
     "xml": (constant(b"<?xml version='1.0'?><Error>AccessDenied</Error>"), "is a web page"),
-    "json": (constant(b'{"a": 1}'), "no index of safetensors"),
-    "json list": (constant(b'{"weight_map": [1]}'), "no index of safetensors"),
-    "json cut": (constant(b'{"weight_map": {"a": '), "no index of safetensors"),
-    "json deep": (constant(b'{"a":' * 100_000), "no index of safetensors"),
+    "json": (constant(b'{"a": 1}'), "not an index of safetensors"),
+    "json list": (constant(b'{"weight_map": [1]}'), "not an index of safetensors"),
+    "json cut": (constant(b'{"weight_map": {"a": '), "not an index of safetensors"),
+    "json deep": (constant(b'{"a":' * 100_000), "not an index of safetensors"),
     "index without parts": (bytes_of(wrong_shards), "names the part 'absent.safetensors'"),
     "index that leads out": (
         constant(b'{"weight_map": {"w": "../../etc/passwd"}}'),
@@ -172,7 +172,7 @@ BAD = {
     "torchscript": (bytes_of(script), "is a TorchScript program"),
     "exported": (bytes_of(program), "is an exported program"),
     **{f"zip cut {s}": (cut(ZIP, s), "is cut off") for s in (0.2, 0.5, 0.9, 0.99)},
-    **{f"old cut {s}": (cut(OLD, s), "is damaged, cut off") for s in (0.2, 0.5, 0.9)},
+    **{f"old cut {s}": (cut(OLD, s), "is damaged, truncated") for s in (0.2, 0.5, 0.9)},
     **{f"npz cut {s}": (cut(NPZ, s), "is cut off") for s in (0.2, 0.5, 0.9)},
     **{f"safetensors cut {s}": (cut(SAFE, s), "cut off") for s in (0.3, 0.7, 0.9, 0.99)},
     "zip broken": (broken(ZIP, 0.05), "damaged"),
@@ -187,15 +187,15 @@ BAD = {
     "safetensors of nothing": (bytes_of(lambda path: save_file({}, path)), "holds none"),
     "safetensors fp8": (bytes_of(lambda path: save_torch_file(FP8, path)), "in F8_E4M3"),
     "torch fp8": (torch_bytes(FP8), "a quantised type"),
-    "pickle": (constant(pickle.dumps(ARRAYS)), "is damaged, cut off or no checkpoint"),
+    "pickle": (constant(pickle.dumps(ARRAYS)), "is damaged, truncated or not a checkpoint"),
     "pickle 0": (constant(pickle.dumps({"a": 1}, 0)), "of an unknown kind"),
     "own class": (torch_bytes({"w": torch.ones(2), "args": Thing()}), "test_checkpoint_file.Thing"),
     "own class old": (
         torch_bytes({"args": Thing()}, _use_new_zipfile_serialization=False),
-        "holds an object of tests.interop.test_checkpoint_file.Thing besides tensors",
+        "contains an object of tests.interop.test_checkpoint_file.Thing besides tensors",
     ),
     "module": (torch_bytes(torch.nn.Linear(2, 2)), "torch.nn.modules.linear.Linear besides"),
-    "numpy objects": (npz_bytes(w=np.array([Thing()], object)), "holds Python objects"),
+    "numpy objects": (npz_bytes(w=np.array([Thing()], object)), "contains Python objects"),
     "numpy array": (torch_bytes({"w": torch.ones(2), "rng": np.ones(3)}), "_reconstruct besides"),
     "torch of nothing": (torch_bytes({}), "holds none"),
     "one tensor": (torch_bytes(torch.ones(2)), "holds none"),
@@ -210,8 +210,14 @@ BAD = {
         torch_bytes({"ema": {"decay": 0.99, "shadow_params": [torch.ones(2)]}}),
         "must hold numeric tensors",
     ),
-    "another network": (torch_bytes({"state_dict": TENSORS}), "2 tensors that are of no ResNet"),
-    "names alone": (bytes_of(lambda path: save_file({"x": np.ones(2)}, path)), "of no ResNet"),
+    "another network": (
+        torch_bytes({"state_dict": TENSORS}),
+        "2 tensors that do not belong to a ResNet",
+    ),
+    "names alone": (
+        bytes_of(lambda path: save_file({"x": np.ones(2)}, path)),
+        "not belong to a ResNet",
+    ),
 }
 
 
@@ -248,7 +254,7 @@ def test_what_would_run_does_not(tmp_path, place):
         "nested": {"args": argparse.Namespace(a=Runs(mark)), "state_dict": TENSORS},
     }[place]
     torch.save(content, tmp_path / "weights.pth")
-    with pytest.raises(ValueError, match=r"holds an object of .*mkdir"):
+    with pytest.raises(ValueError, match=r"contains an object of .*mkdir"):
         read_tensors(tmp_path / "weights.pth")
     assert not mark.exists()
 
@@ -261,7 +267,7 @@ def test_no_permission(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(pathlib.Path, "open", refuse)
-    with pytest.raises(ValueError, match="may not be read by you"):
+    with pytest.raises(ValueError, match="cannot be read with your permissions"):
         read_tensors(path)
 
 

@@ -124,7 +124,7 @@ def test_replaces_a_file_and_names_no_folder_of_this_machine(tmp_path, format):
 @pytest.mark.parametrize("format", ELSEWHERE)
 def test_says_where_a_format_is_written_from(tmp_path, format):
     path = tmp_path / ("network" + FORMATS[format].suffix)
-    sentence = f"written from the backend {' or '.join(FORMATS[format].packages)}, but"
+    sentence = f"needs the backend {' or '.join(FORMATS[format].packages)}, but"
     with pytest.raises(ValueError, match=sentence):
         export_model(network(None), path, format)
     assert not list(tmp_path.iterdir())
@@ -135,7 +135,7 @@ def test_says_where_a_format_is_written_from(tmp_path, format):
     [
         ("network.onnx", "pickle", "`format` must be one of 'onnx', 'tf_saved_model'"),
         ("network.pb", "onnx", "`path` must end in '.onnx' for `format='onnx'`"),
-        ("missing/network.pt2", "torch", "`path` must lie in an existing folder"),
+        ("missing/network.pt2", "torch", "`path` must be in an existing folder"),
         ("", "tf_saved_model", "`path` must be a new folder for `format='tf_saved_model'`"),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_missing_package_is_one_sentence_and_a_failure_leaves_nothing(tmp_path
 
     write = writers["onnx"]
     monkeypatch.setitem(writers, "onnx", writes_another)
-    with pytest.raises(ValueError, match="computes other numbers than Keras"):
+    with pytest.raises(ValueError, match="computes numbers other than Keras's"):
         export_model(model, path, "onnx")
     monkeypatch.setitem(writers, "onnx", lambda model, partial: partial.write_text("half"))
     with pytest.raises(ValueError, match="cannot be opened"):

@@ -148,7 +148,7 @@ def test_other_networks_are_named_and_refused():
     state = {n: t.numpy() for n, t in trained(BLOCKS, PLANES, "cifar").state_dict().items()}
     model = small("dla_l")
     basic = {n: t for n, t in state.items() if "conv3" not in n and "bn3" not in n}
-    refused(model, basic, "`source` must hold the plain ResNet inside", "BasicBlocks")
+    refused(model, basic, "`source` must contain the plain ResNet inside", "BasicBlocks")
     grouped = {n: t[:, : t.shape[1] // 2] if "conv2" in n else t for n, t in state.items()}
     refused(model, grouped, "groups (ResNeXt)")
     deep = {
@@ -166,8 +166,8 @@ def test_other_networks_are_named_and_refused():
     shallow = {n: t for n, t in state.items() if not n.startswith("layer2.1.")}
     refused(model, shallow, "ResNet-11", "it has no layer2.1.conv1.weight")
     wide = {**state, "layer1.0.conv1.weight": np.zeros((9, 16, 1, 1), "float32")}
-    refused(model, wide, "layer1.0.conv1.weight has shape (9, 16, 1, 1) in place of (8, 16, 1, 1)")
-    refused(model, {"w": np.zeros(3)}, "1 tensors that are of no ResNet, such as 'w'")
+    refused(model, wide, "layer1.0.conv1.weight has shape (9, 16, 1, 1) instead of (8, 16, 1, 1)")
+    refused(model, {"w": np.zeros(3)}, "1 tensors that do not belong to a ResNet, such as 'w'")
     images = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 1, name="conv2_block1_1_conv")(images)
     refused(model, keras.Model(images, x), "keras.applications has it in the first 1x1")
@@ -177,7 +177,7 @@ def test_other_networks_are_named_and_refused():
 @on_pytorch
 def test_interactions_without_a_neutral_start():
     refused(small("dianet", unit="lstm"), small(None), "LII with the unit LSTMUnit has no neutral")
-    refused(small("aa"), small(None), "an attention stands in place of the 3x3 convolution")
+    refused(small("aa"), small(None), "an attention replaces the 3x3 convolution")
     mine = type("Mine", (keras.layers.Layer,), {"call": lambda self, x: x})
     refused(small(mine()), small(None), "Mine has no neutral start", "start='initial'")
 

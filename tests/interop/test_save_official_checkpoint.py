@@ -156,7 +156,9 @@ def test_another_ending(tmp_path, name):
 
 @on_pytorch
 def test_a_folder_that_does_not_exist(tmp_path):
-    check_refused(small(None), tmp_path / "absent" / "weights.pth", "`path` must lie in a folder")
+    check_refused(
+        small(None), tmp_path / "absent" / "weights.pth", "`path` must be in an existing folder"
+    )
 
 
 @on_pytorch
@@ -172,7 +174,7 @@ def test_only_networks_of_the_authors_have_names(tmp_path, name):
 def test_weights_without_a_name_are_not_lost_silently(tmp_path):
     trunk = small("dla_l", include_top=False, pooling="avg")
     model = keras.Model(trunk.input, keras.layers.Dense(2, name="own_head")(trunk.output))
-    check_refused(model, tmp_path / "weights.pth", "own_head/kernel", "no weights but those")
+    check_refused(model, tmp_path / "weights.pth", "own_head/kernel", "only the weights of")
     with pytest.raises(ValueError, match="own_head/kernel"):
         load_official_checkpoint(model, checkpoint(trunk))
 
@@ -216,5 +218,7 @@ def test_a_full_disk_is_an_error_of_the_system(tmp_path, monkeypatch, suffix):
 @on_pytorch
 def test_what_would_be_read_as_mrlas_own_network(tmp_path):
     model = ResNet((1, 1), "mrla_b", stem="imagenet", planes=(16, 16), classes=3)
-    sentence = "heads of 16 and no ReLU behind its attention, as MRLA's own ImageNet networks have"
+    sentence = (
+        "heads of 16 channels and no ReLU after its attention, as MRLA's own ImageNet networks"
+    )
     check_refused(model, tmp_path / "weights.safetensors", sentence, "a .weights.h5 file")

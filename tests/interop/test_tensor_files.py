@@ -99,7 +99,9 @@ def test_a_hostile_pickle_is_not_run(tmp_path):
         torch.save(content, tmp_path / name, _use_new_zipfile_serialization=not legacy)
     (tmp_path / "bare.pt").write_bytes(pickle.dumps({"w": Hostile(mark)}))
     for name in ("zip.pth", "legacy.pth.tar", "bare.pt"):
-        what = "is damaged" if name == "bare.pt" else "holds an object of .*mkdir besides tensors"
+        what = (
+            "is damaged" if name == "bare.pt" else "contains an object of .*mkdir besides tensors"
+        )
         with pytest.raises(ValueError, match=f"{name} {what}"):
             read_tensors(tmp_path / name)
     assert not mark.exists()

@@ -102,7 +102,7 @@ def test_calls_of_a_graph():
 
 
 def test_a_keras_without_the_name_is_named():
-    with pytest.raises(RuntimeError, match=r"Dense\._gone.*Keras .* no longer has"):
+    with pytest.raises(RuntimeError, match=r"Dense\._gone.*Keras .* does not have"):
         private_names._private(keras.layers.Dense(1), "_gone", "looks")
 
 
