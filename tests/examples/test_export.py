@@ -44,7 +44,7 @@ def test_a_difference_is_seen():
 def test_bad_input_is_one_sentence(keras_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     main = load_example().main
-    with pytest.raises(SystemExit, match=r"error: `format` .* is written from the backend"):
+    with pytest.raises(SystemExit, match=r"error: `format` .* needs the backend"):
         main([keras_file, "--format", ELSEWHERE[0]])
     with pytest.raises(SystemExit, match="error: `name` must be one of"):
         main(["dla_x_20", "--format", FORMAT])

@@ -125,7 +125,7 @@ def test_an_interrupted_run_resumes_to_the_same_end(script, tmp_path, monkeypatc
 def test_a_run_is_not_overwritten(script, tmp_path):
     run(script, tmp_path / "run")
     before = (tmp_path / "run" / "last.keras").read_bytes()
-    with pytest.raises(SystemExit, match="already holds a run: resume it, or name another"):
+    with pytest.raises(SystemExit, match="already contains a run: resume it, or choose another"):
         run(script, tmp_path / "run")
     with pytest.raises(SystemExit, match="another experiment: seed is 0 there and 1 here"):
         run(script, tmp_path / "run", "--resume", "--seed", "1")

@@ -1,4 +1,4 @@
-"""Training that has diverged, noticed inside the epoch."""
+"""Detects during an epoch that training has diverged."""
 
 import math
 
@@ -7,7 +7,7 @@ from keras import ops
 
 
 class DivergenceError(RuntimeError):
-    """The error of a run whose loss is not finite, so that further training is useless.
+    """The error of a run whose loss is not finite, so that further training would be useless.
 
     Example:
     >>> from keras_dla.training import DivergenceError
@@ -22,7 +22,7 @@ def check_running_loss(model: keras.Model, epoch: int, step: int) -> None:
     Args:
         model: the model that `fit()` trains.
         epoch: integer from 1 on, for the message.
-        step: integer, steps of the epoch that are done, for the message.
+        step: integer, the number of steps of the epoch that are done, for the message.
     """
     for metric in model.metrics:
         if metric.name == "loss":
@@ -34,11 +34,11 @@ def check_running_loss(model: keras.Model, epoch: int, step: int) -> None:
 
 
 def check_weights(model: keras.Model, place: str) -> None:
-    """Raises `DivergenceError` unless all weights are finite, as a step's loss cannot show yet.
+    """Raises `DivergenceError` unless all weights are finite, which the last loss cannot show.
 
     Args:
         model: the model that `fit()` trains.
-        place: string, which step or epoch it is after, for the message.
+        place: string, the step or epoch after which this is, for the message.
     """
     for weight in model.weights:
         if "float" in weight.dtype:
@@ -50,18 +50,18 @@ def check_weights(model: keras.Model, place: str) -> None:
 
 
 class StopAtDivergence(keras.callbacks.Callback):
-    """Ends `fit()` with an error soon after the loss has become infinite or not a number.
+    """Ends `fit()` with an error soon after the loss has become infinite or NaN.
 
-    A mean that has met such a loss never recovers within the epoch, so a look at the running
-    mean every so many steps is enough, and the steps between are not held up.
+    The running mean of the loss does not recover from such a value within the epoch, so it is
+    enough to check it every few steps, and the steps in between are not delayed.
 
     Args:
-        every: integer, steps from one look to the next; defaults to 50.
-        steps_done: integer, steps of the first epoch that an earlier process did, for the message;
-            defaults to 0.
+        every: integer, steps from one check to the next; defaults to 50.
+        steps_done: integer, steps of the first epoch that an earlier process has done, for the
+            message; defaults to 0.
 
     Raises:
-        DivergenceError: when the loss is not finite; the message says epoch and step.
+        DivergenceError: when the loss is not finite; the message names the epoch and the step.
 
     Example:
     >>> import keras
@@ -82,15 +82,15 @@ class StopAtDivergence(keras.callbacks.Callback):
         self.steps_done = steps_done
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Notes the epoch."""
+        """Stores the number of the epoch."""
         self._epoch = epoch + 1
 
     # Not `on_train_batch_end`, whose logs would make Keras wait for the device at every step.
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Looks at the mean over the steps before this one."""
+        """Checks the mean loss of the previous steps."""
         if batch and batch % self.every == 0:
             check_running_loss(self.model, self._epoch, self.steps_done + batch)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Counts the next epoch from its beginning."""
+        """Resets the count of steps for the next epoch."""
         self.steps_done = 0

@@ -1,4 +1,4 @@
-"""Batches without an end, for epochs of any length that can start anywhere."""
+"""Endless batches, for epochs of any length that can start anywhere."""
 
 import keras
 
@@ -9,14 +9,13 @@ from keras_dla.utils.types import Nest
 class EndlessBatches(SerialDataset):
     """Joins the epochs of an `ArrayDataset` into one endless sequence.
 
-    Give `fit()` the length of an epoch as `steps_per_epoch`, which need not be that of a
-    pass over the images, and `shuffle=False`. Entry `index` is a function of
-    `first + index` alone, so a run that starts at `first` sees what a run from 0 sees
-    from there on.
+    Give `fit()` the length of an epoch as `steps_per_epoch`, which need not be a pass over the
+    images, and `shuffle=False`. Batch `index` depends only on `first + index`, so a run that starts
+    at `first` sees the same batches as a run from 0 does from there on.
 
     Args:
-        dataset: a `keras_dla.data.ArrayDataset`; its `epoch` is set from here.
-        first: integer, the number of batches that are left out at the beginning; defaults to 0.
+        dataset: a `keras_dla.data.ArrayDataset`; its `epoch` is set by this object.
+        first: integer, the number of batches to skip at the beginning; defaults to 0.
 
     Example:
     >>> import numpy as np
@@ -35,7 +34,7 @@ class EndlessBatches(SerialDataset):
 
     @property
     def num_batches(self) -> None:
-        """`None`, as Keras wants it of a sequence without an end."""
+        """`None`, which Keras expects from an endless sequence."""
         return None
 
     def __getitem__(self, index: int) -> Nest:

@@ -1,10 +1,10 @@
-"""Training that can stop at any moment and go on from the last checkpoint.
+"""Training that can stop at any moment and continue from the last checkpoint.
 
-`last.keras` is the one truth: a model file that Keras can load, with the optimizer's
-state inside, and beside them an entry of ours with the run's history, the state of the
-random numbers and, inside an epoch, that of the metrics, all of which Keras leaves out.
-It is replaced in one step, so model and history always belong together. `best.keras` and
-`log.csv` follow from it, and whoever goes on with the run makes them match again.
+`last.keras` is the single source of truth: a model file that Keras can load, including the
+optimizer's state, with an additional entry for the run's history, the state of the random numbers
+and, inside an epoch, that of the metrics, all of which Keras leaves out. It is replaced in one
+step, so model and history always belong together. `best.keras` and `log.csv` follow from it, and
+are brought into line again when the run continues.
 """
 
 import dataclasses
@@ -41,31 +41,33 @@ from keras_dla.utils.validation import check_positive_integer
 class EpochCheckpoint(keras.callbacks.Callback):
     """Saves the whole state of a run after every epoch, and inside epochs if asked to.
 
-    In the run's folder it keeps `last.keras` (the state to go on from, see
-    `load_last()`), `best.keras` (the model of the epoch with the best `monitor`; the
-    first of equals) and `log.csv` (one row per epoch: learning rate, losses, metrics,
-    seconds). Each is replaced in one step: an interrupted or killed process loses what
-    it did since the last state, never a file.
+    In the run's folder it keeps `last.keras` (the state to continue from, see `load_last()`),
+    `best.keras` (the model of the epoch with the best `monitor`; the first one if several are
+    equal) and `log.csv` (one row per epoch: learning rate, losses, metrics, seconds). Each is
+    replaced in one step: an interrupted or killed process loses the work since the last state, but
+    never a file.
 
-    A loss that is not finite ends the run with an error before anything is saved, so the
-    last good state stays. So does a disk that is full.
+    A loss that is not finite ends the run with an error before anything is saved, so the last good
+    state is kept. The same holds for a full disk.
 
-    In `launch()` every process needs one, since all keep up with the progress; the main one writes.
+    In `launch()` every process needs one, because all of them track the progress; only the main one
+    writes.
 
     Args:
-        folder: folder of the run, as `open_run()` makes it.
-        progress: the `Progress` that `load_last()` returned, if the run goes on; `resume_fit()`
+        folder: folder of the run, as `open_run()` returns it.
+        progress: the `Progress` that `load_last()` returned, if the run is resumed; `resume_fit()`
             then starts at the right place; defaults to None.
-        monitor: name of the log that says which epoch is best, or `None` for no `best.keras`;
+        monitor: name of the metric that decides which epoch is best, or `None` for no `best.keras`;
             defaults to `"val_accuracy"`.
-        mode: `"max"` or `"min"`, whether more or less of `monitor` is better; defaults to `"max"`.
-        every_steps: integer, steps of an epoch from one state inside it to the next, or `None` for
-            no such states; defaults to None.
-        every_seconds: the same in seconds since the last state; defaults to None.
+        mode: `"max"` or `"min"`, whether higher or lower values of `monitor` are better; defaults
+            to `"max"`.
+        every_steps: integer, the number of steps after which a state is saved inside an epoch, or
+            `None` for no such states; defaults to None.
+        every_seconds: float, the same in seconds since the last state; defaults to None.
 
     Raises:
-        ValueError: when an argument is not as described above, `fit()` starts at another place than
-            the run has reached, or the logs lack `monitor`.
+        ValueError: when an argument is not as described above, `fit()` does not start where the run
+            has stopped, or the logs lack `monitor`.
         DivergenceError: when the loss is not finite.
         OSError: when a state cannot be written.
 
@@ -108,19 +110,19 @@ class EpochCheckpoint(keras.callbacks.Callback):
         self.every_seconds = every_seconds
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Makes `best.keras` and `log.csv` match the state that the run goes on from."""
+        """Makes `best.keras` and `log.csv` match the state from which the run continues."""
         self._saved_at = time.perf_counter()
         if self.progress.part is not None:
             return  # the other files were brought up to date before the epoch began
         if not self.progress.epochs:
-            if is_main_process():  # for the others, it may have begun to write
+            if is_main_process():  # in the other processes: the main one may have begun to write
                 self._check_no_run()
             return
         self._check_monitor(self.progress.history[-1])
         self._write_others()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Notes the time and the learning rate."""
+        """Stores the time and the learning rate."""
         self._check_place(epoch)
         part = self.progress.part
         self._start = time.perf_counter()
@@ -133,11 +135,11 @@ class EpochCheckpoint(keras.callbacks.Callback):
             self._learning_rate = part.learning_rate
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Starts as the last state left off, or saves a state inside the epoch.
+        """Restores the last state at the first step, and saves states inside the epoch.
 
-        Not at the epoch's beginning, because PyTorch's data loader draws a number whenever
-        it is made anew, which a run that goes on does more often. Nor at the end of a
-        batch, where Keras would wait for the device each time.
+        This is not done at the beginning of the epoch, because PyTorch's data loader draws a random
+        number whenever it is created, which happens more often in a resumed run; nor at the end of
+        a batch, where Keras would wait for the device each time.
         """
         if batch == 0:
             self._first_step = self.progress.steps
@@ -161,12 +163,12 @@ class EpochCheckpoint(keras.callbacks.Callback):
         if self.every_seconds is None:
             return False
         waited = time.perf_counter() - self._saved_at
-        # Every process has its part in a state, and another idea of the time.
+        # Every process contributes to a state, and their clocks differ.
         return bool(broadcast(int(waited >= self.every_seconds)))
 
     def _save_part(self, batch):
         if self.params["steps"] is None:
-            return  # how much is left of the epoch is not known
+            return  # it is unknown how much of the epoch is left
         steps = self._first_step + batch
         check_running_loss(self.model, self.progress.epochs + 1, steps)
         part = EpochPart(
@@ -197,17 +199,18 @@ class EpochCheckpoint(keras.callbacks.Callback):
                 add_record(path, self.model, progress)
         except OSError as error:
             raise OSError(
-                f"{self.folder / LAST} cannot be written ({error.strerror or error}); the state "
-                f"before stays, {_place(self.progress)}."
+                f"{self.folder / LAST} cannot be written ({error.strerror or error}); the "
+                f"previous state is kept, {_place(self.progress)}."
             ) from error
 
     def _check_clock(self):
-        """An archive such as a model file has no other years."""
+        """Raises `OSError` if the clock shows a year that a model file (zip) cannot store."""
         year = time.localtime().tm_year
         if not 1980 <= year <= 2107:
             raise OSError(
-                f"{self.folder / LAST} cannot be written because the clock says that it is {year}, "
-                f"where a file needs 1980 to 2107; the state before stays, {_place(self.progress)}."
+                f"{self.folder / LAST} cannot be written because the clock shows the year "
+                f"{year}, which must be from 1980 to 2107; the previous state is kept, "
+                f"{_place(self.progress)}."
             )
 
     def _write_others(self):
@@ -215,7 +218,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
             write_others(self.folder, self.progress, self.monitor, self.mode)
 
     def _own_generators(self):
-        """Empty for a process that the run did not have before: it keeps its own numbers."""
+        """Returns this process's generators; none for a process that is new in the run."""
         every = [self.progress.generators, *self.progress.other_generators]
         number = process_index()
         return every[number] if number < len(every) else []
@@ -223,14 +226,15 @@ class EpochCheckpoint(keras.callbacks.Callback):
     def _check_place(self, epoch):
         if epoch != self.progress.epochs:
             raise ValueError(
-                f"`initial_epoch` of `fit()` must be {self.progress.epochs}, the number of epochs "
-                f"that {self.folder} has, but is {epoch}."
+                f"`initial_epoch` of `fit()` must be {self.progress.epochs}, the number of "
+                f"epochs done in {self.folder}, but is {epoch}."
             )
         part = self.progress.part
         if part is not None and part.left != self.params["steps"]:
             raise ValueError(
-                f"`steps_per_epoch` of `fit()` must be {part.left}, what {self.folder} has left "
-                f"of epoch {epoch + 1}, but is {self.params['steps']}; `resume_fit()` sees to it."
+                f"`steps_per_epoch` of `fit()` must be {part.left}, the steps that {self.folder} "
+                f"has left in epoch {epoch + 1}, but is {self.params['steps']}; `resume_fit()` "
+                "sets it."
             )
 
     def _seconds(self):
@@ -239,8 +243,8 @@ class EpochCheckpoint(keras.callbacks.Callback):
     def _check_no_run(self):
         if (self.folder / LAST).exists():
             raise ValueError(
-                f"`progress` must be what `load_last()` returns, because {self.folder} already "
-                "holds a run, but is None."
+                f"`progress` must be the one that `load_last()` returns, because {self.folder} "
+                "already contains a run, but is None."
             )
 
     def _row(self, epoch, logs):
@@ -267,7 +271,7 @@ class EpochCheckpoint(keras.callbacks.Callback):
 
 
 def _shortest(value) -> float:
-    """The number with the fewest digits that is this float32: 0.1, not 0.10000000149."""
+    """Returns the shortest number that rounds to this float32: 0.1, not 0.10000000149."""
     return float(str(np.float32(value)))
 
 

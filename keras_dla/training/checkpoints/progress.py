@@ -1,4 +1,4 @@
-"""How far a run has come: the record inside `last.keras`, written and read."""
+"""The progress of a run: the record inside `last.keras`, written and read."""
 
 import dataclasses
 import json
@@ -16,14 +16,14 @@ PROGRESS = "progress.json"
 
 @dataclasses.dataclass(frozen=True)
 class EpochPart:
-    """How much of an unfinished epoch is done.
+    """The progress inside an unfinished epoch.
 
     Args:
-        steps: integer, its steps that are done.
-        left: integer, its steps that are left.
-        learning_rate: float, the rate at its first step.
+        steps: integer, the number of its steps that are done.
+        left: integer, the number of its steps that are left.
+        learning_rate: float, the learning rate at its first step.
         seconds: float, how long its steps took.
-        metrics: state of the metrics that run through it.
+        metrics: state of the metrics that accumulate over it.
 
     Example:
     >>> from keras_dla.training import EpochPart
@@ -40,16 +40,15 @@ class EpochPart:
 
 @dataclasses.dataclass
 class Progress:
-    """How far a run has come.
+    """The progress of a run.
 
     Args:
         history: one dictionary per epoch: `epoch` (from 1), `learning_rate`, Keras's logs and
             `seconds`; defaults to an empty list.
         generators: state of the random numbers outside the model; defaults to an empty list.
-        part: the `EpochPart` of the epoch that the state lies in, or `None` between epochs;
-            defaults to None.
-        other_generators: `generators` of the processes of `launch()` but the main one; defaults to
-            an empty list.
+        part: the `EpochPart` of the unfinished epoch, or `None` between epochs; defaults to None.
+        other_generators: `generators` of the processes of `launch()` other than the main one;
+            defaults to an empty list.
 
     Example:
     >>> from keras_dla.training import Progress
@@ -70,15 +69,15 @@ class Progress:
 
     @property
     def steps(self) -> int:
-        """The number of steps that are done of the epoch after these."""
+        """The number of steps that are done in the next epoch."""
         return 0 if self.part is None else self.part.steps
 
 
 def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
     """Loads the last state that a run has saved.
 
-    The model comes back compiled, with the optimizer's state and that of its random
-    numbers. Nothing in the file is executed (`safe_mode` of Keras).
+    The model is compiled, with the state of its optimizer and of its random numbers. Nothing in the
+    file is executed (`safe_mode` of Keras).
 
     Args:
         folder: folder that an `EpochCheckpoint` wrote to.
@@ -87,7 +86,7 @@ def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
         The model and its `Progress`; `None` if nothing was saved yet.
 
     Raises:
-        ValueError: when the checkpoint is damaged, or its optimizer cannot be brought back.
+        ValueError: when the checkpoint is damaged, or its optimizer cannot be restored.
 
     Example:
     >>> import tempfile
@@ -104,20 +103,20 @@ def load_last(folder: str | os.PathLike) -> tuple[keras.Model, Progress] | None:
         model = keras.saving.load_model(path, safe_mode=True)
         set_counters(model, record["counters"])
         progress = _progress_of(record)
-    except Exception as error:  # what a damaged file raises depends on where the damage is
+    except Exception as error:  # the kind of error depends on where the file is damaged
         raise _damaged(path, error) from error
     _check_optimizer(model, record, path)
     return model, progress
 
 
 def read_progress(folder: str | os.PathLike) -> Progress | None:
-    """Reads how far a run has come, without its model.
+    """Reads the progress of a run without loading its model.
 
     Args:
         folder: folder that an `EpochCheckpoint` wrote to.
 
     Returns:
-        The `Progress` of the last state; `None` where nothing was saved yet.
+        The `Progress` of the last state; `None` if nothing was saved yet.
 
     Raises:
         ValueError: when the checkpoint is damaged.
@@ -146,7 +145,7 @@ def progress_in(path: Path) -> Progress:
 
 
 def add_record(path: Path, model: keras.Model, progress: Progress) -> None:
-    """Adds what Keras leaves out to a model file that was just saved."""
+    """Adds the entries that Keras leaves out to a model file that was just saved."""
     record = {
         **dataclasses.asdict(progress),
         "counters": get_counters(model),
@@ -157,7 +156,7 @@ def add_record(path: Path, model: keras.Model, progress: Progress) -> None:
 
 
 def _progress_of(record: dict) -> Progress:
-    part = record.get("part")  # runs of earlier versions have none
+    part = record.get("part")  # runs of earlier versions have no such entry
     return Progress(
         record["history"],
         record["generators"],
@@ -167,17 +166,17 @@ def _progress_of(record: dict) -> Progress:
 
 
 def _check_optimizer(model: keras.Model, record: dict, path: Path) -> None:
-    """Raises `ValueError` where Keras only warns that it left out the optimizer's state."""
+    """Raises `ValueError` where Keras only warns that it ignored the optimizer's state."""
     if len(model.optimizer.variables) != record["optimizer_variables"]:
         raise ValueError(
             f"{path} was loaded without the state of its optimizer: set the global dtype policy "
-            "that the run had."
+            "to that of the run."
         )
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
     reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip()
-    return ValueError(f"{path} cannot be read, it may be damaged ({reason}).")
+    return ValueError(f"{path} cannot be read and may be damaged ({reason}).")
 
 
 def _read_record(path: Path) -> dict:

@@ -1,4 +1,4 @@
-"""Training from wherever a run is to its end."""
+"""Trains a run from its present state to its end."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,20 +20,20 @@ def resume_fit(
     epochs: int,
     **kwargs: Any,
 ) -> None:
-    """Trains what is left of a run: the rest of an epoch that is not whole, then whole ones.
+    """Trains the rest of a run: the rest of an unfinished epoch, then whole epochs.
 
     Args:
         model: a compiled model, new or from `load_last()`.
-        batches: function of a number of batches; returns the training data from there on, endless,
-            such as `lambda first: EndlessBatches(dataset, first)`.
-        progress: the run's `Progress`, the one that its `EpochCheckpoint` keeps up to date.
+        batches: function of a number of batches to skip that returns endless training data, such as
+            `lambda first: EndlessBatches(dataset, first)`.
+        progress: the run's `Progress`, which its `EpochCheckpoint` keeps up to date.
         steps_per_epoch: integer, steps of a whole epoch.
         epochs: integer, epochs of the whole run.
         **kwargs: further arguments of `model.fit()`: `callbacks`, with the run's `EpochCheckpoint`
             among them (in every process of `launch()`), `validation_data`, `verbose`.
 
     Raises:
-        ValueError: when the processes of `launch()` do not go on from the same state, or an
+        ValueError: when the processes of `launch()` do not continue from the same state, or an
             `ArrayDataset` has labels that the model has no class for, or an image of a prepared
             data set is damaged.
 
@@ -67,15 +67,16 @@ def resume_fit(
         build_metrics(model, rest)
         fit(rest, part.left, until=done + 1)
         done += 1
-    # Also with nothing left to do: the callbacks then bring the run's other files up to date.
+    # Even with nothing left to do, because the callbacks then bring the run's other files up to
+    # date.
     fit(batches(done * steps_per_epoch), steps_per_epoch, until=epochs)
 
 
 def _check_same_place(steps: int) -> None:
-    """Otherwise the processes would wait for each other for ever, or mix two states."""
+    """Raises `ValueError` for different states; processes would wait for ever or mix them."""
     expected = broadcast(steps)
     if steps != expected:
         raise ValueError(
-            f"The run's folder must be the same for every process, but one has {steps} steps in "
-            f"it where the main process has {expected}."
+            "The run's folder must be the same for every process, but in one process it has "
+            f"{steps} steps and in the main process {expected}."
         )

@@ -16,14 +16,15 @@ from keras_dla.utils.folder_lock import check_lock
 def write_others(
     folder: Path, progress: Progress, monitor: str | None = "val_accuracy", mode: str = "max"
 ) -> None:
-    """Makes `best.keras` and `log.csv` match the last state, which is on the disk between epochs.
+    """Makes `best.keras` and `log.csv` match the last state, which is saved between epochs.
 
     Args:
         folder: path of the run's folder.
         progress: the `Progress` of the last state.
-        monitor: name of the log that says which epoch is best, or `None` for no `best.keras`;
+        monitor: name of the metric that decides which epoch is best, or `None` for no `best.keras`;
             defaults to `"val_accuracy"`.
-        mode: `"max"` or `"min"`, whether more or less of `monitor` is better; defaults to `"max"`.
+        mode: `"max"` or `"min"`, whether higher or lower values of `monitor` are better; defaults
+            to `"max"`.
     """
     check_lock(folder)
     if monitor is not None:
@@ -32,13 +33,13 @@ def write_others(
         write_log(folder / LOG, progress.history)
     except OSError as error:
         raise OSError(
-            f"{folder / LOG} cannot be written ({error.strerror or error}); {folder / LAST} has "
-            f"the state after epoch {progress.epochs}."
+            f"{folder / LOG} cannot be written ({error.strerror or error}); {folder / LAST} "
+            f"contains the state after epoch {progress.epochs}."
         ) from error
 
 
 def mend(folder: Path, progress: Progress) -> None:
-    """Writes what of a run's `best.keras` and `log.csv` is missing or does not match its history.
+    """Writes a run's `best.keras` and `log.csv` again if they do not match its history.
 
     Args:
         folder: path of the run's folder.
@@ -53,7 +54,7 @@ def mend(folder: Path, progress: Progress) -> None:
 
 
 def read_log(path: Path) -> list[dict[str, float]]:
-    """Reads a `log.csv` as numbers; an empty list where there is none.
+    """Reads a `log.csv` as numbers; returns an empty list if there is none.
 
     Args:
         path: path of the file.
@@ -73,7 +74,10 @@ def read_log(path: Path) -> list[dict[str, float]]:
         if missing:
             raise ValueError(f"{path} is damaged: it must have a column {missing[0]!r}.")
         if row["epoch"] != epoch:
-            raise ValueError(f"{path} is damaged: row {epoch} is of epoch {row['epoch']:g}.")
+            raise ValueError(
+                f"{path} is damaged: row {epoch} must be of epoch {epoch}, but is "
+                f"of epoch {row['epoch']:g}."
+            )
     return rows
 
 
@@ -83,10 +87,10 @@ def numbers_of(row: Mapping) -> dict[str, float]:
 
 
 def _keep_best(folder: Path, scores: list[float]) -> None:
-    """Copies the last state where it is the best.
+    """Copies the last state to `best.keras` if it is the best one.
 
-    It copies what is on the disk, so that a run that stopped between the two catches up when it
-    goes on.
+    It copies the file on disk, so that a run that stopped between the two steps catches up when it
+    continues.
     """
     *earlier, last = scores
     if all(last > score for score in earlier):
@@ -95,7 +99,7 @@ def _keep_best(folder: Path, scores: list[float]) -> None:
     elif not (folder / BEST).exists():
         warnings.warn(
             f"{folder / BEST}, the model after epoch {scores.index(max(scores)) + 1}, is missing "
-            "and cannot be made again; the next better epoch will be kept.",
+            "and cannot be restored; the next better epoch will be saved.",
             stacklevel=2,
         )
 

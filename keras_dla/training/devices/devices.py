@@ -1,4 +1,4 @@
-"""Training on many devices by the backend's own engine, behind the same functions for all."""
+"""Training on many devices with the backend's own engine, by the same functions on all backends."""
 
 import importlib
 from collections.abc import Callable, Sequence
@@ -22,38 +22,39 @@ def launch(
     hosts: Sequence[str] = (),
     host: int = 0,
 ) -> None:
-    """Calls `function(*arguments)` where `fit()` trains on many devices.
+    """Calls `function(*arguments)` in a context in which `fit()` trains on many devices.
 
     Each step's batch is divided among the devices, the gradients are averaged, and every device
     takes the same step (data parallelism). The engine is the backend's own:
     `keras.distribution.DataParallel` on JAX, `tf.distribute.MirroredStrategy` (on several
     machines `MultiWorkerMirroredStrategy`) on TensorFlow, `DistributedDataParallel` on PyTorch.
 
-    JAX and TensorFlow call the function once on a machine, PyTorch once for every device, each
-    call in a process of its own. The function makes, compiles and trains its model as it would on
-    one device, but for two lines, which do nothing on one device:
+    On JAX and TensorFlow the function is called once per machine, on PyTorch once per device, each
+    time in its own process. The function creates, compiles and trains its model as on one device,
+    except for two lines, which have no effect on one device:
 
         model = parallel_model(model)    # after compile()
         data = local_batches(data)       # batches of the whole, global size
 
-    and what it writes to disk, `is_main_process()` writes.
+    and it writes files only if `is_main_process()` is true.
 
     Call this before anything else uses the backend. With PyTorch, `function` and `arguments` are
-    pickled: the function must be one of a module, and a script must have its
-    `if __name__ == "__main__":`.
+    pickled: the function must be defined in a module, and a script must be guarded by `if __name__
+        == "__main__":`.
 
     Args:
-        function: what to call. Its result is dropped.
-        devices: integer, the devices to use on each machine: the first ones that the backend sees,
-            or CPU processes for PyTorch without a GPU; defaults to 1.
+        function: the function to call. Its result is discarded.
+        devices: integer, the number of devices to use on each machine: the first ones that the
+            backend sees, or CPU processes for PyTorch without a GPU; defaults to 1.
         arguments: its arguments; defaults to empty.
-        hosts: `"address:port"` of every machine, in one order on all of them; the ports are free
-            ones. Empty for a single machine. JAX and PyTorch meet at the first; defaults to empty.
+        hosts: `"address:port"` of every machine, in the same order on all of them, with free ports.
+            Empty for a single machine. JAX and PyTorch coordinate through the first; defaults to
+            empty.
         host: integer, which of `hosts` this machine is, from 0; defaults to 0.
 
     Raises:
         ValueError: when an argument is not as described above, or there are fewer devices.
-        MemoryError: when the memory does not suffice, in one sentence on every backend.
+        MemoryError: when there is not enough memory, with the same sentence on every backend.
 
     Example:
     >>> from keras_dla.training import launch
@@ -74,12 +75,12 @@ def launch(
 
 
 def parallel_model(model: keras.Model) -> keras.Model:
-    """Makes a compiled model's `fit()` work on the devices of `launch()`.
+    """Makes a compiled model's `fit()` use the devices of `launch()`.
 
-    On PyTorch its training step then averages gradients and logs over all processes, and each
-    process drops paths of its own. On PyTorch and TensorFlow it averages a BN's moving statistics,
-    so that all devices test with the same. On JAX, where the model was made inside `launch()`, and
-    outside of `launch()` there is nothing to do.
+    On PyTorch, the training step then averages gradients and logs over all processes, and each
+    process drops its own paths. On PyTorch and TensorFlow, the moving statistics of BN are
+    averaged, so that all devices test with the same numbers. On JAX, and outside of `launch()`,
+    there is nothing to do.
 
     Args:
         model: a compiled and built model.
@@ -107,9 +108,9 @@ def synchronize_batch_norm(model: keras.Model) -> keras.Model:
     """Makes every BN of a model take its statistics over the batches of all devices.
 
     Otherwise each device normalises with its own part of the batch, as the frameworks do by
-    default; with few images per device that costs accuracy. With it, training equals that on one
-    device with the whole batch, up to rounding. On JAX it always does, so nothing changes there.
-    Call it before the model trains; a saved model keeps it.
+    default; with few images per device this reduces the accuracy. With it, training equals training
+    on one device with the whole batch, up to rounding. On JAX this is always so, and nothing
+    changes. Call it before the model trains; a saved model keeps the setting.
 
     Args:
         model: a model, or a layer.
@@ -118,7 +119,7 @@ def synchronize_batch_norm(model: keras.Model) -> keras.Model:
         The same model.
 
     Raises:
-        ValueError: when a BN cannot be synchronised on this backend: on PyTorch those that are not
+        ValueError: when a BN cannot be synchronised on this backend: on PyTorch, a BN that is not a
             `keras_dla.layers.BatchNormalization` with both scale and center.
 
     Example:
@@ -143,11 +144,11 @@ def local_batches(dataset: Batches) -> Batches:
 
     Returns:
         A data set of the same kind with this process's part of each batch; outside of `launch()`,
-        and with one device, `dataset` itself. On TensorFlow, whose strategies divide the batches
-        of a `tf.data.Dataset` themselves, it keeps them whole.
+        and with one device, `dataset` itself. On TensorFlow the batches of a `tf.data.Dataset` stay
+        whole, because its strategies divide them.
 
     Raises:
-        ValueError: when a batch is read that cannot be divided.
+        ValueError: when a batch that is read cannot be divided.
 
     Example:
     >>> import numpy as np
@@ -164,10 +165,10 @@ def local_batches(dataset: Batches) -> Batches:
 
 
 def is_main_process() -> bool:
-    """Whether this process of `launch()` is the one that writes files.
+    """Returns whether this process of `launch()` is the one that writes files.
 
     Returns:
-        True for one process of all, and outside of `launch()`.
+        True in exactly one of the processes, and outside of `launch()`.
 
     Example:
     >>> from keras_dla.training import is_main_process
@@ -193,20 +194,20 @@ def check_batch_size(batch_size: int, devices: int, hosts: Sequence[str] = ()) -
 
 
 def process_index() -> int:
-    """Returns which of the processes of `launch()` this is; the main one is 0."""
+    """Returns the number of this process of `launch()`; the main one is 0."""
     return engine().place()[0]
 
 
 def broadcast(number: int) -> int:
-    """Returns the number that the main process calls this with, in every process.
+    """Returns in every process the number that the main process passes.
 
-    All processes have to call it, at the same step.
+    All processes must call it, at the same step.
     """
     return engine().broadcast(number)
 
 
 def all_gather(values: list) -> list[list]:
-    """Returns what each process calls this with, by process; all have to, at the same step."""
+    """Returns the values of all processes, in order; all must call it at the same step."""
     return engine().all_gather(values)
 
 
@@ -214,15 +215,15 @@ def engine() -> ModuleType:
     """Returns the module of the backend."""
     backend = keras.backend.backend()
     if backend not in ("jax", "tensorflow", "torch"):
-        raise ValueError(f"The backend must be tensorflow, jax or torch, but is {backend}.")
+        raise ValueError(f"`KERAS_BACKEND` must be tensorflow, jax or torch, but is {backend}.")
     return importlib.import_module(f"keras_dla.training.devices.{backend}_engine")
 
 
 def moving_statistics(model: keras.Model) -> list[keras.Variable]:
-    """Returns what moves with the images that a device sees, such as the means of a BN.
+    """Returns the variables that depend on a device's own images, such as BN's moving means.
 
-    PyTorch and TensorFlow let it differ from device to device; the average over all of them, taken
-    after every step, is what every device tests with and the run's folder keeps.
+    On PyTorch and TensorFlow they differ between devices; after every step they are averaged, and
+    every device tests with the average, which is also saved in the run's folder.
     """
     return [
         variable
@@ -234,10 +235,10 @@ def moving_statistics(model: keras.Model) -> list[keras.Variable]:
 
 
 def check_available(devices: int, available: int, hint: str = "") -> None:
-    """Raises `ValueError` unless a machine has as many devices."""
+    """Raises `ValueError` unless the machine has this number of devices."""
     if devices > available:
         raise ValueError(
-            f"`devices` must be at most {available}, the devices that "
+            f"`devices` must be at most {available}, the number of devices that "
             f"{keras.backend.backend()} sees here, but is {devices}{hint}."
         )
 
@@ -248,7 +249,7 @@ def _checked_hosts(hosts):
         name, _, port = str(address).rpartition(":")
         if not name or not port.isdigit():
             raise ValueError(
-                f"`hosts` must have an 'address:port' for every machine, but has {address!r}."
+                f"`hosts` must have an 'address:port' for every machine, but contains {address!r}."
             )
     if len(set(hosts)) < len(hosts):
         raise ValueError(f"`hosts` must be different from each other, but are {hosts}.")

@@ -1,4 +1,4 @@
-"""Many devices on JAX: one program over all of them, which Keras's `DataParallel` divides."""
+"""Many devices on JAX: one program over all of them, divided by Keras's `DataParallel`."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from keras_dla.training.devices.sharded_batches import indivisible
 def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str], host: int) -> None:
     """See `keras_dla.training.devices.devices.launch`."""
     if len(hosts) > 1:
-        # The processes speak over gloo where there is no graphics card.
+        # The processes communicate by gloo if there is no graphics card.
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         keras.distribution.initialize(",".join(hosts), len(hosts), host)
     check_available(
@@ -24,17 +24,17 @@ def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str],
     )
     distribution = _DataParallel(
         devices=_first_of_every_process(devices),
-        auto_shard_dataset=False,  # `LocalBatches` takes each process's part
+        auto_shard_dataset=False,  # `LocalBatches` selects each process's part
     )
     with distribution.scope():
         function(*arguments)
 
 
 class _DataParallel(keras.distribution.DataParallel):
-    """Keras's, which says what is wrong with a batch that cannot be divided."""
+    """Keras's `DataParallel`, with a clear error for a batch that cannot be divided."""
 
     def get_data_layout(self, data_shape):
-        """Returns how a batch lies on the devices; `ValueError` where it cannot be divided."""
+        """Returns the layout of a batch on the devices; `ValueError` if it cannot be divided."""
         devices = self.num_model_replicas // jax.process_count()
         if data_shape[0] % devices:
             raise ValueError(indivisible(devices, data_shape[0]))
@@ -42,12 +42,12 @@ class _DataParallel(keras.distribution.DataParallel):
 
 
 def parallel_model(model: keras.Model) -> keras.Model:
-    """The model is parallel by the distribution that it was made under."""
+    """Returns the model, which the distribution under which it was created makes parallel."""
     return model
 
 
 def place() -> tuple[int, int, int]:
-    """Returns this process, the number of processes and that of all devices."""
+    """Returns the number of this process, of all processes and of all devices."""
     distribution = keras.distribution.distribution()
     if distribution is None:
         return 0, 1, 1
@@ -61,14 +61,14 @@ def is_main_process() -> bool:
 
 def broadcast(number: int) -> int:
     """See `keras_dla.training.devices.devices.broadcast`."""
-    # Without others it would still wait for the device.
+    # With a single process it would still wait for the device.
     if jax.process_count() == 1:
         return number
     return int(multihost_utils.broadcast_one_to_all(np.array(number)))
 
 
 def all_gather(values: list) -> list[list]:
-    """What processes hold of their own is PyTorch's random numbers alone."""
+    """Returns nothing to share: only on PyTorch do processes have random numbers of their own."""
     return [values]
 
 

@@ -12,12 +12,12 @@ from keras_dla.utils.types import Nest, Tensor
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where a process stands among all devices.
+    """The position of a process among all devices.
 
     Args:
-        part: integer, which part of a batch this process takes.
-        parts: integer, how many parts there are.
-        devices: integer, by which every batch must be divisible.
+        part: integer, the index of the part of a batch that this process takes.
+        parts: integer, the number of parts.
+        devices: integer, the number of devices, by which every batch must be divisible.
     """
 
     part: int
@@ -25,12 +25,12 @@ class Place:
     devices: int
 
     def part_of(self, array: Tensor) -> Tensor:
-        """Returns this process's part of an array or tensor, wherever that lies."""
+        """Returns this process's part of an array or tensor on any device."""
         size = self._size(array.shape[0])
         return array[self.part * size : (self.part + 1) * size]
 
     def part_of_graph(self, tf: ModuleType, tensor: Tensor) -> Tensor:
-        """The same in a graph of TensorFlow, whose batches may have a size of their own each."""
+        """The same in a TensorFlow graph, in which the sizes of batches may be unknown."""
         if tensor.shape[0] is not None:
             return self.part_of(tensor)
         entries = tf.shape(tensor)[0]
@@ -48,10 +48,10 @@ class Place:
 
 
 def indivisible(devices: int, entries: int | str) -> str:
-    """Returns what is said of a batch whose number of entries `devices` does not divide."""
+    """Returns the message for a batch whose number of entries is not divisible by `devices`."""
     return (
-        f"Every batch, of a test too, must be divisible by the {devices} devices, but one has "
-        f"{entries} entries: choose another `batch_size`, or `drop_remainder=True`."
+        f"Every batch, including test batches, must be divisible by the {devices} devices, but "
+        f"one has {entries} entries: choose another `batch_size`, or `drop_remainder=True`."
     )
 
 
@@ -70,7 +70,7 @@ class LocalBatches(SerialDataset):
 
     @property
     def num_batches(self) -> int | None:
-        """As many as there are global ones."""
+        """The number of global batches."""
         return self.dataset.num_batches
 
     def __getitem__(self, index: int) -> Nest:
@@ -78,11 +78,11 @@ class LocalBatches(SerialDataset):
         return keras.tree.map_structure(self.place.part_of, self.dataset[index])
 
     def on_epoch_begin(self) -> None:
-        """Passed on to the data set."""
+        """Calls the method of the data set."""
         self.dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Passed on to the data set."""
+        """Calls the method of the data set."""
         self.dataset.on_epoch_end()
 
 
@@ -90,7 +90,7 @@ def local_part(dataset: Any, place: Place) -> Any:
     """Cuts one process's part out of the batches of a `PyDataset` or a `tf.data.Dataset`."""
     if isinstance(dataset, keras.utils.PyDataset):
         return LocalBatches(dataset, place)
-    import tensorflow as tf  # which made the data set
+    import tensorflow as tf  # TensorFlow is imported already, because it made the data set
 
     if keras.backend.backend() == "tensorflow":
         return _for_strategies(tf, dataset)
@@ -102,7 +102,7 @@ def local_part(dataset: Any, place: Place) -> Any:
 
 
 def _for_strategies(tf, dataset):
-    """TensorFlow's strategies divide the batches; left to themselves, at times the files."""
+    """Makes TensorFlow's strategies divide the batches, and not sometimes the files."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)

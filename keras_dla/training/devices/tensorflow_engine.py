@@ -1,4 +1,4 @@
-"""Many devices on TensorFlow: a copy of the model on each, by TensorFlow's strategies."""
+"""Many devices on TensorFlow: a copy of the model on each, with TensorFlow's strategies."""
 
 import functools
 import json
@@ -23,10 +23,10 @@ def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str],
 
 
 def parallel_model(model: keras.Model) -> keras.Model:
-    """The model is parallel by the strategy that it was made under, but for a BN's statistics.
+    """Makes a model average BN's statistics; its strategy makes everything else parallel.
 
-    Keras stumbles over several machines (its issue 20585): it reads the parts of the first batch
-    as if they were one tensor, and averages a step's logs along an axis that they lack.
+    On several machines Keras has a bug (its issue 20585): it reads the parts of the first batch as
+    one tensor, and averages a step's logs along an axis that they do not have.
     """
     if place()[2] > 1:
         step, statistics = model.train_step, moving_statistics(model)
@@ -60,7 +60,7 @@ def _with_axis(step, data):
 
 
 def _build_from_own_part(model, iterator=None, data_batch=None):
-    """Stands in for Keras's method, with a batch that is this machine's."""
+    """Replaces Keras's method, with this machine's batch."""
     strategy = model.distribute_strategy
     if iterator is not None:
         _, _, batches = next(iter(iterator))
@@ -72,7 +72,7 @@ def _build_from_own_part(model, iterator=None, data_batch=None):
 
 
 def place() -> tuple[int, int, int]:
-    """TensorFlow divides the batches by itself; the last is the number of all devices."""
+    """Returns the place of this process; TensorFlow divides the batches itself."""
     return 0, 1, tf.distribute.get_strategy().num_replicas_in_sync
 
 
@@ -96,7 +96,7 @@ def broadcast(number: int) -> int:
 
 
 def all_gather(values: list) -> list[list]:
-    """What processes hold of their own is PyTorch's random numbers alone."""
+    """Returns nothing to share: only on PyTorch do processes have random numbers of their own."""
     return [values]
 
 
@@ -118,6 +118,6 @@ def _over_machines(devices, hosts, host):
         return tf.distribute.MultiWorkerMirroredStrategy()
     except RuntimeError as error:
         raise RuntimeError(
-            "`launch` over several machines must come before anything else that TensorFlow does in "
-            f"a process, and once only, but did not ({error})."
+            "`launch` over several machines must be called only once in a process, and before "
+            f"TensorFlow is used, but was not ({error})."
         ) from error

@@ -1,4 +1,4 @@
-"""Many devices on PyTorch: a process for each, and `DistributedDataParallel` between them."""
+"""Many devices on PyTorch: one process per device, connected by `DistributedDataParallel`."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ from torch import distributed
 
 from keras_dla.training.devices.devices import check_available, moving_statistics
 
-# Far apart, since each draw of random numbers moves the seed on by one.
+# Far apart, because each draw of random numbers increases the seed by one.
 SEEDS_APART = 1_000_003
 SECONDS_TO_STOP = 10.0
 
@@ -33,7 +33,7 @@ def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str],
 
 
 def _spawn(arguments, devices):
-    """Waits for the processes; their first error is raised here as what it was there."""
+    """Waits for the processes; their first error is raised here with its original type."""
     errors = torch.multiprocessing.get_context("spawn").SimpleQueue()
     context = torch.multiprocessing.spawn(_process, (errors, *arguments), devices, join=False)
     killed = None
@@ -43,7 +43,7 @@ def _spawn(arguments, devices):
             killed = _first_killed(context)
             ended = context.join()
     except torch.multiprocessing.ProcessRaisedException as error:
-        # Of several the first: that a process is gone is then an error in the others.
+        # The first of several: the end of a process causes errors in the others.
         if killed is None:
             raise (error if errors.empty() else errors.get()) from error
         raise _ended_early(killed, devices, context) from None
@@ -51,17 +51,17 @@ def _spawn(arguments, devices):
         number = error.error_index if killed is None else killed
         raise _ended_early(number, devices, context) from None
     finally:
-        # Ctrl-C reaches them too, and each may have something to say about it.
+        # Ctrl-C reaches them too, and each may print a message about it.
         for process in context.processes:
             process.join(SECONDS_TO_STOP)
             process.kill()
 
 
 def _first_killed(context):
-    """Waits until a process has ended; returns the number of one that a signal ended, or `None`.
+    """Waits until a process has ended; returns the number of one that a signal killed, if any.
 
-    Its end is an error in the others, which PyTorch would name if their number is lower. Only
-    SIGABRT can itself follow from the end of another, by way of NCCL.
+    Its end causes errors in the others, which PyTorch would name instead if their number is lower.
+    Only SIGABRT can itself be caused by the end of another process, through NCCL.
     """
     for sentinel in wait(list(context.sentinels)):
         context.processes[context.sentinels[sentinel]].join()
@@ -88,7 +88,7 @@ def _signal_name(number):
 
 
 def _process(number, errors, first, world, meeting, function, arguments):
-    """What each of the processes does; `number` counts those of this machine."""
+    """Runs one of the processes; `number` counts those of this machine."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cuda = torch.cuda.is_available()
     if cuda:
@@ -99,7 +99,8 @@ def _process(number, errors, first, world, meeting, function, arguments):
         with keras.device(f"gpu:{number}") if cuda else contextlib.nullcontext():
             function(*arguments)
     except Exception as error:
-        with contextlib.suppress(Exception):  # one that cannot be sent stays a traceback
+        # An error that cannot be pickled is only shown as a traceback.
+        with contextlib.suppress(Exception):
             errors.put(error)
         raise
     finally:
@@ -107,7 +108,7 @@ def _process(number, errors, first, world, meeting, function, arguments):
 
 
 def _end_with_parent():
-    """A killed parent cannot end its processes, which would train on."""
+    """Ends this process with its parent, which cannot end it when it is killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -125,7 +126,7 @@ def parallel_model(model: keras.Model) -> keras.Model:
 
 
 def place() -> tuple[int, int, int]:
-    """Returns this process, the number of processes and that of all devices."""
+    """Returns the number of this process, of all processes and of all devices."""
     if not distributed.is_initialized():
         return 0, 1, 1
     return distributed.get_rank(), distributed.get_world_size(), distributed.get_world_size()
@@ -140,7 +141,7 @@ def broadcast(number: int) -> int:
     """See `keras_dla.training.devices.devices.broadcast`."""
     if not distributed.is_initialized():
         return number
-    shared = torch.tensor(number)  # on the CPU, so that nobody waits for a graphics card
+    shared = torch.tensor(number)  # on the CPU, so that no process waits for a graphics card
     distributed.broadcast(shared, 0)
     return int(shared)
 
@@ -154,10 +155,10 @@ def all_gather(values: list) -> list[list]:
 
 
 def _train_step(model, parallel, statistics, data):
-    """Keras's step, with the forward pass through PyTorch's wrapper, which Keras does not know.
+    """Keras's training step, but with the forward pass through PyTorch's wrapper.
 
-    The metrics see the whole batch, so that they are the same in every process; and so are the
-    moving statistics of a BN, which Keras keeps where the wrapper does not look for them.
+    The metrics see the whole batch, so they are the same in every process; the same holds for the
+    moving statistics of BN, which Keras stores where the wrapper does not find them.
     """
     x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
     predictions = parallel(x, training=True)
@@ -191,14 +192,14 @@ def _average(tensors):
 
 
 def _of_all(part):
-    """The parts of all processes, one after the other."""
+    """Returns the parts of all processes, joined."""
     parts = [torch.empty_like(part) for _ in range(distributed.get_world_size())]
     distributed.all_gather(parts, part.detach().contiguous())
     return torch.cat(parts)
 
 
 def _draw_other_numbers(model, rank):
-    """Gives each process its own random numbers; those of the first stay as they are."""
+    """Gives each process its own random numbers; those of the first process do not change."""
     for variable in model.variables:
         if variable.name == "seed_generator_state":
             offset = torch.tensor([rank * SEEDS_APART, 0], device=variable.value.device)

@@ -1,1 +1,1 @@
-"""A network, a data set, a recipe, a seed and a backend in one folder."""
+"""Experiments: a network, a data set, a recipe, a seed and a backend, with a folder each."""

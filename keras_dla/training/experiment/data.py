@@ -1,4 +1,4 @@
-"""The images of an experiment, from any step of its run on."""
+"""The images of an experiment, starting at any step of its run."""
 
 import copy
 import dataclasses
@@ -24,12 +24,12 @@ TEST_BATCH = 500
 
 
 def even_batch() -> int:
-    """As many test images per batch as all devices can have equal parts of."""
+    """Returns the number of test images per batch that all devices can share equally."""
     return TEST_BATCH - TEST_BATCH % device_count()
 
 
 class TensorFlowData:
-    """The images through tensorflow-datasets and tf.data.
+    """The images, read by tensorflow-datasets and tf.data.
 
     Args:
         experiment: an `Experiment`.
@@ -42,7 +42,7 @@ class TensorFlowData:
         self.test = cifar_dataset(experiment.dataset, "test", even_batch(), data_dir)
 
     def train(self, first: int) -> "tf.data.Dataset":
-        """Endless batches, from number `first` on."""
+        """Returns endless batches, starting with number `first`."""
         batch_size = self.experiment.batch_size
         epoch, left_out = divmod(first, cifar_steps_per_epoch("train", batch_size))
         train = cifar_dataset(
@@ -56,14 +56,14 @@ class TensorFlowData:
         return train.skip(left_out) if left_out else train
 
     def with_seed(self, seed: int) -> "TensorFlowData":
-        """The same images in another seed's order."""
+        """Returns the same images in another seed's order."""
         other = copy.copy(self)
         other.experiment = dataclasses.replace(self.experiment, seed=seed)
         return other
 
 
 class MemoryData:
-    """The images as arrays, in memory or on the device; nothing here needs TensorFlow.
+    """The images as arrays, in memory or on the device, without TensorFlow.
 
     Args:
         experiment: an `Experiment`.
@@ -79,11 +79,11 @@ class MemoryData:
         self.test = kind(*test, batch_size=even_batch(), augment=False, shuffle=False)
 
     def train(self, first: int) -> EndlessBatches:
-        """Endless batches, from number `first` on."""
+        """Returns endless batches, starting with number `first`."""
         return EndlessBatches(self.dataset, first)
 
     def with_seed(self, seed: int) -> "MemoryData":
-        """The same images in another seed's order; they are stored once."""
+        """Returns the same images in another seed's order; they are stored only once."""
         other = copy.copy(self)
         other.dataset = copy.copy(self.dataset)
         other.dataset.seed = seed

@@ -1,4 +1,4 @@
-"""One training run, described so that it can be written down and repeated."""
+"""The description of a training run, which can be saved and repeated."""
 
 import dataclasses
 import json
@@ -24,8 +24,8 @@ LARGEST_FILE = 1_000_000  # bytes
 class Experiment:
     """A network of the paper, the data, the recipe and the seed of one training run.
 
-    The defaults are the paper's recipe for CIFAR. Where a field is `None`, `resolved()` says
-    what it stands for on this machine.
+    The defaults are the paper's recipe for CIFAR. For a field that is `None`, `resolved()` gives
+    its value on this machine.
 
     Args:
         model: name of the network, as `keras_dla.models.get_model` takes it; defaults to
@@ -34,29 +34,28 @@ class Experiment:
         formulation: `"official"`, `"paper"` or `"verbatim"`; defaults to `"official"`.
         unit: the recurrent unit of a network that has one, `None` for the network's own; defaults
             to None.
-        seed: integer, of the first weights, the order of the images, their crops and flips;
+        seed: integer, the seed of the initial weights and of the images' order, crops and flips;
             defaults to 0.
         epochs: integer; defaults to `CIFAR.epochs`.
         batch_size: integer, images per step; defaults to `CIFAR.batch_size`.
-        learning_rate: positive float, the rate before the first milestone; defaults to
+        learning_rate: positive float, the learning rate before the first milestone; defaults to
             `CIFAR.learning_rate`.
         momentum: float, at least 0 and less than 1; defaults to `CIFAR.momentum`.
         weight_decay: float that is not negative, the L2 penalty; defaults to `CIFAR.weight_decay`.
         attention_weight_decay: the same for the weights of block attentions and layer interactions;
             `None` for `weight_decay`; defaults to None.
         drop_path: float, at least 0 and less than 1; defaults to `CIFAR.drop_path`.
-        milestones: epochs (from 0) at whose start the rate drops to a tenth; `None` for the paper's
-            100 and 150 of 180, moved in proportion; defaults to None.
+        milestones: epochs (from 0) at whose start the learning rate drops to a tenth; `None` for
+            the paper's 100 and 150 of 180, scaled in proportion; defaults to None.
         precision: `"float32"`, `"mixed_float16"` or `"mixed_bfloat16"`; defaults to `"float32"`.
         sync_batch_norm: boolean, whether BN takes its statistics over the batches of all devices;
-            for one device it is the same; defaults to False.
-        steps_per_epoch: integer, for a trial with fewer steps than a pass over the images takes;
-            `None` for the whole pass; defaults to None.
-        data: `"memory"` (arrays), `"device"` (the same on the accelerator, which crops and flips
-            there; for JAX and PyTorch) or `"tfds"` (tensorflow-datasets and tf.data); `None` for
-            `"tfds"` with TensorFlow and `"memory"` otherwise; defaults to None.
-        backend: Keras's backend that the run belongs to; `None` for the present one; defaults to
-            None.
+            has no effect on one device; defaults to False.
+        steps_per_epoch: integer, for a trial with fewer steps than a pass over the images; `None`
+            for the whole pass; defaults to None.
+        data: `"memory"` (arrays), `"device"` (arrays on the accelerator, where images are also
+            cropped and flipped; for JAX and PyTorch) or `"tfds"` (tensorflow-datasets and tf.data);
+            `None` for `"tfds"` with TensorFlow and `"memory"` otherwise; defaults to None.
+        backend: the Keras backend of the run; `None` for the present one; defaults to None.
 
     Raises:
         ValueError: when an argument is not as described above.
@@ -112,7 +111,7 @@ class Experiment:
             value = getattr(self, name)
             if name != "steps_per_epoch" or value is not None:
                 check_positive_integer(name, value)
-                object.__setattr__(self, name, int(value))  # NumPy's integers are no JSON
+                object.__setattr__(self, name, int(value))  # JSON cannot store NumPy's integers
         if self.milestones is not None:
             _check_sequence("milestones", self.milestones)
             object.__setattr__(self, "milestones", tuple(map(int, self.milestones)))
@@ -131,7 +130,7 @@ class Experiment:
 
     @property
     def steps(self) -> int:
-        """The number of steps of an epoch: `steps_per_epoch`, or a pass over the images."""
+        """The number of steps per epoch: `steps_per_epoch`, or a pass over the images."""
         return self.steps_per_epoch or cifar_steps_per_epoch("train", self.batch_size)
 
     @property
@@ -146,15 +145,15 @@ class Experiment:
         return dataclasses.replace(scaled, **changed)
 
     def resolved(self) -> "Experiment":
-        """Returns the same experiment with everything spelled out.
+        """Returns the same experiment with explicit values for all fields.
 
         Raises:
-            ValueError: when it belongs to another backend than the present one, or its data does.
+            ValueError: when the experiment or its data needs another backend than the present one.
         """
         present = keras.backend.backend()
         if self.backend not in (None, present):
             raise ValueError(
-                f"`backend` must be {present!r}, which Keras runs on here, but is "
+                f"`backend` must be {present!r}, the backend on which Keras runs, but is "
                 f"{self.backend!r}: set KERAS_BACKEND={self.backend}."
             )
         if (self.data, present) == ("device", "tensorflow"):
@@ -175,16 +174,16 @@ def read_experiment(path: str | os.PathLike, **changes: Any) -> Experiment:
     """Reads an experiment from a JSON file, such as the `settings.json` of a run.
 
     Args:
-        path: file with one JSON object, whose entries are arguments of `Experiment`; those that are
-            left out have their defaults.
-        **changes: arguments of `Experiment` that take the place of the file's.
+        path: file with one JSON object, whose entries are arguments of `Experiment`; missing ones
+            have their defaults.
+        **changes: arguments of `Experiment` that replace those of the file.
 
     Returns:
         An `Experiment`.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when it holds something else.
+        ValueError: when its contents are not such an object.
 
     Example:
     >>> import pathlib, tempfile
@@ -201,7 +200,7 @@ def read_experiment(path: str | os.PathLike, **changes: Any) -> Experiment:
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise ValueError(
-            f"{path} must have entries of {', '.join(known)} only, but has {unknown[0]!r}."
+            f"{path} must only have the entries {', '.join(known)}, but has {unknown[0]!r}."
         )
     try:
         return Experiment(**{**fields, **changes})
@@ -213,8 +212,8 @@ def write_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
     """Writes an experiment as JSON, for `read_experiment()`.
 
     Args:
-        experiment: what to write.
-        path: file to write or replace.
+        experiment: the experiment to write.
+        path: path of the file to write or replace.
 
     Example:
     >>> import pathlib, tempfile
@@ -234,13 +233,19 @@ def _read_object(path: Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"{path} must be the JSON file of an experiment, but is huge.")
+        raise ValueError(
+            f"{path} must be the JSON file of an experiment, but is too large for one."
+        )
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} must be the JSON file of an experiment ({error}).") from error
+        raise ValueError(
+            f"{path} must be the JSON file of an experiment, but cannot be read as one ({error})."
+        ) from error
     if not isinstance(fields, dict):
-        raise ValueError(f"{path} must hold one JSON object, but holds a {type(fields).__name__}.")
+        raise ValueError(
+            f"{path} must contain one JSON object, but contains a {type(fields).__name__}."
+        )
     return fields
 
 

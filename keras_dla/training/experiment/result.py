@@ -1,4 +1,4 @@
-"""What a run has reached, read from its folder."""
+"""The results of a run, read from its folder."""
 
 import dataclasses
 import os
@@ -10,7 +10,7 @@ from keras_dla.training.checkpoints.run_files import numbers_of, read_log
 from keras_dla.training.experiment.experiment import Experiment, read_experiment
 from keras_dla.training.run_folder.folder import SETTINGS, holds_run
 
-# What `run_seeds()` leaves of a network.
+# The model file that `run_seeds()` writes.
 MODEL = "model.keras"
 
 
@@ -44,12 +44,12 @@ class Result(NamedTuple):
 
     @property
     def best(self) -> dict:
-        """The epoch with the best test accuracy; the first of equals."""
+        """The epoch with the best test accuracy; the first one if several are equal."""
         return max(self.history, key=lambda row: row["val_accuracy"])
 
 
 def read_result(folder: str | os.PathLike) -> Result:
-    r"""Reads the settings and the log of a run; its models are not needed.
+    r"""Reads the settings and the log of a run, without its models.
 
     Args:
         folder: folder of a run, with `settings.json` and, from the first epoch on, `log.csv`.
@@ -58,7 +58,7 @@ def read_result(folder: str | os.PathLike) -> Result:
         A `Result`.
 
     Raises:
-        FileNotFoundError: when the folder is not a run's.
+        FileNotFoundError: when the folder does not contain a run.
         ValueError: when a file in it is damaged.
 
     Example:
@@ -74,12 +74,12 @@ def read_result(folder: str | os.PathLike) -> Result:
     """
     folder = Path(folder)
     if not (folder / SETTINGS).is_file():
-        raise FileNotFoundError(f"{folder} is no folder of a run: it has no {SETTINGS}.")
+        raise FileNotFoundError(f"{folder} must be the folder of a run, but has no {SETTINGS}.")
     return Result(read_experiment(folder / SETTINGS), _history(folder))
 
 
 def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
-    """Returns whether a folder holds this experiment, trained to its end.
+    """Returns whether a folder contains this experiment, trained to its end.
 
     Args:
         experiment: an `Experiment`.
@@ -89,8 +89,8 @@ def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
         Whether every epoch of it is done.
 
     Raises:
-        FileExistsError: when the folder holds something else than a run.
-        ValueError: when it holds another experiment.
+        FileExistsError: when the folder contains something other than a run.
+        ValueError: when it contains another experiment.
 
     Example:
     >>> import tempfile
@@ -106,9 +106,9 @@ def is_finished(experiment: Experiment, folder: str | os.PathLike) -> bool:
 
 
 def settings_of(experiment: Experiment) -> dict:
-    """What makes this run this run: the experiment, with everything spelled out.
+    """Returns the settings that identify a run: the resolved experiment.
 
-    Without `sync_batch_norm` that is what it was before there was such a thing.
+    `sync_batch_norm=False` is left out, so that runs of earlier versions have the same settings.
     """
     settings = dataclasses.asdict(experiment.resolved())
     if not experiment.sync_batch_norm:
@@ -117,7 +117,7 @@ def settings_of(experiment: Experiment) -> dict:
 
 
 def _history(folder: Path) -> list[dict]:
-    """The history in the last state, from which the log follows; else the log."""
+    """Returns the history in the last state, or else in the log, which follows from it."""
     progress = read_progress(folder)
     if progress is None:
         return read_log(folder / LOG)

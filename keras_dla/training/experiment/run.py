@@ -42,13 +42,13 @@ OPTIONS = ("formulation", "unit", "drop_path")
 
 @dataclasses.dataclass
 class ExperimentRun:
-    """An experiment that is ready to train or to resume.
+    """An experiment that is ready to be trained or resumed.
 
     Args:
         experiment: the `Experiment`, resolved.
-        model: the compiled network, in the state that the run has reached.
+        model: the compiled network, in the present state of the run.
         progress: the run's `Progress`; training keeps it up to date.
-        data: where the batches come from.
+        data: the source of the batches.
         folder: folder of the run.
 
     Example:
@@ -70,15 +70,15 @@ class ExperimentRun:
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: int | str = "auto",
     ) -> Result:
-        """Trains to the end, in `launch()` on its devices.
+        """Trains to the end; inside `launch()`, on its devices.
 
         Args:
-            checkpoint_steps: integer, steps from one state inside an epoch to the next, or `None`;
-                defaults to None.
+            checkpoint_steps: integer, the number of steps after which a state is saved inside an
+                epoch, or `None`; defaults to None.
             checkpoint_seconds: float, the same in seconds, or `None`; defaults to
                 `SECONDS_BETWEEN_STATES`.
             callbacks: further callbacks for `model.fit()`; defaults to empty.
-            verbose: as of `model.fit()`; defaults to `"auto"`.
+            verbose: as in `model.fit()`; defaults to `"auto"`.
 
         Returns:
             The `Result`.
@@ -105,12 +105,12 @@ class ExperimentRun:
                 callbacks=[saver, watch, *self._records(), *callbacks],
                 verbose=verbose if is_main_process() else 0,
             )
-        # Not from the folder, in which the main process may not have written the last row yet.
+        # Not from the folder, to which the main process may not have written the last row yet.
         history = [{name: float(x) for name, x in row.items()} for row in self.progress.history]
         return Result(self.experiment, history)
 
     def _records(self):
-        """What the main process alone writes."""
+        """Returns the callbacks of the main process, which write files."""
         if not is_main_process():
             return []
         note_versions(self.folder, self.progress.epochs)
@@ -123,25 +123,26 @@ def prepare_experiment(
     data_dir: str | os.PathLike | None = None,
     resume: bool = True,
 ) -> ExperimentRun:
-    """Prepares a run, and checks everything that could be wrong before its first step.
+    """Prepares a run, and checks everything that can be checked before its first step.
 
-    The folder is made when nothing was found. Keras's random seed is set. In `launch()`, every
-    process prepares the same experiment.
+    The folder is created after all checks. Keras's random seed is set. In `launch()`, every process
+    prepares the same experiment.
 
     Args:
         experiment: an `Experiment`.
         folder: path of the run's folder.
         data_dir: folder in which tensorflow-datasets has prepared the data set; without it, the
             data is downloaded; defaults to None.
-        resume: boolean, whether to go on with a run that is already there; defaults to True.
+        resume: boolean, whether to resume a run that is already there; defaults to True.
 
     Returns:
         An `ExperimentRun`.
 
     Raises:
-        ValueError: when there is no such network, the folder holds another experiment, its last
-            state is damaged, or the devices of `launch()` cannot have equal parts of the batches.
-        FileExistsError: when the folder holds a run and `resume` is false, or other files.
+        ValueError: when there is no such network, the folder contains another experiment, its last
+            state is damaged, or the devices of `launch()` cannot share the batches equally.
+        FileExistsError: when the folder contains a run and `resume` is false, or contains other
+            files.
         OSError: when the folder cannot be written to, or the disk has no room for the checkpoints.
         ImportError: when a package that the data needs is not installed.
 
@@ -172,16 +173,16 @@ def check_devices(experiment: Experiment, devices: int, hosts: Sequence[str] = (
 
     Args:
         experiment: an `Experiment`.
-        devices: integer, the devices of each machine.
-        hosts: the machines, or empty for one; defaults to empty.
+        devices: integer, the number of devices of each machine.
+        hosts: sequence of strings, the machines; defaults to empty, a single one.
     """
     check_batch_size(experiment.batch_size, devices, hosts)
     every = devices * max(1, len(hosts))
     images = cifar_steps_per_epoch("train", batch_size=1)
-    if images % every:  # then the last batch of a pass is not divisible
+    if images % every:  # in that case the last batch of a pass is not divisible
         raise ValueError(
-            f"`devices` must divide the {images} training images, whose last batch is divided "
-            f"like the others, but there are {every}."
+            f"`devices` must divide the {images} training images, because the last batch is "
+            f"divided like the others, but there are {every} devices."
         )
 
 
@@ -192,22 +193,22 @@ def run_experiment(
     resume: bool = True,
     **kwargs: Any,
 ) -> Result:
-    """Trains an experiment in a folder: starts it, resumes it, or finds it finished.
+    """Trains an experiment in a folder: starts it, resumes it, or returns a finished result.
 
-    The folder gets `settings.json` (the experiment, with everything spelled out),
-    `versions.json`, `log.csv` (metrics by epoch), `last.keras`, `best.keras` and, where
-    tensorboard is installed, the same curves in `tensorboard/`.
+    The folder gets `settings.json` (the resolved experiment), `versions.json`, `log.csv` (metrics
+    by epoch), `last.keras`, `best.keras` and, if tensorboard is installed, the same curves in
+    `tensorboard/`.
 
-    A process that is killed at any moment loses what it did since the last state, ten minutes at
-    most. The next call goes on to the same end: on one machine and backend that computes the
-    same twice, to the same weights bit for bit.
+    A process that is killed loses the work since the last state, at most ten minutes. The next call
+    continues to the same end: on a machine and backend with reproducible results, to the same
+    weights bit for bit.
 
     Args:
         experiment: an `Experiment`.
         folder: path of the run's folder.
         data_dir: folder in which tensorflow-datasets has prepared the data set; without it, the
             data is downloaded; defaults to None.
-        resume: boolean, whether to go on with a run that is already there, or take its result;
+        resume: boolean, whether to resume a run that is already there, or return its result;
             defaults to True.
         **kwargs: arguments of `ExperimentRun.train()`: `checkpoint_steps`, `checkpoint_seconds`,
             `callbacks`, `verbose`.
@@ -236,7 +237,7 @@ def run_experiment(
 def new_model(experiment: Experiment) -> keras.Model:
     """Returns the experiment's network, new and compiled."""
     channels_last = keras.config.image_data_format() == "channels_last"
-    # The recipe's defaults go to the networks that use them.
+    # The recipe's defaults are passed only to networks that use them.
     options = used_options(
         experiment.model, drop_path=experiment.drop_path, formulation=experiment.formulation
     )
@@ -261,14 +262,14 @@ def with_used_options(experiment: Experiment) -> Experiment:
 
 
 def _chosen_options(experiment: Experiment) -> dict[str, Any]:
-    """Returns what differs from the recipe's defaults; a network that would not use it refuses."""
+    """Returns the options that differ from the recipe's, which a network may refuse."""
     values = {name: getattr(experiment, name) for name in OPTIONS}
     return {n: value for n, value in values.items() if value and value != getattr(Experiment, n)}
 
 
 @contextlib.contextmanager
 def precision_of(experiment: Experiment) -> Iterator[None]:
-    """Keras's dtype policy, which a saved model wants again when it is loaded."""
+    """Keras's global dtype policy, which a saved model needs again when it is loaded."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(experiment.precision)
     try:

@@ -1,4 +1,4 @@
-"""Experiments that differ in their seed alone, in one program on JAX."""
+"""Experiments that differ only in their seed, trained in one program on JAX."""
 
 import dataclasses
 import os
@@ -27,26 +27,26 @@ def run_seeds(
     data_dir: str | os.PathLike | None = None,
     on_epoch: Callable[[list[dict]], None] | None = None,
 ) -> list[Result]:
-    """Trains experiments that differ in their seed alone at once, by `train_seeds()`.
+    """Trains experiments that differ only in their seed at the same time, by `train_seeds()`.
 
     Each gets the folder of a run, with `settings.json`, `versions.json`, `log.csv` and at the end
-    `model.keras`. Until then the first folder keeps the state of all of them, after every epoch,
-    in `at-once/`; the same call goes on from there. An experiment ends, up to rounding, as
-    `run_experiment()` would end it.
+    `model.keras`. Until then the first folder keeps the state of all of them, after every epoch, in
+    `at-once/`; the same call continues from there. The result of an experiment is that of
+    `run_experiment()`, up to rounding.
 
     Args:
         experiments: `Experiment`s, of which none is finished.
-        folders: path of each one's folder.
+        folders: the path of each experiment's folder.
         data_dir: folder in which tensorflow-datasets has prepared the data set; without it, the
             data is downloaded; defaults to None.
-        on_epoch: function that gets the newest entries of the histories after every epoch; defaults
-            to None.
+        on_epoch: function that is called with the newest entries of the histories after every
+            epoch; defaults to None.
 
     Returns:
         The `Result`s.
 
     Raises:
-        ValueError: when the experiments differ in more than their seed, a folder holds another
+        ValueError: when the experiments differ in more than their seed, a folder contains another
             experiment, or the state belongs to other seeds.
         OSError: when a folder cannot be written to, or another process uses it.
         RuntimeError: when the backend is not JAX.
@@ -72,7 +72,7 @@ def run_seeds(
     runs = dict(zip(sources, paths, strict=True))
 
     def after_epoch(rows):
-        if rows[0]["epoch"] < first.epochs:  # the last row makes a run a finished one
+        if rows[0]["epoch"] < first.epochs:  # a run counts as finished once it has the last row
             _copy_logs(state, runs)
         if on_epoch is not None:
             on_epoch(rows)
@@ -98,25 +98,28 @@ def run_seeds(
 
 
 def _common_settings(experiments) -> dict:
-    """What all experiments share, which must be everything but the seed."""
+    """Returns the settings that all experiments share, which must be everything but the seed."""
     first = experiments[0]
     for experiment in experiments:
         if dataclasses.replace(experiment, seed=first.seed) != first:
             raise ValueError(
-                f"`experiments` must differ in their seed alone, but {experiment.name!r} and "
+                f"`experiments` must differ only in their seed, but {experiment.name!r} and "
                 f"{first.name!r} differ in more."
             )
     return {name: value for name, value in settings_of(first).items() if name != "seed"}
 
 
 def _check_folders(experiments, folders) -> bool:
-    """Raises an error where a folder is of no use; returns whether one holds its run already."""
+    """Raises an error if a folder cannot be used; returns whether one contains its run."""
     begun = False
     for experiment, folder in zip(experiments, folders, strict=True):
         begun |= holds_run(folder, settings_of(experiment))
         check_writable(folder)
         if (folder / LAST).exists():
-            raise ValueError(f"{folder} holds a run that was begun alone: go on with it alone.")
+            raise ValueError(
+                f"{folder} contains a run that was started on its own and must be "
+                "resumed on its own."
+            )
     return begun
 
 

@@ -1,4 +1,4 @@
-"""The state that an experiment goes on from, and whether it is one of this experiment."""
+"""The state from which an experiment continues, and the check that it belongs to the experiment."""
 
 from pathlib import Path
 
@@ -21,10 +21,10 @@ def load_state(
         model: the experiment's network, new and compiled.
 
     Returns:
-        The compiled model to train on, and how far it has come.
+        The compiled model to continue with, and its progress.
 
     Raises:
-        ValueError: when the state is damaged, or is not one of this experiment.
+        ValueError: when the state is damaged, or does not belong to this experiment.
     """
     loaded = load_last(folder)
     if loaded is None:
@@ -38,7 +38,9 @@ def load_state(
             f"{progress.epochs}."
         )
     if _network(state) != _network(model):
-        raise ValueError(f"{path} must hold the network {experiment.model!r}, but holds another.")
+        raise ValueError(
+            f"{path} must contain the network {experiment.model!r}, but contains another one."
+        )
     _check_compiled(state, model, path)
     return state, progress
 
@@ -47,13 +49,13 @@ def _check_no_epochs(folder: Path) -> None:
     for name in (LOG, BEST):
         if (folder / name).exists():
             raise ValueError(
-                f"{folder} has a {name} but no {LAST} to go on from: put it back, or name another "
-                "folder."
+                f"{folder} has a {name} but no {LAST} to continue from: restore that file, or "
+                "choose another folder."
             )
 
 
 def _network(model: keras.Model) -> tuple:
-    """Returns what tells networks apart, in files of earlier versions too."""
+    """Returns what distinguishes networks, also in files of earlier versions."""
     layers = [(type(layer).__name__, getattr(layer, "formulation", None)) for layer in model.layers]
     return layers, sorted(tuple(weight.shape) for weight in model.weights)
 
@@ -61,4 +63,4 @@ def _network(model: keras.Model) -> tuple:
 def _check_compiled(state: keras.Model, model: keras.Model, path: Path) -> None:
     differences = settings_differences(compiled_settings(state), compiled_settings(model))
     if differences:
-        raise ValueError(f"{path} is of another recipe: {'; '.join(differences)}.")
+        raise ValueError(f"{path} belongs to another recipe: {'; '.join(differences)}.")

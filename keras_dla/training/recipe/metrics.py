@@ -12,10 +12,10 @@ from keras_dla.utils.types import Tensor
 class TopKAccuracy(keras.metrics.SparseTopKCategoricalAccuracy):
     """`keras.metrics.SparseTopKCategoricalAccuracy` for predictions of any float type.
 
-    TensorFlow ranks float32 only, where a mixed-precision model may end in 16 bits.
+    TensorFlow can only rank float32, but a mixed-precision model may end in 16 bits.
 
     Args:
-        k: integer, how many classes a prediction may name; defaults to 5.
+        k: integer, the number of highest-ranked classes that count as correct; defaults to 5.
         name: string, the name of the metric; defaults to `"top_k_accuracy"`.
         **kwargs: other arguments of `keras.metrics.SparseTopKCategoricalAccuracy`.
 

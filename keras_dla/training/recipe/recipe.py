@@ -1,4 +1,4 @@
-"""How the paper trains: the numbers, and a model compiled with them."""
+"""The paper's training recipes, and the compilation of models with them."""
 
 import dataclasses
 
@@ -15,8 +15,8 @@ from keras_dla.training.recipe.schedules import (
 from keras_dla.training.recipe.sgd import SGD
 from keras_dla.utils.validation import check_positive_integer, check_rate
 
-# What the paths of the weights have in them that `attention_weight_decay` is for: the names
-# that the builder gives these layers.
+# Parts of the paths of weights to which `attention_weight_decay` applies: the names that the
+# builder gives to these layers.
 ATTENTION_PATHS = ("attention", "interaction")
 
 
@@ -24,20 +24,21 @@ ATTENTION_PATHS = ("attention", "interaction")
 class Recipe:
     """The hyperparameters of a training run.
 
-    Change one with `dataclasses.replace(recipe, momentum=0.8)`; `scaled()` shortens a
-    recipe with everything that is counted in epochs.
+    Change one with `dataclasses.replace(recipe, momentum=0.8)`; `scaled()` shortens a recipe
+    together with everything that is counted in epochs.
 
     Args:
-        name: what the recipe is for.
+        name: string, what the recipe is for.
         epochs: integer, passes over the training images.
         batch_size: integer, images per step.
-        learning_rate: positive float, the rate before the first milestone.
+        learning_rate: positive float, the learning rate before the first milestone.
         momentum: float, at least 0 and less than 1.
         weight_decay: float that is not negative, the L2 penalty of `SGD`.
         attention_weight_decay: the same for the weights of block attentions and layer interactions;
             `None` for `weight_decay`; defaults to None.
-        milestones: epochs (from 0) at whose start the rate drops, in rising order.
-        factor: positive float, what a milestone multiplies the rate by; defaults to 0.1.
+        milestones: epochs (from 0) at whose start the learning rate drops, in ascending order.
+        factor: positive float, the factor by which a milestone multiplies the learning rate;
+            defaults to 0.1.
         warmup_epochs: integer, length of the linear warm-up; 0 for none; defaults to 0.
         warmup_steps: integer, the same in steps; `scaled()` does not change it; defaults to 0.
         drop_path: float, at least 0 and less than 1, the rate of the model's drop path; defaults to
@@ -83,8 +84,8 @@ class Recipe:
     def scaled(self, epochs: int) -> "Recipe":
         """Returns this recipe for another number of epochs.
 
-        Milestones and warm-up keep their place in the whole: half-way stays half-way.
-        In a very short run drops can fall together or behind the end.
+        Milestones and warm-up keep their relative position: half-way stays half-way. In a very
+        short run, drops can coincide or come after the end.
 
         Args:
             epochs: integer, the new number of epochs.
@@ -94,7 +95,7 @@ class Recipe:
         """
         check_positive_integer("epochs", epochs)
 
-        def scale(epoch):  # to the nearest whole epoch, halves up
+        def scale(epoch):  # to the nearest whole epoch, rounding halves up
             return (2 * epoch * epochs + self.epochs) // (2 * self.epochs)
 
         return dataclasses.replace(
@@ -105,7 +106,7 @@ class Recipe:
         )
 
     def schedule(self, steps_per_epoch: int) -> MultiStepDecay:
-        """Returns the learning rate by optimizer step.
+        """Returns the learning rate as a schedule over optimizer steps.
 
         Args:
             steps_per_epoch: integer, optimizer steps in one epoch.
@@ -138,8 +139,8 @@ class Recipe:
         return dict.fromkeys(ATTENTION_PATHS, self.attention_weight_decay)
 
 
-# Section 4.1 takes batch size, rate and weight decay from the first ResNets. The number of epochs,
-# the milestones, and the drop path are in the authors' run.sh alone, not in the paper.
+# Section 4.1 takes batch size, learning rate and weight decay from the original ResNets. The number
+# of epochs, the milestones and the drop path are only in the authors' run.sh, not in the paper.
 CIFAR = Recipe(
     name="cifar",
     epochs=180,
@@ -151,8 +152,9 @@ CIFAR = Recipe(
     drop_path=0.2,
 )
 
-# Section 4.1, with the drop path and the length of the warm-up of the authors' script. Theirs
-# rises from epoch to epoch (0.0001, 0.033, 0.067), ours to the same rate from step to step.
+# Section 4.1, with the drop path and the length of the warm-up of the authors' script. Their
+# learning rate rises from epoch to epoch (0.0001, 0.033, 0.067), ours to the same rate from step to
+# step.
 IMAGENET = Recipe(
     name="imagenet",
     epochs=100,
@@ -165,7 +167,7 @@ IMAGENET = Recipe(
     drop_path=0.2,
 )
 
-# Section 4.2, with the warm-up of MMDetection's default.
+# Section 4.2, with MMDetection's default warm-up.
 DETECTION = Recipe(
     name="detection",
     epochs=12,
@@ -186,16 +188,16 @@ def compile_model(
 ) -> keras.Model:
     """Compiles a classifier for training by a recipe.
 
-    The loss is the cross-entropy of integer labels, of probabilities if the model ends
-    in a softmax and of logits otherwise. The metrics are `accuracy` and, with more
-    than five classes, `top5_accuracy`. With the policy `mixed_float16` the loss is scaled.
+    The loss is the sparse cross-entropy, from probabilities if the model ends in a softmax and from
+    logits otherwise. The metrics are `accuracy` and, with more than five classes, `top5_accuracy`.
+    With the policy `mixed_float16` the loss is scaled.
 
     Args:
         model: a classifier with one output, `[batch, classes]`.
         recipe: a `Recipe`, such as `keras_dla.training.CIFAR`.
         steps_per_epoch: integer, optimizer steps in one epoch.
-        jit_compile: passed on to `model.compile()`. By default `"auto"`, but `False` for TensorFlow
-            on a CPU, whose own kernels are faster than XLA's there; defaults to None.
+        jit_compile: passed on to `model.compile()`. Defaults to None, which means `"auto"`, but
+            `False` for TensorFlow on a CPU, where its own kernels are faster than XLA's.
 
     Returns:
         The same model, compiled.
@@ -221,8 +223,10 @@ def _fastest_jit_compile() -> bool | str:
 
 
 def _with_loss_scale(optimizer, model: keras.Model):
-    """Wraps the optimizer where Keras would, which forgets to when a saved model is loaded
-    under another global policy, and then drops the optimizer's state.
+    """Wraps the optimizer for loss scaling, in the cases in which Keras would.
+
+    Keras does not when it loads a saved model under another global policy, and then loses the
+    optimizer's state.
     """
     if model.dtype_policy.name != "mixed_float16":
         return optimizer

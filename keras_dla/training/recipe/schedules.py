@@ -9,20 +9,20 @@ from keras import ops
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
-# The share of the rate with which MMDetection's warm-up by steps begins.
+# The share of the learning rate with which MMDetection's warm-up by steps begins.
 WARMUP_START = 0.001
 
 
 def check_milestones(milestones: Sequence[int]) -> None:
-    """Raises `ValueError` unless `milestones` are epochs from 1 on that never go back."""
+    """Raises `ValueError` unless `milestones` are epochs from 1 on in ascending order."""
     for milestone in milestones:
         check_positive_integer("milestones", milestone)
     if list(milestones) != sorted(milestones):
-        raise ValueError(f"`milestones` must be in rising order, but are {tuple(milestones)}.")
+        raise ValueError(f"`milestones` must be in ascending order, but are {tuple(milestones)}.")
 
 
 def check_warmup(warmup_epochs: int, milestones: Sequence[int]) -> None:
-    """Raises `ValueError` unless the warm-up is over when the first milestone comes."""
+    """Raises `ValueError` unless the warm-up ends before the first milestone."""
     latest = milestones[0] if milestones else float("inf")
     if not isinstance(warmup_epochs, int) or not 0 <= warmup_epochs <= latest:
         raise ValueError(
@@ -32,11 +32,11 @@ def check_warmup(warmup_epochs: int, milestones: Sequence[int]) -> None:
 
 
 def check_warmup_steps(warmup_steps: int, warmup_epochs: int) -> None:
-    """Raises `ValueError` unless the steps are an integer, and 0 beside a warm-up by epochs."""
+    """Raises `ValueError` unless the steps are an integer, which is 0 with a warm-up by epochs."""
     is_count = isinstance(warmup_steps, int) and not isinstance(warmup_steps, bool)
     if not is_count or warmup_steps < 0 or (warmup_steps and warmup_epochs):
         raise ValueError(
-            f"`warmup_steps` must be an integer of at least 0, and 0 where `warmup_epochs` "
+            "`warmup_steps` must be an integer of at least 0, and 0 if `warmup_epochs` "
             f"({warmup_epochs}) is given, but is {warmup_steps!r}."
         )
 
@@ -45,8 +45,8 @@ def check_warmup_steps(warmup_steps: int, warmup_epochs: int) -> None:
 class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Multiplies the learning rate by `factor` at the start of each milestone epoch.
 
-    Epochs count from 0, as in `fit(initial_epoch=...)`: with the milestones 100 and
-    150, epoch 99 still runs at the full rate and epoch 100, the 101st, at a tenth.
+    Epochs count from 0, as in `fit(initial_epoch=...)`: with the milestones 100 and 150, epoch 99
+    is still trained at the full rate and epoch 100, the 101st, at a tenth.
 
     During a warm-up of `warmup_epochs` epochs, `n = warmup_epochs * steps_per_epoch`
     steps, the rate of step `t` (from 0) is `initial_learning_rate * (t + 1) / n`: it
@@ -55,11 +55,12 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
     `0.001 + 0.999 * t / warmup_steps`.
 
     Args:
-        initial_learning_rate: float, the rate before the first milestone.
-        milestones: epochs at whose start the rate drops, in rising order. An epoch that is named
-            twice drops the rate twice.
+        initial_learning_rate: float, the learning rate before the first milestone.
+        milestones: epochs at whose start the learning rate drops, in ascending order. An epoch that
+            is listed twice drops it twice.
         steps_per_epoch: integer, optimizer steps in one epoch.
-        factor: positive float, what a milestone multiplies the rate by; defaults to 0.1.
+        factor: positive float, the factor by which a milestone multiplies the learning rate;
+            defaults to 0.1.
         warmup_epochs: integer, length of the linear warm-up; 0 for none; defaults to 0.
         warmup_steps: integer, the same in steps; 0 for none. Only one of the two may be given;
             defaults to 0.
@@ -101,7 +102,7 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = warmup_steps
 
     def __call__(self, step: Tensor) -> Tensor:
-        """Returns the learning rate of the optimizer step `step`, a float scalar tensor."""
+        """Returns the learning rate of optimizer step `step`, a float scalar tensor."""
         rate = ops.convert_to_tensor(self.initial_learning_rate, "float32")
         for drops, milestone in enumerate(self.milestones, start=1):
             lower = self.initial_learning_rate * self.factor**drops
@@ -109,7 +110,7 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         return rate * self._warmup(step)
 
     def _warmup(self, step):
-        """The share of the rate that the warm-up lets through."""
+        """Returns the factor of the warm-up."""
         if self.warmup_steps:
             share = ops.minimum(ops.cast(step, "float32") / self.warmup_steps, 1.0)
             return WARMUP_START + (1.0 - WARMUP_START) * share
@@ -119,7 +120,7 @@ class MultiStepDecay(keras.optimizers.schedules.LearningRateSchedule):
         return ops.minimum((ops.cast(step, "float32") + 1.0) / steps, 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal schedule."""
+        """Returns the arguments of an equal schedule."""
         return {
             "initial_learning_rate": self.initial_learning_rate,
             "milestones": list(self.milestones),

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent with momentum, step for step as PyTorch has it."""
+"""Stochastic gradient descent with momentum, as in PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,31 +23,29 @@ class SGD(HookedOptimizer):
         w        = w - learning_rate * velocity                    # plain
         w        = w - learning_rate * (g + momentum * velocity)   # nesterov
 
-    `keras.optimizers.SGD` differs in two ways that the published recipes can feel:
-    its `weight_decay` shrinks the weights outside the momentum (with a momentum of
-    0.9 that is a tenth of the decay in the long run), and its velocity holds the
-    learning rate, so that after a drop of the rate the old steps go on at the old
-    rate for a while.
+    `keras.optimizers.SGD` differs in two ways that matter for the published recipes: its
+    `weight_decay` shrinks the weights outside the momentum (with a momentum of 0.9 this is a tenth
+    of the decay in the long run), and its velocity includes the learning rate, so that after a drop
+    of the rate the old steps continue at the old rate for a while.
 
-    The penalty acts on every trainable weight, biases and normalization included,
-    unless `exclude_from_weight_decay()` says otherwise, or `weight_decays` has another
-    factor for it.
+    The penalty applies to every trainable weight, including biases and normalisation, unless
+    `exclude_from_weight_decay()` excludes it or `weight_decays` has another factor for it.
 
     Args:
         learning_rate: a float, a `keras.optimizers.schedules.LearningRateSchedule` or a callable
             without arguments; defaults to 0.01.
         momentum: float in `[0, 1]`; defaults to 0.0.
-        nesterov: boolean, whether to look ahead along the velocity; needs a momentum; defaults to
-            False.
+        nesterov: boolean, whether to use Nesterov momentum, which needs a positive momentum;
+            defaults to False.
         weight_decay: float that is not negative, or `None` for no penalty; defaults to None.
-        weight_decays: dictionary of factors for some of the weights in place of `weight_decay`:
-            `{"attention": 2e-4}` is for those with `attention` in their path. The first entry that
-            is in a path counts; defaults to None.
+        weight_decays: dictionary of factors that replace `weight_decay` for some weights:
+            `{"attention": 2e-4}` applies to weights with `attention` in their path. The first
+            matching entry counts; defaults to None.
         name: name of the optimizer; defaults to `"sgd"`.
         **kwargs: the other arguments of `keras.optimizers.Optimizer`: `clipnorm`, `clipvalue`,
             `global_clipnorm`, `use_ema`, `ema_momentum`, `ema_overwrite_frequency`,
-            `loss_scale_factor` and `gradient_accumulation_steps`. Clipping comes before the penalty
-            is added.
+            `loss_scale_factor` and `gradient_accumulation_steps`. Gradients are clipped before the
+            penalty is added.
 
     Raises:
         ValueError: when an argument is outside its range.
@@ -76,7 +74,9 @@ class SGD(HookedOptimizer):
         if not 0 <= momentum <= 1:
             raise ValueError(f"`momentum` must be from 0 to 1, but is {momentum!r}.")
         if nesterov and not momentum:
-            raise ValueError(f"`momentum` must be positive with `nesterov`, but is {momentum!r}.")
+            raise ValueError(
+                f"`momentum` must be positive with `nesterov=True`, but is {momentum!r}."
+            )
         if weight_decay is not None and weight_decay < 0:
             raise ValueError(f"`weight_decay` must be at least 0, but is {weight_decay!r}.")
         self.weight_decays = dict(weight_decays or {})
@@ -87,11 +87,11 @@ class SGD(HookedOptimizer):
         self.nesterov = nesterov
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Creates one velocity per variable, unless the momentum is zero, and finds its penalty."""
+        """Creates one velocity per variable, unless the momentum is 0, and looks up its penalty."""
         if self.built:
             return
         super().build(variables)
-        # TensorFlow's own variables, which `update_step` gets there, have no path.
+        # On TensorFlow, `update_step` gets TensorFlow's variables, which have no path.
         self._decays = [self._decay_at(variable.path) for variable in variables]
         self.velocities = []
         if self.momentum:
@@ -100,7 +100,7 @@ class SGD(HookedOptimizer):
     def update_step(
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
-        """Moves one variable along its gradient."""
+        """Updates one variable by its gradient."""
         dtype = variable.dtype
         learning_rate = ops.cast(learning_rate, dtype)
         step = ops.cast(gradient, dtype)
@@ -124,7 +124,7 @@ class SGD(HookedOptimizer):
         variables: Sequence[keras.Variable],
         learning_rate: Tensor,
     ) -> bool:
-        """Moves all variables by PyTorch's kernels for many tensors; elsewhere one by one."""
+        """Updates all variables with PyTorch's multi-tensor kernels; elsewhere one by one."""
         if keras.backend.backend() != "torch":
             return False
         for decay, pairs in self._by_decay(gradients, variables).items():
@@ -150,7 +150,7 @@ class SGD(HookedOptimizer):
         )
 
     def _decay_of(self, variable):
-        """The penalty's factor for this variable; zero if there is none."""
+        """Returns the penalty's factor for this variable; zero if there is none."""
         if not decays(self, variable):
             return 0.0
         return self._decays[variable_index(self, variable)]
@@ -160,7 +160,7 @@ class SGD(HookedOptimizer):
         return next(own, self.weight_decay or 0.0)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the arguments that make an equal optimizer."""
+        """Returns the arguments of an equal optimizer."""
         config = super().get_config()
         config.update(
             {

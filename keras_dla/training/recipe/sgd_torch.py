@@ -1,4 +1,4 @@
-"""The optimizer step for all weights at once, in PyTorch's own multi-tensor operations."""
+"""The optimizer step for all weights at once, with PyTorch's multi-tensor operations."""
 
 from keras_dla.utils.types import Tensor
 
@@ -13,14 +13,14 @@ def foreach_sgd_step(
     nesterov: bool,
     weight_decay: float,
 ) -> None:
-    """Moves many PyTorch tensors by one step of `keras_dla.training.SGD`, in place.
+    """Updates many PyTorch tensors by one step of `keras_dla.training.SGD`, in place.
 
-    One operation per weight costs about five times as much as these lists of weights
-    (700 small weights on a CPU: 43 against 8 ms per step), and on a graphics card it
-    would hold up the step. The gradients stay as they are.
+    One operation per weight takes about five times as long as these operations on lists (700 small
+    weights on a CPU: 43 instead of 8 ms per step), and on a graphics card it would delay the step.
+    The gradients are not changed.
 
     Args:
-        weights: list of tensors to move.
+        weights: list of tensors to update.
         gradients: list of tensors, one per weight.
         velocities: list of tensors, one per weight, or an empty list without momentum.
         learning_rate: scalar tensor.
@@ -41,5 +41,6 @@ def foreach_sgd_step(
                 steps = torch._foreach_add(steps, velocities, alpha=momentum)
             else:
                 steps = velocities
-        # The rate stays a tensor: as a number it would make the host wait for the device.
+        # The learning rate stays a tensor, because reading its value would make the host wait for
+        # the device.
         torch._foreach_sub_(weights, torch._foreach_mul(steps, learning_rate))

@@ -1,4 +1,4 @@
-"""Checks before a run: can its folder be written to, and has the disk room for checkpoints."""
+"""Checks before a run that its folder is writable and the disk has space for checkpoints."""
 
 import math
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-# `last.keras`, `best.keras`, and the one of them that is being replaced.
+# `last.keras`, `best.keras`, and a temporary copy of the one that is being replaced.
 COPIES = 3
 
 
@@ -28,7 +28,7 @@ def check_writable(folder: str | os.PathLike) -> None:
 
 
 def check_disk_space(folder: str | os.PathLike, model: keras.Model) -> None:
-    """Raises `OSError` with one sentence unless the disk has room for a run's checkpoints.
+    """Raises `OSError` with one sentence unless the disk has space for a run's checkpoints.
 
     Args:
         folder: path of the run's folder, which need not exist.
@@ -44,7 +44,7 @@ def check_disk_space(folder: str | os.PathLike, model: keras.Model) -> None:
 
 
 def checkpoint_bytes(model: keras.Model) -> int:
-    """The estimated size of a model's file: its weights, and a velocity for each trainable one."""
+    """Estimates the size of a model's file: its weights, and one velocity per trainable weight."""
     velocities = model.trainable_variables
     return sum(_bytes(variable) for variable in [*model.variables, *velocities])
 
@@ -55,12 +55,12 @@ def _bytes(variable):
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists."""
+    """Returns the folder, or the nearest existing one above it."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
 def _used(folder: Path) -> int:
-    """What the run has already, and will replace."""
+    """Returns the size of the run's existing checkpoints, which will be replaced."""
     return sum(path.stat().st_size for path in folder.glob("*.keras")) if folder.is_dir() else 0
 
 

@@ -12,31 +12,31 @@ SETTINGS = "settings.json"
 
 
 def open_run(folder: str | os.PathLike, settings: dict, resume: bool = False) -> Path:
-    """Makes the folder of a run, or checks that it is the folder of this very run.
+    """Creates the folder of a run, or checks that it is the folder of this run.
 
-    The settings are kept in `settings.json`. Call this before any costly work, so that
-    a mistyped folder is refused at once and nothing in it is touched.
+    The settings are kept in `settings.json`. Call this before any costly work, so that a mistyped
+    folder is refused at once and nothing in it is changed.
 
-    The folder then belongs to this process until it ends, so that a command that is started
-    twice does not write everything twice; a killed process holds nothing back. Of the processes of
-    `launch()` the main one opens the folder, the others get its path unseen: call this in
-    `launch()`, not before it.
+    The folder is then locked until this process ends, so that a command that is started twice does
+    not write everything twice; the lock of a killed process is released. Among the processes of
+    `launch()`, only the main one opens the folder, and the others just get its path: call this
+    inside `launch()`, not before it.
 
     Args:
-        folder: path of the run's folder; it is made if need be.
-        settings: what defines the experiment: a dictionary of JSON values such as the model's name,
+        folder: path of the run's folder, which is created if needed.
+        settings: dictionary of JSON values that define the experiment, such as the model's name,
             the seed and the number of epochs.
-        resume: boolean, whether to go on with a run that is already there. A folder without one is
-            fine too: the run then starts from the beginning; defaults to False.
+        resume: boolean, whether to resume a run that is already there. Without one, the run starts
+            from the beginning; defaults to False.
 
     Returns:
         The folder.
 
     Raises:
-        FileExistsError: when the folder holds a run and `resume` is false, or holds files that are
-            not a run's.
-        ValueError: when the folder holds a run with other settings.
-        BlockingIOError: when another process has opened the folder and still runs.
+        FileExistsError: when the folder contains a run and `resume` is false, or contains files
+            that do not belong to a run.
+        ValueError: when the folder contains a run with other settings.
+        BlockingIOError: when another process has opened the folder and is still running.
 
     Example:
     >>> import tempfile
@@ -52,25 +52,28 @@ def open_run(folder: str | os.PathLike, settings: dict, resume: bool = False) ->
         return folder
     text = json.dumps(settings, indent=2) + "\n"
     if holds_run(folder, settings) and not resume:
-        raise FileExistsError(f"{folder} already holds a run: resume it, or name another folder.")
+        raise FileExistsError(
+            f"{folder} already contains a run: resume it, or choose another folder."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     lock_folder(folder)
-    if not holds_run(folder, settings):  # again: another process may have come before the lock
+    # Again, because another process may have been here before the lock.
+    if not holds_run(folder, settings):
         with replacing(folder / SETTINGS) as path:
             path.write_text(text, encoding="utf-8")
     return folder
 
 
 def holds_run(folder: str | os.PathLike, settings: dict) -> bool:
-    """Returns whether a folder holds this very run already; nothing is written.
+    """Returns whether a folder already contains this run; nothing is written.
 
     Args:
         folder: path of a folder, which need not exist.
-        settings: what defines the experiment, as for `open_run()`.
+        settings: dictionary, the settings of the experiment, as for `open_run()`.
 
     Raises:
-        FileExistsError: when it is a file, or holds files that are not a run's.
-        ValueError: when it holds a run with other settings.
+        FileExistsError: when it is a file, or contains files that do not belong to a run.
+        ValueError: when it contains a run with other settings.
     """
     folder = Path(folder)
     if _is_unused(folder):
@@ -83,8 +86,8 @@ def _is_unused(folder: Path) -> bool:
     if not folder.exists():
         return True
     if not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file, where a run needs a folder.")
-    # What a process that was killed at its start has left.
+        raise FileExistsError(f"{folder} must be a folder, but is a file.")
+    # The files that a process killed at its start may have left.
     return all(e.name == LOCK or e.name.startswith(PARTIAL) for e in folder.iterdir())
 
 
@@ -93,22 +96,25 @@ def _stored_settings(folder: Path) -> dict:
         stored = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileExistsError(
-            f"{folder} has files in it that are not a run's: name an empty or a new folder."
+            f"{folder} contains files that do not belong to a run: choose an empty or a new folder."
         ) from None
     except ValueError as error:
         raise ValueError(f"{folder / SETTINGS} is damaged: {error}.") from error
     if not isinstance(stored, dict):
-        raise ValueError(f"{folder / SETTINGS} is damaged: it holds a {type(stored).__name__}.")
+        raise ValueError(
+            f"{folder / SETTINGS} is damaged: it must contain a JSON object, but "
+            f"contains a {type(stored).__name__}."
+        )
     return stored
 
 
 def _as_stored(settings: dict) -> dict:
-    """The settings as they come back from a file, where a tuple is a list."""
+    """Returns the settings as they are read back from a file, in which tuples are lists."""
     return json.loads(json.dumps(settings))
 
 
 def settings_differences(stored: dict, wanted: dict) -> list[str]:
-    """Returns in words in which entries two dictionaries of settings differ, by name.
+    """Describes the entries in which two dictionaries of settings differ, sorted by name.
 
     Args:
         stored: dictionary, the settings "there".
@@ -124,4 +130,4 @@ def settings_differences(stored: dict, wanted: dict) -> list[str]:
 def _check_equal(stored: dict, wanted: dict, folder: Path) -> None:
     differences = settings_differences(stored, wanted)
     if differences:
-        raise ValueError(f"{folder} holds another experiment: {'; '.join(differences)}.")
+        raise ValueError(f"{folder} contains another experiment: {'; '.join(differences)}.")

@@ -1,4 +1,4 @@
-"""The log of a run as TensorBoard reads it."""
+"""The log of a run in TensorBoard's format."""
 
 import importlib.util
 from pathlib import Path
@@ -11,26 +11,26 @@ from keras_dla.utils.files import replacing
 from keras_dla.utils.folder_lock import check_lock
 
 FOLDER = "tensorboard"
-FILE = "events.out.tfevents.run"  # TensorBoard wants "tfevents" in it
+FILE = "events.out.tfevents.run"  # TensorBoard requires "tfevents" in the name
 PARTS = {"train": "", "validation": "val_"}
 LEFT_OUT = ("epoch", "seconds")
 
 
 def has_tensorboard() -> bool:
-    """Whether the package that knows the format of these files is installed."""
+    """Returns whether the package that writes these files is installed."""
     return importlib.util.find_spec("tensorboard") is not None
 
 
 class EventFiles(keras.callbacks.Callback):
-    """Writes the curves of a run for TensorBoard, on every backend and without TensorFlow.
+    """Writes the curves of a run for TensorBoard on every backend, without TensorFlow.
 
-    `keras.callbacks.TensorBoard` needs TensorFlow, and repeats epochs when a run goes on. These
-    files follow from the run's history, as `log.csv` does: at the beginning they are written
-    anew, and every epoch adds to them, so TensorBoard can watch.
+    `keras.callbacks.TensorBoard` needs TensorFlow, and repeats epochs when a run is resumed. These
+    files follow from the run's history, as `log.csv` does: they are rewritten at the beginning, and
+    every epoch is appended, so that TensorBoard can follow the run.
 
     Args:
-        folder: folder of the run; the files lie in `tensorboard/train` and `tensorboard/validation`
-            in it.
+        folder: folder of the run; the files are written to its subfolders `tensorboard/train` and
+            `tensorboard/validation`.
         progress: the `Progress` that the `EpochCheckpoint` before this callback keeps up to date.
 
     Raises:
@@ -48,12 +48,14 @@ class EventFiles(keras.callbacks.Callback):
     def __init__(self, folder: Path, progress: Progress):
         super().__init__()
         if not has_tensorboard():
-            raise ImportError("EventFiles needs tensorboard: pip install tensorboard")
+            raise ImportError(
+                "keras_dla.training.EventFiles needs tensorboard: pip install tensorboard"
+            )
         self.folder = Path(folder)
         self.progress = progress
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Makes the files match the epochs that are done."""
+        """Rewrites the files for the epochs that are done."""
         check_lock(self.folder)
         self._began = (self.folder / SETTINGS).stat().st_mtime
         for part in PARTS:
@@ -63,7 +65,7 @@ class EventFiles(keras.callbacks.Callback):
                 self._write(file, [_first_event(self._began), *self._events(part)])
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Adds the epoch."""
+        """Appends the epoch."""
         check_lock(self.folder)
         for part in PARTS:
             with self._path(part).open("ab") as file:
@@ -89,7 +91,7 @@ class EventFiles(keras.callbacks.Callback):
 
 
 def _scalars(row: dict, prefix: str) -> dict:
-    """The values of one part, under names that both parts share."""
+    """Returns the values of one part (training or validation), under names that both share."""
     return {
         f"epoch_{name.removeprefix('val_')}": value
         for name, value in row.items()

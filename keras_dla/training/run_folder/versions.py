@@ -1,4 +1,4 @@
-"""Which versions a run was trained with."""
+"""The versions of the software with which a run was trained."""
 
 import importlib
 import importlib.metadata
@@ -16,7 +16,7 @@ VERSIONS = "versions.json"
 
 
 def present_versions() -> dict[str, str]:
-    """Returns the versions of what a run depends on."""
+    """Returns the versions of the packages on which a run depends."""
     backend = keras.backend.backend()
     return {
         "keras_dla": version.__version__,
@@ -29,9 +29,9 @@ def present_versions() -> dict[str, str]:
 
 
 def _commit_of(clone: Path) -> dict[str, str]:
-    """Returns the commit of this library, where it runs from a clone; "+" marks later changes."""
+    """Returns the commit of this library if it runs from a clone; "+" marks uncommitted changes."""
     if not (clone / ".git").exists():
-        return {}  # an installed package: its version says it all
+        return {}  # an installed package, which its version identifies
 
     def git(*words: str) -> str:
         command = ("git", "-C", str(clone), *words)
@@ -41,28 +41,30 @@ def _commit_of(clone: Path) -> dict[str, str]:
         changed = git("status", "--porcelain", "--untracked-files=no", "--", "keras_dla")
         return {"commit": git("rev-parse", "HEAD") + ("+" if changed else "")}
     except (OSError, subprocess.CalledProcessError):
-        return {}  # no git, or a clone that it does not trust
+        return {}  # no git, or a clone that git does not trust
 
 
 def _read_entries(path: Path) -> list[dict]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}; without it the run goes on.") from error
+        raise ValueError(f"{path} is damaged: {error}; delete it to continue the run.") from error
     whole = isinstance(entries, list) and all(
         isinstance(entry, dict) and "epochs_before" in entry for entry in entries
     )
     if not whole:
-        raise ValueError(f"{path} is damaged: it lists no versions; without it the run goes on.")
+        raise ValueError(
+            f"{path} is damaged: it does not list versions; delete it to continue the run."
+        )
     return entries
 
 
 def note_versions(folder: Path, epochs: int) -> None:
-    """Adds the present versions to a run's list, unless they are those of its last entry.
+    """Adds the present versions to a run's list, unless its last entry is the same.
 
     Args:
         folder: folder of the run.
-        epochs: integer, epochs that were done before.
+        epochs: integer, the number of epochs that were done before.
     """
     path = folder / VERSIONS
     entries = _read_entries(path) if path.exists() else []

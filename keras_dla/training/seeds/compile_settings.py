@@ -1,11 +1,11 @@
-"""How a model was compiled, as settings that two runs can be compared by."""
+"""The compile settings of a model, by which two runs can be compared."""
 
 import keras
 
 from keras_dla.keras_internals.without_tensorflow import without_tensorflow
 
 PARTS = ("optimizer", "loss", "loss_weights")
-# Names count what a process has made, so they differ between equal models.
+# Names contain counters of the process, so they differ between equal models.
 LEFT_OUT = ("name", "build_config", "registered_name", "module")
 
 
@@ -39,7 +39,7 @@ def compiled_settings(model: keras.Model) -> dict:
 
 
 def _flat(path, value):
-    """Yields pairs of a path and a value; the arguments of an object stand below its own path."""
+    """Yields pairs of a path and a value; an object's arguments have paths below its own."""
     if not isinstance(value, dict):
         yield path, value
         return

@@ -9,11 +9,11 @@ from keras import ops
 
 
 def batches_of(data: Iterable, steps: int | None = None) -> Iterator:
-    """Yields the batches of an epoch, on the device where they are, else as NumPy arrays.
+    """Yields the batches of an epoch, on the device if they are there, else as NumPy arrays.
 
     Args:
         data: a `keras.utils.PyDataset`, `tf.data.Dataset` or other iterable of batches.
-        steps: integer, how many batches; by default all that there are.
+        steps: integer, the number of batches; by default all of them.
     """
     batches = _entries(data) if isinstance(data, keras.utils.PyDataset) else data
     for batch in itertools.islice(batches, steps):
@@ -31,11 +31,11 @@ def _entries(dataset):
 
 
 def stacked_batches(datasets: list[Iterable], steps: int | None = None) -> Iterator:
-    """Yields batch after batch with arrays `[datasets, batch, ...]`.
+    """Yields batches with arrays `[datasets, batch, ...]`.
 
     Args:
         datasets: iterables of batches, one per seed.
-        steps: integer, how many batches; by default all that there are.
+        steps: integer, the number of batches; by default all of them.
 
     Raises:
         ValueError: when the data sets differ in their numbers or shapes of batches, or have fewer
@@ -59,11 +59,12 @@ def _stacked(*arrays):
 def _check_equal(batches, number):
     if any(batch is None for batch in batches):
         raise ValueError(
-            f"`data` must have as many batches for every seed, but for one it ends at {number}."
+            "`data` must have the same number of batches for every seed, but for one it ends at "
+            f"{number}."
         )
     shapes = {str([array.shape for array in keras.tree.flatten(batch)]) for batch in batches}
     if len(shapes) > 1:
         raise ValueError(
-            f"`data` must have batches of one shape for all seeds, but batch {number} has "
+            f"`data` must have batches of the same shape for all seeds, but batch {number} has "
             f"{' and '.join(sorted(shapes))}."
         )

@@ -1,4 +1,4 @@
-"""Several equal models trained as one: their weights stacked, their step made by `jax.vmap`."""
+"""Several equal models trained as one: their weights are stacked, and `jax.vmap` makes the step."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -11,17 +11,17 @@ STEPS_BETWEEN_LOOKS = 50
 
 
 class StackedModels:
-    """Equal compiled models that train and are tested in one JAX program.
+    """Equal compiled models that are trained and tested in one JAX program.
 
-    Keras's step on JAX is a function of the state and the batch, so `jax.vmap` turns the
-    step of the first model into that of all of them. The state holds everything that a step
-    changes: weights, moving statistics, the random numbers' counters and the optimizer.
+    Keras's step on JAX is a function of the state and the batch, so `jax.vmap` turns the step of
+    the first model into that of all of them. The state contains everything that a step changes:
+    weights, moving statistics, the counters of random numbers and the optimizer.
 
     Args:
         models: list of compiled models with the same layers.
 
     Raises:
-        ValueError: when a model is not compiled or has other variables than the first.
+        ValueError: when a model is not compiled or its variables differ from the first model's.
     """
 
     def __init__(self, models: list[keras.Model]):
@@ -39,8 +39,8 @@ class StackedModels:
 
         Args:
             batches: iterable of batches whose arrays are `[models, batch, ...]`.
-            look: function that gets the number of steps done and their logs, one dictionary per
-                model, now and then and after the last step; defaults to None.
+            look: function that is called from time to time, and after the last step, with the
+                number of steps done and their logs, one dictionary per model; defaults to None.
 
         Returns:
             The logs of the last step, one dictionary per model.
@@ -74,30 +74,30 @@ class StackedModels:
             if metrics is None:
                 metrics = self._new_metrics(batch)
             self._wait_for(logs)
-            # Nothing of a test but its metrics is kept.
+            # Only the metrics of a test are kept.
             logs, (_, _, metrics) = self._test_step((trained, others, metrics), batch)
         return self._by_model(logs)
 
     def learning_rate(self) -> float:
-        """The rate of the next step, which is that of all models."""
+        """The learning rate of the next step, which is the same for all models."""
         optimizer = self.models[0].optimizer
         values = [value[0] for value in self.state[2]]
         with keras.StatelessScope(list(zip(optimizer.variables, values, strict=True))):
             return _shortest(ops.convert_to_numpy(ops.convert_to_tensor(optimizer.learning_rate)))
 
     def arrays(self) -> list[np.ndarray]:
-        """The whole state as NumPy arrays, in an order that equal stacks share."""
+        """Returns the whole state as NumPy arrays, in an order that equal stacks share."""
         return [ops.convert_to_numpy(value) for part in self.state for value in part]
 
     def set_arrays(self, arrays: list[np.ndarray]) -> None:
-        """Brings back what `arrays()` returned."""
+        """Restores the state that `arrays()` returned."""
         import jax.numpy as jnp
 
         remaining = iter(arrays)
         self.state = tuple([jnp.asarray(next(remaining)) for _ in part] for part in self.state)
 
     def write_back(self) -> None:
-        """Writes every model's own part of the state into it."""
+        """Writes each model's part of the state into the model."""
         for number, model in enumerate(self.models):
             for variables, values in zip(_variables(model), self.state, strict=True):
                 for variable, value in zip(variables, values, strict=True):
@@ -116,20 +116,20 @@ class StackedModels:
         return jax.jit(jax.vmap(self.models[0].test_step, in_axes=(0, None)))
 
     def _new_metrics(self, batch):
-        """The metrics' variables as they are before the first batch."""
+        """Returns the metrics' variables as they are before the first batch."""
         if self._initial_metrics is None:
             self._initial_metrics = _initial_metrics(self.models[0], batch)
         return _stacked([self._initial_metrics] * len(self.models))
 
     def _wait_for(self, logs):
-        """Keeps one step under way while the host makes the next batch, and no more."""
+        """Lets one step run while the host prepares the next batch, and no more."""
         import jax
 
         jax.block_until_ready(logs)
 
     def _by_model(self, logs):
         if logs is None:
-            raise ValueError("There must be at least one batch, but there is none.")
+            raise ValueError("`data` must have at least one batch, but has none.")
         logs = {name: ops.convert_to_numpy(value) for name, value in logs.items()}
         return [
             {name: _shortest(value[number]) for name, value in logs.items()}
@@ -166,18 +166,18 @@ def _check_alike(models):
             (v.shape, v.dtype) for v in first.variables
         ]:
             raise ValueError(
-                f"The models of all seeds must have equal layers, but {model.name!r} has other "
-                f"variables than {first.name!r}."
+                "The models of all seeds must have equal layers, but the variables of "
+                f"{model.name!r} differ from those of {first.name!r}."
             )
 
 
 def _shortest(value):
-    """The number with the fewest digits that is this float32: 0.1, not 0.10000000149."""
+    """Returns the shortest number that rounds to this float32: 0.1, not 0.10000000149."""
     return float(str(value))
 
 
 def _initial_metrics(model, batch):
-    """Makes the metrics' variables, as Keras does when it sees the first prediction."""
+    """Creates the metrics' variables, as Keras does at the first prediction."""
     x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
     inputs = keras.tree.map_structure(lambda a: keras.KerasTensor(a.shape, str(a.dtype)), x)
     predictions = keras.tree.map_structure(

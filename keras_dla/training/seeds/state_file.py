@@ -1,4 +1,4 @@
-"""The file that keeps the state of all seeds between epochs."""
+"""The file that stores the state of all seeds between epochs."""
 
 import json
 import zipfile
@@ -18,9 +18,9 @@ def save_seeds(path: Path, arrays: list[np.ndarray], record: dict) -> None:
     Args:
         path: file to write or replace, ending in `.npz`.
         arrays: what `StackedModels.arrays()` returned.
-        record: dictionary of JSON values to keep beside it.
+        record: dictionary of JSON values to store with it.
     """
-    # As bytes: the types of JAX that NumPy lacks, such as bfloat16, would not come back.
+    # As bytes, because types that NumPy lacks, such as bfloat16, could not be read back.
     named: dict[str, Any] = {
         f"array_{n}": np.frombuffer(a.tobytes(), "uint8") for n, a in enumerate(arrays)
     }
@@ -30,11 +30,11 @@ def save_seeds(path: Path, arrays: list[np.ndarray], record: dict) -> None:
 
 
 def load_seeds(path: Path, like: list[np.ndarray]) -> tuple[list, dict]:
-    """Reads what `save_seeds()` wrote. Nothing in the file is executed.
+    """Reads a file that `save_seeds()` wrote. Nothing in the file is executed.
 
     Args:
         path: file to read.
-        like: the state of newly made seeds, whose shapes and types the file must have.
+        like: the state of new seeds, whose shapes and types the file must have.
 
     Returns:
         The arrays and the record.
@@ -47,9 +47,11 @@ def load_seeds(path: Path, like: list[np.ndarray]) -> tuple[list, dict]:
             record = json.loads(str(archive[RECORD]))
             data = [archive[f"array_{n}"] for n in range(len(record["layout"]))]
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read, it may be damaged ({error}).") from error
+        raise ValueError(f"{path} cannot be read and may be damaged ({error}).") from error
     if record["layout"] != _layout(like):
-        raise ValueError(f"{path} must hold the state of this network, but holds another's.")
+        raise ValueError(
+            f"{path} must contain the state of this network, but contains that of another one."
+        )
     arrays = [
         np.frombuffer(entry.tobytes(), array.dtype).reshape(array.shape)
         for entry, array in zip(data, like, strict=True)

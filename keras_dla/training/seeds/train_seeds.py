@@ -1,4 +1,4 @@
-"""Several seeds of one network in one program: the five runs of the paper as one, on JAX."""
+"""Trains several seeds of one network in one program on JAX, such as the paper's five runs."""
 
 import dataclasses
 import functools
@@ -34,7 +34,7 @@ class SeedRun:
         seed: integer, the seed.
         model: the compiled model, with its trained weights and its optimizer's state.
         history: one dictionary per epoch: `epoch` (from 1), `learning_rate`, the logs of `fit()`,
-            and `seconds`, which all seeds took together.
+            and `seconds`, the time of all seeds together.
 
     Example:
     >>> import keras
@@ -62,16 +62,16 @@ def train_seeds(
 ) -> list[SeedRun]:
     """Trains one network from several seeds at once, with the JAX backend.
 
-    All seeds take each step together, in one program made by `jax.vmap`: small networks leave
-    most of a graphics card idle, so that several cost little more than one. Every seed has its
-    own initial weights, data, drop paths and batch statistics, and ends, up to rounding, as
-    `keras.utils.set_random_seed(seed)`, `make_model()` and `fit()` would alone.
+    All seeds take each step together, in one program made by `jax.vmap`: small networks leave most
+    of a graphics card idle, so that several take little longer than one. Every seed has its own
+    initial weights, data, drop paths and batch statistics. Its result is that of
+    `keras.utils.set_random_seed(seed)`, `make_model()` and `fit()` alone, up to rounding.
 
-    With a `folder`, the state of all seeds is kept in it after every epoch, in one file that is
-    replaced in one step, and the same call goes on from there, or on to more epochs. The folder
-    gets a table (`seed-0.csv`) and at the end a model file (`seed-0.keras`) for every seed. Its
-    `settings.json` has the seeds, the optimizer, the loss and what `settings` adds: a call that
-    differs in one of them is refused.
+    With a `folder`, the state of all seeds is saved in it after every epoch, in one file that is
+    replaced in one step, and the same call, possibly with more epochs, continues from there. The
+    folder gets a table (`seed-0.csv`) and at the end a model file (`seed-0.keras`) for every seed.
+    Its `settings.json` contains the seeds, the optimizer, the loss and the entries of `settings`: a
+    call that differs in one of them is refused.
 
     Args:
         make_model: function without arguments that returns a new compiled model.
@@ -80,27 +80,27 @@ def train_seeds(
             `keras.utils.PyDataset` such as `keras_dla.data.ArrayDataset`, or any other iterable of
             batches `(x, y)` or `(x, y, sample_weight)`. The seeds' batches must have equal shapes.
         epochs: integer, the number of epochs to reach.
-        steps_per_epoch: integer, how many batches of `data` an epoch takes; by default all.
+        steps_per_epoch: integer, the number of batches of `data` per epoch; by default all of them.
         validation_data: batches for all seeds, read again after every epoch, or `None`; defaults to
             None.
-        folder: folder to keep the state in and to go on from, or `None`; defaults to None.
-        on_epoch: function that gets the newest entries of the histories, one per seed, after every
-            epoch; for instance to print them; defaults to None.
-        settings: what else defines the runs and cannot be seen here, to be compared when they go
-            on: a dictionary of JSON values, such as the names of the network and the data set;
-            defaults to None.
+        folder: path of a folder in which the state is saved and from which it is resumed, or
+            `None`; defaults to None.
+        on_epoch: function that is called after every epoch with the newest entries of the
+            histories, one per seed, for example to print them; defaults to None.
+        settings: dictionary of JSON values that also define the runs, such as the names of the
+            network and the data set; they are compared when runs are resumed; defaults to None.
 
     Returns:
         A `SeedRun` per seed, in the order of `seeds`.
 
     Raises:
         ValueError: when an argument is not as described above, the models are not compiled or not
-            alike, or the folder holds other seeds, another recipe or another network.
-        OSError: when the folder cannot be written to, holds other files, or another process uses
-            it.
+            alike, or the folder contains other seeds, another recipe or another network.
+        OSError: when the folder cannot be written to, contains other files, or is used by another
+            process.
         RuntimeError: when the backend is not JAX.
-        DivergenceError: when a loss is not finite; the folder then keeps the state of the epoch
-            before.
+        DivergenceError: when a loss is not finite; the folder then keeps the state of the previous
+            epoch.
 
     Example:
     >>> import keras
@@ -189,8 +189,8 @@ def check_jax(name: str) -> None:
     backend = keras.backend.backend()
     if backend != "jax":
         raise RuntimeError(
-            f"`{name}` needs the JAX backend, which turns one run's program into that of many, "
-            f"but the backend is {backend}: train its seeds one after another."
+            f"`{name}` needs the JAX backend, which can train many runs in one program, but the "
+            f"backend is {backend}: train the seeds one after another."
         )
 
 
@@ -215,7 +215,7 @@ def _new_model(make_model, seed):
 
 
 def _epoch(stack, epoch, batches, validation_data, look):
-    """Trains and tests for an epoch; returns its row of every seed's history."""
+    """Trains and tests for one epoch; returns each seed's row of the history."""
     start = time.perf_counter()
     rate = stack.learning_rate()
     logs = stack.train(batches, look)

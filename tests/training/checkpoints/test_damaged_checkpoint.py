@@ -32,7 +32,7 @@ def test_damage_is_one_sentence(whole, tmp_path, damage):
             "other": _archive_without_record(tmp_path),
         }[damage]
     )
-    with pytest.raises(ValueError, match=r"last\.keras cannot be read, it may be damaged") as info:
+    with pytest.raises(ValueError, match=r"last\.keras cannot be read and may be damaged") as info:
         load_last(tmp_path)
     assert "\n" not in str(info.value)
 

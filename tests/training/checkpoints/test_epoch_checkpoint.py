@@ -325,7 +325,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
 def test_a_clock_of_other_times_is_named_and_the_state_stays(tmp_path, monkeypatch, year):
     now = time.struct_time((year, 1, 1, 0, 0, 0, 0, 1, 0))
     monkeypatch.setattr(epoch_checkpoint.time, "localtime", lambda *_: now)
-    with pytest.raises(OSError, match=f"the clock says that it is {year}, where a file needs 1980"):
+    with pytest.raises(OSError, match=f"clock shows the year {year}, which must be from 1980"):
         fit_two_epochs(EpochCheckpoint(tmp_path, monitor=None))
     assert list(tmp_path.iterdir()) == []
 
@@ -337,7 +337,7 @@ def test_a_disk_that_is_full_at_the_log_names_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr(run_files, "write_log", full)
     sentence = (
-        r"log\.csv cannot be written \(No space left .*last\.keras has the state after epoch 1"
+        r"log\.csv cannot be written \(No space left .*last\.keras contains the state after epoch 1"
     )
     with pytest.raises(OSError, match=sentence):
         fit_two_epochs(EpochCheckpoint(tmp_path, monitor=None))
@@ -360,7 +360,9 @@ def test_unknown_mode_is_named(tmp_path):
 def test_a_run_is_not_overwritten_by_a_new_one(tmp_path):
     fit_two_epochs(EpochCheckpoint(tmp_path, monitor="loss"))
     before = (tmp_path / "last.keras").read_bytes()
-    with pytest.raises(ValueError, match=r"`progress` must be what `load_last\(\)` returns"):
+    with pytest.raises(
+        ValueError, match=r"`progress` must be the one that `load_last\(\)` returns"
+    ):
         fit_two_epochs(EpochCheckpoint(tmp_path, monitor="loss"))
     assert (tmp_path / "last.keras").read_bytes() == before
 

@@ -162,7 +162,7 @@ def test_a_state_inside_an_epoch_is_not_taken_for_its_end(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tiny.run(tmp_path, EPOCHS, callbacks=[Stop(1, 3)], every_steps=3)
     model, progress = load_last(tmp_path)
-    sentence = r"`steps_per_epoch` of `fit\(\)` must be 1, what .* has left of epoch 2, but is 4;"
+    sentence = r"`steps_per_epoch` of `fit\(\)` must be 1, .* has left in epoch 2, but is 4;"
     with pytest.raises(ValueError, match=sentence):
         model.fit(
             tiny.Batches(0),

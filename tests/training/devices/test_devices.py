@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # A network that depends on synchronised BN shows what one without any does.
 NETWORKS = all_on_pytorch(["dla_network", "network_without_bn"], 1)
 BACKEND = keras.backend.backend()
-INDIVISIBLE = "of a test too, must be divisible by the 3 devices, but one has"
+INDIVISIBLE = "including test batches, must be divisible by the 3 devices, but one has"
 
 
 def start(folder, devices, *others, job="train", **variables):
@@ -152,7 +152,7 @@ def test_no_memory_is_a_sentence():
     def fill():
         raise RuntimeError("RESOURCE_EXHAUSTED: failed to allocate 8 GB")
 
-    with pytest.raises(MemoryError, match="The memory does not suffice: smaller images or batch"):
+    with pytest.raises(MemoryError, match="There is not enough memory: smaller images or b"):
         launch(fill)
 
 

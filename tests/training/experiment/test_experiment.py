@@ -104,7 +104,7 @@ def test_written_and_read(tmp_path):
         ({"milestones": ["3"]}, r"`milestones` must be a list of integers, but is \['3'\]"),
         ({"attention_weight_decay": "1"}, "`attention_weight_decay` must be a finite number"),
         ({"attention_weight_decay": -1}, "`attention_weight_decay` must be at least 0, but is -1"),
-        ({"milestones": [3, 2]}, "`milestones` must be in rising order"),
+        ({"milestones": [3, 2]}, "`milestones` must be in ascending order"),
     ],
 )
 def test_bad_values_are_named(tmp_path, changed, sentence):
@@ -121,9 +121,9 @@ def test_bad_values_are_named(tmp_path, changed, sentence):
     [
         ('{"model": ', "must be the JSON file of an experiment"),
         ("[" * 100_000, "must be the JSON file of an experiment"),
-        ("[]", "must hold one JSON object, but holds a list"),
-        ('{"lr": 0.1}', "must have entries of model, dataset, .* only, but has 'lr'"),
-        (" " * 1_000_001, "but is huge"),
+        ("[]", "must contain one JSON object, but contains a list"),
+        ('{"lr": 0.1}', "must only have the entries model, dataset, .*, but has 'lr'"),
+        (" " * 1_000_001, "but is too large for one"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, sentence):

@@ -25,7 +25,9 @@ def test_a_run_before_its_first_epoch_has_no_history(tmp_path):
 
 
 def test_other_folders_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"is no folder of a run: it has no settings\.json"):
+    with pytest.raises(
+        FileNotFoundError, match=r"must be the folder of a run, but has no settings\.json"
+    ):
         read_result(tmp_path)
 
 

@@ -102,9 +102,9 @@ def test_killed_and_gone_on_with_is_the_same_bit_for_bit(whole, tmp_path):
 
 
 def test_another_experiments_folder_is_refused(whole):
-    with pytest.raises(ValueError, match="holds another experiment: seed is 0 there and 1 here"):
+    with pytest.raises(ValueError, match="contains another experiment: seed is 0 there and 1 here"):
         run_experiment(small(seed=1), whole)
-    with pytest.raises(FileExistsError, match="already holds a run"):
+    with pytest.raises(FileExistsError, match="already contains a run"):
         run_experiment(small(), whole, resume=False)
     with pytest.raises(ValueError, match="another experiment"):
         is_finished(small(seed=1), whole)

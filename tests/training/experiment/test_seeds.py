@@ -51,11 +51,11 @@ def test_goes_on_and_ends_as_one_that_nothing_stopped(folders, tmp_path):
 
 
 def test_what_does_not_go_together_is_refused(folders):
-    with pytest.raises(ValueError, match="`experiments` must differ in their seed alone, but 'c"):
+    with pytest.raises(ValueError, match="`experiments` must differ only in their seed, but 'c"):
         run_seeds([small(), small(seed=1, momentum=0.5)], folders)
     assert not folders[0].exists()
     folders[1].mkdir()
     (folders[1] / "thesis.tex").write_text("chapter 1")
-    with pytest.raises(FileExistsError, match="has files in it that are not a run's"):
+    with pytest.raises(FileExistsError, match="contains files that do not belong to a run"):
         run_seeds(EXPERIMENTS, folders)
     assert not folders[0].exists()

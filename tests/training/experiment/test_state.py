@@ -58,7 +58,7 @@ def test_rows_alone_do_not_make_a_run_a_finished_one(run):
     (run / "best.keras").unlink()
     assert not is_finished(small(), run)
     with pytest.raises(
-        ValueError, match=r"has a log\.csv but no last\.keras to go on from: put it "
+        ValueError, match=r"has a log\.csv but no last\.keras to continue from: restore that "
     ):
         run_experiment(small(), run, verbose=0)
 
@@ -87,7 +87,7 @@ def put_other_state(run, tmp_path, other):
     [
         (
             {"learning_rate": 0.2},
-            r"is of another recipe: .*learning_rate is 0\.2 there and 0\.1 here",
+            r"belongs to another recipe: .*learning_rate is 0\.2 there and 0\.1 here",
         ),
         ({"epochs": 3}, "must have at most the 2 epochs of the experiment, but has 3"),
     ],
@@ -111,5 +111,7 @@ def test_a_state_of_another_network_is_refused(run, monkeypatch):
         return keras.Sequential([keras.Input(input_shape), *layers])
 
     monkeypatch.setattr(experiment_run, "get_model", other)
-    with pytest.raises(ValueError, match=r"must hold the network 'dla_l_11', but holds another"):
+    with pytest.raises(
+        ValueError, match=r"must contain the network 'dla_l_11', but contains another"
+    ):
         experiment_run.prepare_experiment(small(), run)

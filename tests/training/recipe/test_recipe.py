@@ -186,7 +186,7 @@ def test_few_classes_have_no_top5():
         ({"drop_path": 1}, "`drop_path` must be at least 0 and less than 1, but is 1"),
         ({"weight_decay": -1e-4}, "`weight_decay` must be at least 0, but is -0.0001"),
         ({"attention_weight_decay": -1}, "`attention_weight_decay` must be at least 0, but is -1"),
-        ({"milestones": (150, 100)}, "`milestones` must be in rising order"),
+        ({"milestones": (150, 100)}, "`milestones` must be in ascending order"),
         ({"warmup_epochs": 101}, "`warmup_epochs` must be .* but is 101"),
     ],
 )

@@ -66,7 +66,7 @@ def test_config_makes_an_equal_schedule():
         ({"factor": -1}, "`factor` must be positive, but is -1"),
         ({"steps_per_epoch": 0}, "`steps_per_epoch` must be an integer of at least 1, but is 0"),
         ({"milestones": (0, 2)}, "`milestones` must be an integer of at least 1, but is 0"),
-        ({"milestones": (3, 2)}, r"`milestones` must be in rising order, but are \(3, 2\)"),
+        ({"milestones": (3, 2)}, r"`milestones` must be in ascending order, but are \(3, 2\)"),
         ({"warmup_epochs": 3}, r"`warmup_epochs` must be .* first milestone \(2\), but is 3"),
         ({"warmup_epochs": -1}, "`warmup_epochs` must be .*, but is -1"),
     ],

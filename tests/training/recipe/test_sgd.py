@@ -304,7 +304,7 @@ def test_a_saved_model_goes_on_where_it_was(policy, tmp_path):
     [
         ({"momentum": -0.1}, r"`momentum` must be from 0 to 1, but is -0\.1\."),
         ({"momentum": 1.5}, r"`momentum` must be from 0 to 1, but is 1\.5\."),
-        ({"nesterov": True}, r"`momentum` must be positive with `nesterov`, but is 0\.0\."),
+        ({"nesterov": True}, r"`momentum` must be positive with `nesterov=True`, but is 0\.0\."),
         ({"weight_decay": -1}, r"`weight_decay` must be at least 0, but is -1\."),
         ({"weight_decays": {"a": -1}}, r"`weight_decays\['a'\]` must be at least 0, but is -1\."),
     ],

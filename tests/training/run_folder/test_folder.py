@@ -44,7 +44,9 @@ def test_what_a_killed_start_leaves_is_no_run(tmp_path):
 def test_the_same_run_is_resumed_if_asked_for(tmp_path):
     open_run(tmp_path, SETTINGS)
     assert open_run(str(tmp_path), SETTINGS, resume=True) == tmp_path
-    with pytest.raises(FileExistsError, match="already holds a run: resume it, or name another"):
+    with pytest.raises(
+        FileExistsError, match="already contains a run: resume it, or choose another"
+    ):
         open_run(tmp_path, SETTINGS)
 
 
@@ -59,7 +61,7 @@ def test_the_same_run_is_resumed_if_asked_for(tmp_path):
 def test_another_experiment_is_refused(tmp_path, changed, difference):
     open_run(tmp_path, SETTINGS)
     before = (tmp_path / "settings.json").read_bytes()
-    with pytest.raises(ValueError, match=f"holds another experiment: {difference}"):
+    with pytest.raises(ValueError, match=f"contains another experiment: {difference}"):
         open_run(tmp_path, changed, resume=True)
     assert (tmp_path / "settings.json").read_bytes() == before
 
@@ -67,7 +69,7 @@ def test_another_experiment_is_refused(tmp_path, changed, difference):
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_folder_of_something_else_is_refused(tmp_path, resume):
     (tmp_path / "thesis.tex").write_text("chapter 1")
-    with pytest.raises(FileExistsError, match="files in it that are not a run's"):
+    with pytest.raises(FileExistsError, match="files that do not belong to a run"):
         open_run(tmp_path, SETTINGS, resume=resume)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -75,7 +77,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path, resume):
 def test_a_file_is_refused(tmp_path):
     path = tmp_path / "file"
     path.write_text("text")
-    with pytest.raises(FileExistsError, match="is a file, where a run needs a folder"):
+    with pytest.raises(FileExistsError, match="must be a folder, but is a file"):
         open_run(path, SETTINGS)
 
 

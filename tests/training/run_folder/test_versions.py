@@ -26,7 +26,7 @@ def test_other_versions_are_added(tmp_path):
 @pytest.mark.parametrize("text", ["{", "{}", "[1]", '[{"keras": "3"}]'])
 def test_a_file_of_another_form_is_named(tmp_path, text):
     (tmp_path / VERSIONS).write_text(text)
-    with pytest.raises(ValueError, match=r"versions\.json is damaged: .*without it the run"):
+    with pytest.raises(ValueError, match=r"versions\.json is damaged: .*delete it to continue"):
         note_versions(tmp_path, 0)
     assert (tmp_path / VERSIONS).read_text() == text
 

@@ -162,15 +162,15 @@ def test_a_folder_of_others_is_refused(tmp_path):
             "make": lambda: make_small(optimizer=keras.optimizers.Adam(schedule))
         },
     }.items():
-        with pytest.raises(ValueError, match=f"holds another experiment: .*{sentence}"):
+        with pytest.raises(ValueError, match=f"contains another experiment: .*{sentence}"):
             train_small(2, tmp_path, **changed)
-    with pytest.raises(ValueError, match="must hold the state of this network"):
+    with pytest.raises(ValueError, match="must contain the state of this network"):
         train_small(2, tmp_path, make=lambda: make_small(units=6))
     (tmp_path / "seeds.npz").write_bytes(b"not an archive")
-    with pytest.raises(ValueError, match=r"seeds\.npz cannot be read, it may be damaged"):
+    with pytest.raises(ValueError, match=r"seeds\.npz cannot be read and may be damaged"):
         train_small(2, tmp_path)
     (tmp_path / "settings.json").unlink()
-    with pytest.raises(FileExistsError, match="has files in it that are not a run's"):
+    with pytest.raises(FileExistsError, match="contains files that do not belong to a run"):
         train_small(2, tmp_path)
 
 
@@ -197,13 +197,15 @@ def test_data_that_do_not_fit_together_are_refused():
     def train(data, steps=None):
         train_seeds(make_small, [1, 2], data, 1, steps)
 
-    with pytest.raises(ValueError, match="as many batches for every seed, but for one it ends"):
+    with pytest.raises(ValueError, match="the same number of batches for every seed, but for one"):
         train(shorter)
-    with pytest.raises(ValueError, match=r"one shape for all seeds, but batch 0 has \[\(6, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"the same shape for all seeds, but batch 0 has \[\(6, 4\)"
+    ):
         train(smaller)
     with pytest.raises(ValueError, match=r"must have the 4 batches of .*, but has 3\."):
         train(lambda seed, epoch: shorter(1, epoch), 4)
-    with pytest.raises(ValueError, match="There must be at least one batch"):
+    with pytest.raises(ValueError, match="`data` must have at least one batch"):
         train(lambda seed, epoch: [])
 
 
