@@ -1,4 +1,4 @@
-"""Images of blood cells that come with the package, for a first training without a download."""
+"""The bundled images of blood cells, for a first training without a download."""
 
 from importlib import resources
 
@@ -6,7 +6,7 @@ import numpy as np
 
 BLOOD_CELL_CLASSES = ("red blood cell", "white blood cell", "platelet")
 
-# Of the training images, to four decimals.
+# Mean and deviation of the training images, to four decimals.
 BLOOD_CELL_MEAN = (0.7243, 0.6904, 0.7388)
 BLOOD_CELL_STD = (0.0774, 0.1143, 0.0687)
 
@@ -14,11 +14,10 @@ BLOOD_CELL_STD = (0.0774, 0.1143, 0.0687)
 def load_blood_cells() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads 840 training and 198 test images of single blood cells, a third of each class.
 
-    The images are cut from the photographs of the BCCD data set (MIT licence, copyright
-    2017 shenggan; see `blood_cells.LICENSE.txt` beside the data). No photograph gives images
-    to both parts. An image is the square around a cell, reduced to 32 x 32 pixels, so a
-    platelet is magnified more than a white blood cell. `tests/data/make_blood_cells.py` made
-    the file.
+    The images are cut from the photographs of the BCCD data set (MIT licence, copyright 2017
+    shenggan; see `blood_cells.LICENSE.txt` beside the data). No photograph contributes to both
+    parts. An image is the square around a cell, resized to 32 x 32 pixels, so a platelet is
+    magnified more than a white blood cell. `tests/data/make_blood_cells.py` made the file.
 
     Returns:
         A pair of pairs `(x_train, y_train), (x_test, y_test)`: uint8 images

@@ -1,4 +1,4 @@
-"""What data sets have in common that Keras asks for one batch after another, epoch by epoch."""
+"""The common base of data sets from which Keras reads batches in order, epoch by epoch."""
 
 import warnings
 
@@ -6,10 +6,10 @@ import keras
 
 
 class SerialDataset(keras.utils.PyDataset):
-    """A `keras.utils.PyDataset` that Keras asks for its batches in order, in one thread.
+    """A `keras.utils.PyDataset` from which Keras reads batches in order, in one thread.
 
-    Keras's own workers ask ahead, and drop what they got at the end of an epoch: batches would be
-    left out, and nobody could tell which epoch a batch belongs to. So `workers` stays at 1.
+    Keras's own workers read ahead and discard what is left at the end of an epoch: batches would be
+    skipped, and it would be unknown to which epoch a batch belongs. So `workers` stays 1.
     """
 
     @property
@@ -21,8 +21,8 @@ class SerialDataset(keras.utils.PyDataset):
     def workers(self, value: int) -> None:
         if value > 1:
             warnings.warn(
-                f"`workers` of {type(self).__name__} must be 1, so that batches keep their order, "
-                f"but is {value!r}; it stays at 1.",
+                f"`workers` of {type(self).__name__} must be 1, so that batches keep their "
+                f"order, but is {value!r}; it stays 1.",
                 stacklevel=2,
             )
 
@@ -42,11 +42,11 @@ class SerialDataset(keras.utils.PyDataset):
 
 
 class EpochDataset(SerialDataset):
-    """A data set whose batches depend on the epoch, which goes on when Keras has seen all of one.
+    """A data set with batches that depend on the epoch, which ends once all its batches were read.
 
-    Keras also begins and ends epochs only to look at a batch or two, or after `steps_per_epoch`
-    batches, and goes on with the others in its next epoch. So an epoch is over here when every
-    batch was asked for, in however many of Keras's.
+    Keras also starts and ends epochs only to look at a batch or two, or after `steps_per_epoch`
+    batches, and continues with the others in its next epoch. Here an epoch ends once every batch
+    has been read, in however many of Keras's epochs.
 
     Args:
         initial_epoch: integer, the epoch to start with, counted from 0; defaults to 0.
@@ -58,13 +58,13 @@ class EpochDataset(SerialDataset):
         self._asked_for: set[int] = set()
 
     def note_batch(self, index: int) -> None:
-        """Counts batch `index` as asked for; `IndexError` if there is none."""
+        """Counts batch `index` as read; raises `IndexError` if there is none."""
         if not 0 <= index < len(self):
             raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
         self._asked_for.add(index)
 
     def on_epoch_end(self) -> None:
-        """Goes on to the next epoch if every batch of this one has been asked for."""
+        """Advances to the next epoch if every batch of this one has been read."""
         if len(self._asked_for) == len(self):
             self.epoch += 1
             self._asked_for = set()

@@ -1,4 +1,4 @@
-"""Images read from files, upright and in 8 bits, and resized: by Pillow."""
+"""Reads images from files, upright and in 8 bits, and resizes them, with Pillow."""
 
 import io
 import os
@@ -9,21 +9,21 @@ import numpy as np
 
 from keras_dla.utils.optional_imports import import_for
 
-# The formats of photographs. Pillow knows others, some of which start a program to draw them.
+# The usual formats of photographs. For some of Pillow's other formats it starts a program.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
-# EXIF's tag for how a camera was held, and TIFF's for the largest value of a pixel.
+# EXIF's tag for the orientation of the camera, and TIFF's for the largest value of a pixel.
 _ORIENTATION, _MAX_SAMPLE_VALUE = 274, 281
-# The orientations by which height and width change places; the opposite of the others is itself.
+# The orientations that swap height and width; the others are their own inverses.
 _SIDEWAYS = (5, 6, 7, 8)
 _OPPOSITE = {6: 8, 8: 6}
 
 
 class ImageHeader(NamedTuple):
-    """What a file says of its image.
+    """The header of an image file.
 
     Args:
-        height: integer, rows of pixels as they are stored.
-        width: integer, columns of pixels as they are stored.
+        height: integer, the number of rows as they are stored.
+        width: integer, the number of columns as they are stored.
         orientation: integer, EXIF's, from 1 (the first pixel is at the upper left) to 8.
     """
 
@@ -44,12 +44,12 @@ def read_image(
 ) -> np.ndarray:
     """Reads an image of any colour mode as upright RGB; an alpha channel is dropped.
 
-    A photograph from a phone is turned as its EXIF orientation says, as viewers do. Of 16 bits per
-    pixel the upper 8 stay, and values from 0 to 1 become 0 to 255.
+    Photographs are rotated by their EXIF orientation, as viewers do. Of 16 bits per pixel the upper
+    8 are kept, and values from 0 to 1 become 0 to 255.
 
     Args:
         file: path of the file, or its contents as bytes.
-        name: string, what to call it in an error; defaults to the path.
+        name: string, its name in errors; defaults to the path.
         as_stored: boolean, whether to leave the pixels as they are stored, whatever the EXIF
             orientation; defaults to False.
 
@@ -57,8 +57,8 @@ def read_image(
         A uint8 array `(height, width, 3)`.
 
     Raises:
-        ValueError: when it is no image or a broken one, or when its pixels have more than 8 bits
-            and do not say how bright the brightest may be.
+        ValueError: when it is not an image or is damaged, or when its pixels have more than 8 bits
+            and the value of white is unknown.
         ImportError: when Pillow is not installed.
 
     Example:
@@ -71,7 +71,7 @@ def read_image(
         deep = image.mode == "F" or image.mode.startswith("I")
         pixels = np.array(image if deep else image.convert("RGB"))
         largest = _largest_value(image)
-        # Pillow turns a TIFF while it reads the pixels, and takes the tag off.
+        # Pillow rotates a TIFF while it reads the pixels, and removes the tag.
         left = _orientation(image)
     if deep:
         grey = _eight_bits(pixels, largest, _name_of(file, name))
@@ -84,17 +84,17 @@ def read_image(
 
 
 def read_header(file: str | os.PathLike | bytes, name: str | None = None) -> ImageHeader:
-    """Returns the size and orientation of an image, whose pixels are not read.
+    """Returns the size and orientation of an image without reading its pixels.
 
     Args:
         file: path of the file, or its contents as bytes.
-        name: string, what to call it in an error; defaults to the path.
+        name: string, its name in errors; defaults to the path.
     """
     with _Opened(file, name) as image:
         orientation = _orientation(image)
         if orientation == 1 or image.format != "TIFF":
             return ImageHeader(image.height, image.width, orientation)
-        # Whether Pillow turns a TIFF, and when, depends on its version.
+        # Whether and when Pillow rotates a TIFF depends on its version.
         image.load()
         if _orientation(image) == orientation or orientation not in _SIDEWAYS:
             return ImageHeader(image.height, image.width, orientation)
@@ -104,13 +104,13 @@ def read_header(file: str | os.PathLike | bytes, name: str | None = None) -> Ima
 def _orientation(image) -> int:
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # Damaged EXIF is no reason to refuse a photograph that can be seen.
+    except Exception:  # A photograph with damaged EXIF data can still be used.
         return 1
     return orientation if orientation in range(1, 9) else 1
 
 
 def _turned(pixels, orientation):
-    """Returns stored pixels `(height, width, channels)` as they are seen."""
+    """Returns stored pixels `(height, width, channels)` rotated upright."""
     if orientation in (5, 7):
         pixels = pixels.swapaxes(0, 1)
     quarters = {3: 2, 4: 2, 6: -1, 7: 2, 8: 1}.get(orientation, 0)
@@ -121,13 +121,13 @@ def _turned(pixels, orientation):
 
 
 def _largest_value(image) -> int | None:
-    """Returns what a TIFF says the brightest pixel may be; `None` where nothing is said."""
+    """Returns a TIFF's largest pixel value according to its tag; `None` without the tag."""
     values = getattr(image, "tag_v2", {}).get(_MAX_SAMPLE_VALUE)
     return int(np.max(values)) if values else None
 
 
 def _eight_bits(pixels, largest, name):
-    """Returns grey values of more than 8 bits as uint8."""
+    """Converts grey values of more than 8 bits to uint8."""
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
     if pixels.dtype.kind == "f":
         if not (low >= 0 and high <= 1):
@@ -135,7 +135,7 @@ def _eight_bits(pixels, largest, name):
         return np.round(pixels * 255).astype("uint8")
     if largest is not None and low >= 0 and high <= largest:
         return np.round(pixels * (255 / largest)).astype("uint8")
-    # Less than 12 bits are used: nearly black, unless the brightest that can be is not 65535.
+    # Less than 12 bits are used: the image would be nearly black if white were 65535.
     if low < 0 or high >= 1 << 16 or 0 < high < 1 << 12:
         raise _unclear(name, f"whole numbers from {low:g} to {high:g}", "16 bits, up to 65535")
     return (pixels >> 8).astype("uint8")
@@ -143,13 +143,13 @@ def _eight_bits(pixels, largest, name):
 
 def _unclear(name, values, wanted):
     return ValueError(
-        f"the image file {name!r} must have 8 bits per colour, or pixels {wanted}, but has "
-        f"{values} and does not say which is white: save it with 8 bits."
+        f"the image file {name!r} must have 8 bits per channel, or pixels {wanted}, but has "
+        f"{values}, of which white is unknown: save it with 8 bits."
     )
 
 
 def resize_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes an image bilinearly; where it becomes smaller, each pixel averages what it covers.
+    """Resizes an image bilinearly, with antialiasing if it becomes smaller.
 
     Args:
         image: uint8 array `(rows, columns, 3)`.
@@ -180,7 +180,7 @@ def _name_of(file, name):
 
 
 class _Opened:
-    """Opens an image with Pillow, and says in one sentence what is wrong with it."""
+    """Opens an image with Pillow, and raises one sentence if something is wrong with it."""
 
     def __init__(self, file, name):
         self._pillow = import_for("CocoSource", "PIL.Image", extra="detection")
@@ -200,4 +200,4 @@ class _Opened:
             raise self._sentence(error) from error
 
     def _sentence(self, error):
-        return ValueError(f"the image file {self._name!r} is no image that Pillow reads: {error}")
+        return ValueError(f"the image file {self._name!r} cannot be read by Pillow: {error}")

@@ -1,14 +1,14 @@
-"""Channel means and deviations, and the one affine map that applies them."""
+"""Channel means and deviations, and the affine map that applies them."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-# The mean and deviation of CIFAR-10. The paper's recipe normalises CIFAR-100 with them too.
+# The mean and deviation of CIFAR-10, which the authors use for CIFAR-100 too.
 CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR_STD = (0.2023, 0.1994, 0.2010)
 
-# Of ImageNet's training images, as networks for it are commonly trained.
+# The usual values for ImageNet's training images.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -35,8 +35,8 @@ def scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[np.nda
     means, deviations = np.asarray(mean, "float64"), np.asarray(std, "float64")
     if means.ndim != 1 or means.shape != deviations.shape or not np.all(deviations > 0):
         raise ValueError(
-            "`mean` and `std` must be sequences of equal length, one entry per channel, with "
-            f"positive deviations, but are {means.tolist()} and {deviations.tolist()}."
+            "`mean` and `std` must have the same length, one entry per channel, and `std` must "
+            f"be positive, but they are {means.tolist()} and {deviations.tolist()}."
         )
     scale = 1 / (255 * deviations)
     return scale.astype("float32"), (-means / deviations).astype("float32")
@@ -45,7 +45,7 @@ def scale_and_shift(mean: Sequence[float], std: Sequence[float]) -> tuple[np.nda
 def normalize(
     images: np.ndarray, scale: np.ndarray, shift: np.ndarray, data_format: str
 ) -> np.ndarray:
-    """Normalises a batch of images and lays it out in `data_format`.
+    """Normalises a batch of images and converts it to `data_format`.
 
     Args:
         images: uint8 array `(batch, height, width, channels)`.
@@ -67,7 +67,8 @@ def normalize(
         images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
         scale, shift = scale[:, None, None], shift[:, None, None]
     else:
-        # Whole rows: a broadcast over an innermost axis of length 3 is several times slower.
+        # By whole rows, because a broadcast over an innermost axis of length 3 is several times
+        # slower.
         images = images.reshape(batch, height, width * channels)
         scale, shift = np.tile(scale, width), np.tile(shift, width)
     normal = np.multiply(images, scale, dtype="float32")

@@ -1,4 +1,4 @@
-"""Checks of arguments that the data sets have in common."""
+"""Checks of arguments that the data sets share."""
 
 import operator
 from typing import Any
@@ -22,7 +22,7 @@ def check_count(name: str, value: Any, minimum: int) -> int:
 def check_images_and_labels(
     images: np.ndarray, labels: np.ndarray, names: tuple[str, str] = ("images", "labels")
 ) -> None:
-    """Raises `ValueError` unless these are uint8 images with a label each, an integer from 0 on."""
+    """Raises `ValueError` unless these are uint8 images with one label each, at least 0."""
     images_name, labels_name = names
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(
@@ -43,21 +43,19 @@ def check_images_and_labels(
 
 
 def check_labels(labels: np.ndarray, name: str = "labels", classes: int | None = None) -> None:
-    """Raises `ValueError` unless all of `labels` are indices of classes.
+    """Raises `ValueError` unless all `labels` are indices of classes.
 
-    Frameworks differ in what they make of others: JAX trains on, with a loss that looks good.
+    Frameworks treat other labels differently: JAX continues to train, with a loss that looks good.
 
     Args:
         labels: integer array.
-        name: string, what to call them; defaults to `"labels"`.
-        classes: integer, the number of classes; defaults to None, where it is not known.
+        name: string, their name in the message; defaults to `"labels"`.
+        classes: integer, the number of classes; defaults to None, unknown.
     """
     largest = LARGEST_LABEL if classes is None else classes - 1
     wrong = labels[(labels < 0) | (labels > largest)]
     if len(wrong):
-        raise ValueError(
-            f"`{name}` must be integers from 0 to {largest}, but have {wrong[0]} among them."
-        )
+        raise ValueError(f"`{name}` must be integers from 0 to {largest}, but contain {wrong[0]}.")
 
 
 def _describe(value) -> str:

@@ -96,5 +96,5 @@ def test_deep_images_keep_their_brightness(file):
     ],
 )
 def test_what_would_come_out_black_is_refused(pixels, message):
-    with pytest.raises(ValueError, match=f"'a.tif' must have 8 bits per colour.*{message}"):
+    with pytest.raises(ValueError, match=f"'a.tif' must have 8 bits per channel.*{message}"):
         read_image(saved(pixels), name="a.tif")

@@ -71,7 +71,7 @@ def broken_files():
 @pytest.mark.parametrize("kind", ["cut off", "empty", "text", "damaged", "PostScript"])
 def test_a_file_that_is_no_image_is_named(tmp_path, kind):
     (tmp_path / "a.jpg").write_bytes(broken_files()[kind])
-    with pytest.raises(ValueError, match=r"the image file '.*a.jpg' is no image"):
+    with pytest.raises(ValueError, match=r"the image file '.*a.jpg' cannot be read"):
         read_image(tmp_path / "a.jpg")
 
 

@@ -1,4 +1,4 @@
-"""Batches of augmented images straight from arrays in memory, without TensorFlow."""
+"""Batches of augmented images from arrays in memory, without TensorFlow."""
 
 from collections.abc import Sequence
 
@@ -14,17 +14,17 @@ from keras_dla.utils.validation import standardize_data_format
 class ArrayDataset(EpochDataset):
     """Batches of normalised, randomly cropped and flipped images for `model.fit`.
 
-    Each image is padded with 4 black pixels on every side, cropped back to its size at a
-    random place, mirrored with probability 1/2, and normalised: the augmentation of the
-    paper's CIFAR recipe. Every batch is a pure function of `(seed, epoch, index)`, so a run
-    that is resumed with `initial_epoch=k` sees what an uninterrupted run sees from epoch k on.
+    Each image is padded with 4 black pixels on every side, cropped back to its size at a random
+    place, mirrored with probability 1/2, and normalised: the augmentation of the paper's CIFAR
+    recipe. Every batch is a pure function of `(seed, epoch, index)`, so a run that is resumed with
+    `initial_epoch=k` sees the same batches as an uninterrupted run from epoch k on.
 
     Pass `shuffle=False` to `model.fit`: this data set has shuffled its images already, and
     Keras would otherwise permute the batches with Python's own random numbers.
 
-    The epoch advances in `on_epoch_end` when every batch of it was asked for. For epochs of another
-    length than a pass over the images, give `fit` a `keras_dla.training.EndlessBatches` of this
-    data set and `steps_per_epoch`: with a data set that ends, Keras cuts its epoch short there.
+    The epoch advances in `on_epoch_end` once all of its batches have been read. For epochs that are
+    not a pass over the images, give `fit` a `keras_dla.training.EndlessBatches` of this data set
+    and `steps_per_epoch`: at the end of a data set, Keras cuts the epoch short.
 
     Args:
         images: uint8 array `(size, height, width, channels)`.
@@ -43,7 +43,7 @@ class ArrayDataset(EpochDataset):
         drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to
             False.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting. It
-            concerns the batches; `images` are channels last in any case; defaults to None.
+            applies to the batches; `images` are always channels last; defaults to None.
 
     Raises:
         ValueError: when an argument is not as described above.
@@ -77,7 +77,7 @@ class ArrayDataset(EpochDataset):
         super().__init__(check_count("initial_epoch", initial_epoch, minimum=0))
         check_images_and_labels(images, labels)
         self.images = images
-        # 32 bits are what every backend has; JAX truncates 64 by default.
+        # Every backend has 32-bit integers; JAX truncates 64 bits by default.
         self.labels = labels.astype("int32")
         self.batch_size = check_count("batch_size", batch_size, minimum=1)
         self.augment = bool(augment)
@@ -88,21 +88,21 @@ class ArrayDataset(EpochDataset):
         self.data_format = standardize_data_format(data_format)
         if len(self.scale) != images.shape[-1]:
             raise ValueError(
-                f"`mean` and `std` must have {images.shape[-1]} entries, one for each channel of "
+                f"`mean` and `std` must have {images.shape[-1]} entries, one per channel of "
                 f"`images`, but have {len(self.scale)}."
             )
         self._length = count_batches(len(images), self.batch_size, self.drop_remainder)
 
     def check_classes(self, classes: int) -> None:
-        """Raises `ValueError` unless every label is the index of one of so many classes.
+        """Raises `ValueError` unless every label is the index of one of `classes` classes.
 
-        The networks of this package ask for it in `fit` and `evaluate`.
+        The networks of this package call it in `fit` and `evaluate`.
 
         Args:
             classes: integer, the number of classes.
 
         Raises:
-            ValueError: when a label is not below `classes`; it says which.
+            ValueError: when a label is not below `classes`; the message says which.
         """
         check_labels(self.labels, classes=classes)
 
@@ -110,7 +110,7 @@ class ArrayDataset(EpochDataset):
         return self._length
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Batch `index` of the present epoch.
+        """Returns batch `index` of the present epoch.
 
         Args:
             index: integer, from 0 to `len(self) - 1`.
@@ -129,14 +129,14 @@ class ArrayDataset(EpochDataset):
         return normalize(images, self.scale, self.shift, self.data_format), self.labels[draw.order]
 
     def _draw(self, index: int) -> EpochDraw:
-        """The random choices for batch `index`, which counts as asked for."""
+        """Returns the random choices for batch `index`, and counts it as read."""
         self.note_batch(index)
         epoch = draw_epoch(len(self.images), self.seed, self.epoch, self.shuffle)
         return epoch.batch(index, self.batch_size)
 
 
 def count_batches(size: int, batch_size: int, drop_remainder: bool) -> int:
-    """The number of batches that `size` images make; `ValueError` if there is none."""
+    """Returns the number of batches of `size` images; raises `ValueError` if there is none."""
     if drop_remainder and batch_size > size:
         raise ValueError(
             f"`batch_size` must be at most {size}, the number of images, with "

@@ -1,8 +1,8 @@
-"""The random choices of an epoch, and the crop and flip that carry them out.
+"""The random choices of an epoch, and the crop and flip that apply them.
 
-Every random choice is drawn here with NumPy from nothing but the seed and the epoch. So a
-resumed run continues exactly where it was, and the in-memory and the tf.data path, which
-both read their choices from this file, feed the same batches.
+Every random choice is drawn here with NumPy and depends only on the seed and the epoch. A resumed
+run therefore continues exactly where it stopped, and the in-memory and tf.data paths, which both
+use this file, produce the same batches.
 """
 
 import functools
@@ -29,12 +29,12 @@ class EpochDraw(NamedTuple):
     flips: np.ndarray
 
     def batch(self, index: int, batch_size: int) -> "EpochDraw":
-        """The choices for batch `index`; the last batch may be shorter."""
+        """Returns the choices for batch `index`; the last batch may be shorter."""
         places = slice(index * batch_size, (index + 1) * batch_size)
         return EpochDraw(*(entry[places] for entry in self))
 
 
-# A few epochs: prefetching reads the next one early, and several data sets may take turns.
+# A few epochs, because prefetching reads the next one early and several data sets may alternate.
 @functools.lru_cache(maxsize=8)
 def draw_epoch(size: int, seed: int, epoch: int, shuffle: bool = True) -> EpochDraw:
     """Draws an epoch's order, crops and flips: a pure function of its arguments.
@@ -43,18 +43,18 @@ def draw_epoch(size: int, seed: int, epoch: int, shuffle: bool = True) -> EpochD
         size: integer, the number of images.
         seed: integer, at least 0.
         epoch: integer, at least 0.
-        shuffle: boolean, whether to shuffle; otherwise the order is that of the images; defaults to
+        shuffle: boolean, whether to shuffle; otherwise the images keep their order; defaults to
             True.
 
     Returns:
-        An `EpochDraw`, to be read only: it is shared between calls.
+        An `EpochDraw`, which must not be changed, because calls share it.
 
     Example:
     >>> draw = draw_epoch(size=5, seed=0, epoch=3)
     >>> sorted(draw.order.tolist())
     [0, 1, 2, 3, 4]
     """
-    # One stream for the order and one for the crops, so that `shuffle` leaves the crops alone.
+    # One stream for the order and one for the crops, so that `shuffle` does not change the crops.
     ordering, cropping = (
         np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(epoch, use))))
         for use in (0, 1)

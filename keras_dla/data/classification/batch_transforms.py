@@ -1,4 +1,4 @@
-"""What the tf.data pipelines do to whole batches: mirror with KerasCV, and normalise."""
+"""Transforms of whole batches in tf.data pipelines: mirroring with KerasCV, and normalisation."""
 
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -9,9 +9,9 @@ from keras_dla.utils.types import Tensor
 
 
 def import_keras_cv(tf: ModuleType, caller: str) -> ModuleType:
-    """Imports KerasCV, and gives its layers the generator that they ask for, but do not use here.
+    """Imports KerasCV, and sets the generator that its layers need although it is not used here.
 
-    With `TF_DETERMINISTIC_OPS=1` TensorFlow has none until one is set.
+    With `TF_DETERMINISTIC_OPS=1`, TensorFlow has no generator until one is set.
     """
     keras_cv = import_for(caller, "keras_cv")
     try:
@@ -24,11 +24,11 @@ def import_keras_cv(tf: ModuleType, caller: str) -> ModuleType:
 def flipper(tf: ModuleType, caller: str) -> Callable[[Tensor, Tensor], Tensor]:
     """Returns a function that mirrors some images of a batch with KerasCV's `RandomFlip`.
 
-    Which ones is said by its second argument, a boolean tensor with an entry per image: left to
-    itself, the layer draws from a stateful generator, so that no epoch could be repeated.
+    Its second argument, a boolean tensor with one entry per image, says which ones: by default the
+    layer draws from a stateful generator, so that no epoch could be repeated.
     """
     keras_cv = import_keras_cv(tf, caller)
-    # A global policy of mixed precision would make the layer work in 16 bits.
+    # Under a global mixed-precision policy the layer would compute in 16 bits.
     layer = keras_cv.layers.RandomFlip("horizontal", dtype="float32")
 
     def flip(images, flips):
@@ -43,7 +43,7 @@ def flipper(tf: ModuleType, caller: str) -> Callable[[Tensor, Tensor], Tensor]:
 def normalizer(
     tf: ModuleType, mean: Sequence[float], std: Sequence[float], data_format: str
 ) -> Callable[[Tensor], Tensor]:
-    """Returns a function that normalises a uint8 batch and lays it out in `data_format`."""
+    """Returns a function that normalises a uint8 batch and converts it to `data_format`."""
     scale, shift = scale_and_shift(mean, std)
 
     def normalize(images):

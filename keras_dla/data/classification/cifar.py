@@ -39,20 +39,20 @@ def cifar_dataset(
     """CIFAR through tensorflow-datasets and KerasCV, as batches for `model.fit`.
 
     A shuffled data set never ends: its first `cifar_steps_per_epoch(...)` batches are epoch
-    `initial_epoch`, the following ones the next epoch, each with an order, crops and flips of
-    its own. Give that number to `model.fit` as `steps_per_epoch`, with `shuffle=False`, as the
-    data are shuffled here. A data set that is not shuffled is one pass in the stored order.
+    `initial_epoch`, the following ones the next epoch, each with an order, crops and flips of its
+    own. Give that number to `model.fit` as `steps_per_epoch`, with `shuffle=False`, because the
+    data is shuffled here. A data set that is not shuffled is one pass in the stored order.
 
-    The choices depend on `seed` and epoch alone, and are those of
-    `keras_dla.data.ArrayDataset`: equal arguments, equal batches. It runs under every backend.
+    The random choices depend only on `seed` and the epoch, and are those of
+    `keras_dla.data.ArrayDataset`: equal arguments give equal batches. It works with every backend.
 
     Args:
         name: `"cifar10"` or `"cifar100"` (the 100 fine classes); defaults to `"cifar100"`.
         split: `"train"` or `"test"`; defaults to `"train"`.
         batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults
             to 128.
-        data_dir: path of a folder in which tensorflow-datasets has prepared the data set, which is
-            only read; or `None` to let tensorflow-datasets download it; defaults to None.
+        data_dir: path of a folder in which tensorflow-datasets has prepared the data set, to which
+            nothing is written; or `None` to let tensorflow-datasets download it; defaults to None.
         augment: boolean, whether to pad with 4 black pixels, crop at random and flip; `None` for
             the training split only; defaults to None.
         shuffle: boolean, whether to shuffle and repeat; `None` for the training split only;
@@ -112,7 +112,7 @@ def cifar_dataset(
 def cifar_steps_per_epoch(
     split: str = "train", batch_size: int = 128, drop_remainder: bool = False
 ) -> int:
-    """The number of batches in an epoch of `cifar_dataset`, for `model.fit`.
+    """Returns the number of batches per epoch of `cifar_dataset`, for `model.fit`.
 
     Args:
         split: `"train"` or `"test"`; defaults to `"train"`.
@@ -137,7 +137,7 @@ def cifar_steps_per_epoch(
 
 
 def _draws(tf, size, seed, initial_epoch, batch_size, drop_remainder, shuffle):
-    """A data set of `EpochDraw`s, a batch each; endless if `shuffle`."""
+    """Returns a data set of `EpochDraw`s, one per batch; endless if `shuffle`."""
 
     def draw(epoch):
         return tuple(draw_epoch(size, seed, int(epoch), shuffle))
@@ -166,25 +166,25 @@ def _loader(tf, images, labels):
 def _crop_and_flip(tf):
     """Pads, crops and flips a batch with KerasCV's layers, as `augmentation.crop_and_flip` does.
 
-    Left to themselves, the layers differ from the usual recipe. `RandomCrop` samples between
-    pixels, so that two crops in five skip or repeat a row or column, and draws the outermost
-    offsets half as often as the others; and a stateful generator feeds both layers (for
-    seed 0, TensorFlow's global one), so that no epoch can be repeated. Hence the choices come
-    from `draw_epoch`, and the layers carry them out.
+    By default, the layers differ from the usual recipe. `RandomCrop` samples between pixels, so
+    that two crops in five skip or repeat a row or column, and draws the outermost offsets half as
+    often as the others; and both layers use a stateful generator (for seed 0, TensorFlow's global
+    one), so that no epoch can be repeated. Therefore the choices come from `draw_epoch`, and the
+    layers apply them.
     """
     keras_cv = import_keras_cv(tf, "cifar_dataset")
     flip = flipper(tf, "cifar_dataset")
 
     def relative(offsets):
         # RandomCrop maps [0, 1] to offsets of 0 to 2 * PADDING - 0.2, and then each pixel to the
-        # nearest one, so these fractions meet whole offsets. At exactly 1 a rounding error
-        # could reach beyond the last row, which RandomCrop would fill with black.
+        # nearest one, so these fractions give whole offsets. At exactly 1 a rounding error could
+        # reach beyond the last row, which RandomCrop would fill with black.
         fractions = tf.cast(offsets, "float32") / (2 * PADDING)
         return tf.minimum(fractions, 0.999)[:, None]
 
     def transform(images, tops, lefts, flips):
         _, height, width, _ = images.shape
-        # A global policy of mixed precision would round the offsets to bfloat16.
+        # A global mixed-precision policy would round the offsets to bfloat16.
         crop = keras_cv.layers.RandomCrop(height, width, dtype="float32")
         padding = ((0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0))
         crops = crop.augment_images(

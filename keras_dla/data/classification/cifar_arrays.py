@@ -25,16 +25,16 @@ def load_cifar_arrays(
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Loads CIFAR into memory, for `keras_dla.data.ArrayDataset`.
 
-    With neither `source` nor `data_dir`, `keras.datasets` downloads the data set, or takes the
-    copy that it keeps. TensorFlow is imported with `data_dir` only.
+    With neither `source` nor `data_dir`, `keras.datasets` downloads the data set or uses its cached
+    copy. TensorFlow is imported only with `data_dir`.
 
     Args:
         name: `"cifar10"` or `"cifar100"` (the 100 fine classes); defaults to `"cifar100"`.
         source: path of an `.npz` file with the arrays `x_train`, `y_train`, `x_test` and `y_test`:
             uint8 images `(size, height, width, channels)` and integer labels `(size,)` or `(size,
-            1)`. No pickled object is read from it; defaults to None.
-        data_dir: path of a folder in which tensorflow-datasets has prepared the data set. It is
-            only read. Needs the extra `data`; defaults to None.
+            1)`. Pickled objects in it are refused; defaults to None.
+        data_dir: path of a folder in which tensorflow-datasets has prepared the data set. Nothing
+            is written to it. Needs the extra `data`; defaults to None.
 
     Returns:
         A pair of pairs `(train_images, train_labels), (test_images, test_labels)`: uint8
@@ -42,7 +42,7 @@ def load_cifar_arrays(
 
     Raises:
         ValueError: when `name` is unknown, both `source` and `data_dir` are given, or `source` does
-            not hold such arrays.
+            not contain such arrays.
         FileNotFoundError: when there is no file `source`, or `data_dir` lacks the data set.
         ImportError: when `data_dir` is given and tensorflow-datasets is not installed.
 
@@ -62,7 +62,7 @@ def load_cifar_arrays(
     check_choice("name", name, CIFAR_NAMES)
     if source is not None and data_dir is not None:
         raise ValueError(
-            f"`source` must be None where `data_dir` ({str(data_dir)!r}) is given, but is "
+            f"`source` must be None if `data_dir` ({str(data_dir)!r}) is given, but is "
             f"{str(source)!r}."
         )
     if source is not None:
@@ -90,7 +90,7 @@ def _checked(arrays, images_name, labels_name):
 def _open_npz(path) -> dict:
     if not os.path.isfile(path):
         raise FileNotFoundError(f"`source` must be the path of a file, but is {str(path)!r}.")
-    # `np.load` would read a pickle or a lone array from a file that is no archive.
+    # From a file that is not an archive, `np.load` would read a pickle or a single array.
     if not zipfile.is_zipfile(path):
         raise ValueError(f"`source` must be an .npz archive, but is {str(path)!r}.")
     try:
@@ -103,7 +103,7 @@ def _open_npz(path) -> dict:
         ) from error
     if missing:
         raise ValueError(
-            f"`source` must hold the arrays {', '.join(_KEYS)}, but is {str(path)!r}, which lacks "
+            f"`source` must contain the arrays {', '.join(_KEYS)}, but {str(path)!r} lacks "
             f"{', '.join(missing)}."
         )
     return arrays

@@ -1,4 +1,4 @@
-"""Batches of augmented images from a store on the accelerator itself."""
+"""Batches of augmented images that are stored on the accelerator."""
 
 from typing import Any
 
@@ -14,11 +14,12 @@ class DeviceArrayDataset(ArrayDataset):
     """An `ArrayDataset` that keeps its images on Keras's device and augments them there.
 
     The images are uploaded once, as bytes with their black border (CIFAR's 50,000 take 0.24 GB);
-    a batch then costs the host some numbers per image. The random choices are those of
+    for a batch, the host then only sends a few numbers per image. The random choices are those of
     `ArrayDataset`, so that equal arguments give equal batches.
 
-    It is for PyTorch and JAX, whose `model.fit` takes the batches as they are. TensorFlow's copies
-    them to the host and back: there, `keras_dla.data.cifar_dataset` is the faster way.
+    It is meant for PyTorch and JAX, on which `model.fit` takes the batches as they are. On
+    TensorFlow it would copy them to the host and back; there, `keras_dla.data.cifar_dataset` is
+    faster.
 
     Args:
         images: uint8 array `(size, height, width, channels)`.
@@ -45,7 +46,8 @@ class DeviceArrayDataset(ArrayDataset):
         padded = np.pad(images, border)
         if padded[..., 0].size > np.iinfo("int32").max:
             raise ValueError(
-                f"`images` must have less than {2**31} pixels with {PADDING} around them, but have "
+                f"`images` must have less than {2**31} pixels including a border of {PADDING}, "
+                "but have "
                 f"{padded[..., 0].size}."
             )
         self._size = padded.shape[1:3]
@@ -54,7 +56,7 @@ class DeviceArrayDataset(ArrayDataset):
         self._scale, self._shift = map(ops.convert_to_tensor, (self.scale, self.shift))
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Batch `index` of the present epoch, as tensors on the device; see `ArrayDataset`."""
+        """Returns batch `index` of the epoch as tensors on the device; see `ArrayDataset`."""
         draw = self._draw(index)
         images = ops.take(self._pixels, self._places(draw), axis=0)
         normal = ops.cast(images, "float32") * self._scale + self._shift
@@ -63,13 +65,13 @@ class DeviceArrayDataset(ArrayDataset):
         return normal, ops.take(self._classes, _tensor(draw.order), axis=0)
 
     def _places(self, draw):
-        """Where each pixel of a batch lies in the store, `(batch, height, width)`."""
+        """Returns the places of a batch's pixels in the store, `(batch, height, width)`."""
         rows, columns = self._size
         height, width = self.images.shape[1:3]
         tops, lefts, flips = draw.tops, draw.lefts, draw.flips
         if not self.augment:
             tops, lefts, flips = PADDING, PADDING, np.zeros_like(flips)
-        # A mirrored crop begins at its right end, and goes to the left.
+        # A mirrored crop starts at its right end and runs to the left.
         first = (draw.order * rows + tops) * columns + lefts + np.where(flips, width - 1, 0)
         step = np.where(flips, -1, 1)
         across = _tensor(step)[:, None, None] * ops.arange(width, dtype="int32")
@@ -78,5 +80,5 @@ class DeviceArrayDataset(ArrayDataset):
 
 
 def _tensor(numbers):
-    # 32 bits are what every backend has.
+    # Every backend has 32-bit integers.
     return ops.convert_to_tensor(numbers.astype("int32"))

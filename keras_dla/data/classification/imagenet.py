@@ -36,28 +36,29 @@ def imagenet_dataset(
 ) -> "tf.data.Dataset":
     """ImageNet through tensorflow-datasets and KerasCV, as batches for `model.fit`.
 
-    An image of the training split is cropped at random (an area of 0.08 to 1 of its own, a
-    ratio of width to height of 3/4 to 4/3), resized and mirrored with probability 1/2. Any other
-    is resized until its shorter side is 8/7 of `image_size`, 256 for 224, and cropped in
-    its centre. Resizing is bilinear, and averages where the image becomes smaller, as
-    Pillow and torchvision do it. Pixels are normalised with ImageNet's mean and deviation.
+    An image of the training split is cropped at random (an area of 0.08 to 1 of its own, a ratio of
+    width to height of 3/4 to 4/3), resized and mirrored with probability 1/2. An image of any other
+    split is resized so that its shorter side is 8/7 of `image_size` (256 for 224), and its centre
+    is cropped. Resizing is bilinear, with antialiasing when the image becomes smaller, as in Pillow
+    and torchvision. Pixels are normalised with ImageNet's mean and deviation.
 
     A shuffled data set never ends: its first `imagenet_steps_per_epoch(...)` batches are epoch
-    `initial_epoch`, the following ones the next epoch, each with an order, crops and flips of
-    its own. Give that number to `model.fit` as `steps_per_epoch`, with `shuffle=False`, as the
-    data are shuffled here. A data set that is not shuffled is one pass in the stored order.
+    `initial_epoch`, the following ones the next epoch, each with an order, crops and flips of its
+    own. Give that number to `model.fit` as `steps_per_epoch`, with `shuffle=False`, because the
+    data is shuffled here. A data set that is not shuffled is one pass in the stored order.
 
-    The choices depend on `seed`, the epoch and the place in it alone. Every backend gets the
-    same batches; TensorFlow reads them on the CPU. The images are read as files in a random
-    order, 16 at a time, and the next one is drawn among `shuffle_buffer` of them.
+    The random choices depend only on `seed`, the epoch and the position in it. Every backend gets
+    the same batches, which TensorFlow prepares on the CPU. The stored files are read in a random
+    order, 16 at a time, and the next image is drawn from a buffer of `shuffle_buffer` images.
 
     Args:
         split: string, such as `"train"` or `"validation"`, or a part of a split such as
             `"train[:10%]"`. ImageNet's own test split has no labels; defaults to `"train"`.
         batch_size: integer, images per batch. The last batch of an epoch may be smaller; defaults
             to 256.
-        data_dir: path of the folder in which tensorflow-datasets has prepared the data set, which
-            is only read; or `None` for tensorflow-datasets' own folder; defaults to None.
+        data_dir: path of the folder in which tensorflow-datasets has prepared the data set, to
+            which nothing is written; or `None` for tensorflow-datasets' default folder; defaults to
+            None.
         name: string, `"imagenet2012"` or any data set of tensorflow-datasets with the features
             `image` and `label`, with its configuration, such as `"imagenette/320px-v2"`; defaults
             to `"imagenet2012"`.
@@ -71,11 +72,11 @@ def imagenet_dataset(
             defaults to 0.
         drop_remainder: boolean, whether to leave out a last batch that is not full; defaults to
             False.
-        shuffle_buffer: integer, how many image files are held in memory to shuffle them; ImageNet's
-            are about 0.11 MB each; defaults to 8192.
+        shuffle_buffer: integer, the number of image files that are kept in memory for shuffling;
+            ImageNet's are about 0.11 MB each; defaults to 8192.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting; defaults
             to None.
-        initial_step: integer, how many batches of the first epoch are left out. Their images are
+        initial_step: integer, the number of batches of the first epoch to skip. Their images are
             read, but not decoded; defaults to 0.
 
     Returns:
@@ -146,7 +147,7 @@ def imagenet_steps_per_epoch(
     name: str = "imagenet2012",
     drop_remainder: bool = False,
 ) -> int:
-    """The number of batches in an epoch of `imagenet_dataset`, for `model.fit`.
+    """Returns the number of batches per epoch of `imagenet_dataset`, for `model.fit`.
 
     Args:
         split: string, as in `imagenet_dataset`; defaults to `"train"`.
@@ -175,7 +176,7 @@ def imagenet_steps_per_epoch(
 
 
 def imagenet_classes(data_dir: str | os.PathLike | None = None, name: str = "imagenet2012") -> int:
-    """The number of classes of a data set that `imagenet_dataset` reads.
+    """Returns the number of classes of a data set that `imagenet_dataset` reads.
 
     Args:
         data_dir: path, as in `imagenet_dataset`; defaults to None.
@@ -198,7 +199,7 @@ def imagenet_classes(data_dir: str | os.PathLike | None = None, name: str = "ima
 
 
 def _streams(seed):
-    """Two seeds of TensorFlow's stateless generator: for the order, and for crops and flips."""
+    """Returns two seeds for TensorFlow's stateless generator: for order, and crops and flips."""
     return np.random.SeedSequence(seed).generate_state(4, "uint64").view("int64").reshape(2, 2)
 
 
@@ -225,10 +226,10 @@ def _central_crop(tf, size):
     def load(encoded, _):
         image = decode(encoded, lambda height, width: tf.stack([0, 0, height, width]))
         rows, columns = tf.unstack(tf.shape(image)[:2])
-        # Cut off, as torchvision does it.
+        # Rounded down, as in torchvision.
         sides = tf.stack([rows, columns]) * shorter // tf.minimum(rows, columns)
         image = _resize(tf, image, sides)
-        # To the nearest pixel; halves to the even one.
+        # Rounded to the nearest pixel, halves to the even one.
         top, left = tf.unstack(tf.cast(tf.round((sides - size) / 2), "int32"))
         image = image[top : top + size, left : left + size]
         return tf.ensure_shape(image, (size, size, 3)), False
@@ -237,18 +238,18 @@ def _central_crop(tf, size):
 
 
 def _resize(tf, image, sides):
-    # KerasCV's layers do not average, so that fine patterns alias where an image shrinks.
+    # KerasCV's layers do not antialias when an image becomes smaller.
     resized = tf.image.resize(image, sides, antialias=True)
     return tf.saturate_cast(tf.round(resized), "uint8")
 
 
 def _decoder(tf):
-    """Returns a function that decodes the part of an image that `window` chooses by its size."""
+    """Returns a function that decodes the part of an image that `window` chooses from its size."""
 
     def decode(encoded, window):
         def jpeg():
             rows, columns, _ = tf.unstack(tf.io.extract_jpeg_shape(encoded))
-            # Of a JPEG, only the part itself needs to be decoded.
+            # For a JPEG, only the part itself needs to be decoded.
             return tf.io.decode_and_crop_jpeg(encoded, window(rows, columns), channels=3)
 
         def other():

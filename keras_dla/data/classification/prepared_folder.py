@@ -1,4 +1,4 @@
-"""Data sets that tensorflow-datasets has prepared in a folder: where they are, and if whole."""
+"""Finds data sets that tensorflow-datasets has prepared, and checks that they are complete."""
 
 import contextlib
 import os
@@ -11,9 +11,9 @@ from typing import Any
 from keras_dla.utils.types import Tensor
 
 _BUFFER = 8 << 20  # bytes to read at a time from one file
-# What TensorFlow says of images and shards that it cannot read, before it names its own parts.
+# The part of TensorFlow's messages that describes an unreadable image.
 _DAMAGE = re.compile(r"(Invalid (JPEG|PNG|GIF|BMP)|Unknown image file format)[^\[\n]*")
-# What it says by `whole_file`.
+# Its message for a file that `whole_file` refuses.
 _NAMED = re.compile(r"assertion failed: \[(.* is damaged: .*\.)\]")
 
 
@@ -21,7 +21,7 @@ def find_prepared(name: str, data_dir: str | os.PathLike) -> Path:
     """Returns the folder of the newest version of data set `name` in `data_dir`; writes nothing.
 
     Args:
-        name: string, the data set's name, and configuration if it has some.
+        name: string, the data set's name, with its configuration if it has several.
         data_dir: path of a tensorflow-datasets folder.
 
     Returns:
@@ -40,17 +40,17 @@ def find_prepared(name: str, data_dir: str | os.PathLike) -> Path:
 
 
 def open_prepared(tfds: ModuleType, folder: Path) -> Any:
-    """Returns tensorflow-datasets' builder of a prepared folder, all of whose files are there.
+    """Returns tensorflow-datasets' builder of a prepared folder, after checking its files.
 
     Args:
         tfds: the module `tensorflow_datasets`.
         folder: path that `find_prepared` returned.
 
     Returns:
-        A `tfds.core.DatasetBuilder`; nothing is looked up online, nothing is written.
+        A `tfds.core.DatasetBuilder`; nothing is looked up online or written.
 
     Raises:
-        ValueError: when a file is missing, empty or damaged; the sentence names it.
+        ValueError: when a file is missing, empty or damaged; the message names it.
     """
     with naming_damage(folder / "dataset_info.json"):
         builder = tfds.builder_from_directory(folder)
@@ -60,38 +60,39 @@ def open_prepared(tfds: ModuleType, folder: Path) -> Any:
             if not path.is_file() or not path.stat().st_size:
                 raise ValueError(
                     f"{folder} must have all files of the split {name!r}, but {path.name} is "
-                    "missing or empty; prepare the data set anew."
+                    "missing or empty; prepare the data set again."
                 )
     return builder
 
 
 @contextlib.contextmanager
 def naming_damage(path: Path) -> Iterator[None]:
-    """Turns what a damaged file raises inside the block into a `ValueError` that names it.
+    """Turns errors caused by a damaged file inside the block into a `ValueError` that names it.
 
     Args:
-        path: path of the file, or of the folder where it is one of several.
+        path: path of the file, or of the folder if it is one of several.
     """
     try:
         yield
-    except Exception as error:  # of JSON, protocol buffers or TensorFlow, as the damage may be
+    except Exception as error:  # of JSON, protocol buffers or TensorFlow
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(
-            f"{path} is damaged: prepare the data set anew with tensorflow-datasets ({reason})."
+            f"{path} is damaged: prepare the data set again with tensorflow-datasets ({reason})."
         ) from error
 
 
 def whole_file(tf: ModuleType, path: Tensor, skip: Tensor, take: Tensor) -> Any:
-    """Returns the records of a TFRecord file, of which TensorFlow does not say when it is damaged.
+    """Returns the records of a TFRecord file, with an error that names it if it is damaged.
 
-    What can be read of a damaged file comes first, and then an error that names it.
+    TensorFlow's own error does not name the file. The readable records of a damaged file come
+    first, and then the error.
 
     Args:
         tf: the module `tensorflow`.
         path: string tensor.
-        skip: int64 tensor, how many records to leave out; an input, no output of an operation of
-            several, with which TensorFlow's optimiser of pipelines crashes.
-        take: int64 tensor, how many to take then; as `skip`.
+        skip: int64 tensor, the number of records to skip. It must be an input: TensorFlow's
+            optimiser of pipelines crashes for one output of an operation with several.
+        take: int64 tensor, the number of records to take after that; like `skip`.
 
     Returns:
         A `tf.data.Dataset` of string tensors.
@@ -99,24 +100,25 @@ def whole_file(tf: ModuleType, path: Tensor, skip: Tensor, take: Tensor) -> Any:
 
     def refuse(path):
         sentence = tf.strings.join(
-            [path, " is damaged: prepare the data set anew with tensorflow-datasets."]
+            [path, " is damaged: prepare the data set again with tensorflow-datasets."]
         )
         # Always false, but known only when it runs.
         with tf.control_dependencies([tf.debugging.Assert(tf.equal(path, ""), [sentence])]):
             return tf.identity(path)
 
     records = tf.data.TFRecordDataset(path, buffer_size=_BUFFER).ignore_errors()
-    # A whole file has all that is taken before this.
+    # An intact file has all the records that are taken before this.
     damage = tf.data.Dataset.from_tensors(path).map(refuse)
     return records.concatenate(damage).skip(skip).take(take)
 
 
 @contextlib.contextmanager
 def naming_damaged_batches() -> Iterator[None]:
-    """Turns what TensorFlow raises inside the block for a damaged image or file into a sentence.
+    """Turns TensorFlow's error for a damaged image or file inside the block into one sentence.
 
     Raises:
-        ValueError: when a batch cannot be read; it names the file, or what is wrong with the image.
+        ValueError: when a batch cannot be read; the message names the file, or what is wrong with the
+            image.
     """
     try:
         yield
@@ -129,7 +131,7 @@ def naming_damaged_batches() -> Iterator[None]:
         if found is None:
             raise
         raise ValueError(
-            "An image of the prepared data set is damaged: prepare the data set anew with "
+            "An image of the prepared data set is damaged: prepare the data set again with "
             f"tensorflow-datasets ({found[0].strip()})."
         ) from error
 

@@ -1,4 +1,4 @@
-"""The window that a random resized crop cuts out, as TensorFlow operations."""
+"""The window of a random resized crop, in TensorFlow operations."""
 
 import math
 from types import ModuleType
@@ -11,22 +11,22 @@ ASPECT_RATIO = (3 / 4, 4 / 3)
 
 
 def random_window(tf: ModuleType, height: Tensor, width: Tensor, seed: Tensor) -> Tensor:
-    """Draws a window whose area and aspect ratio are random, by torchvision's rule.
+    """Draws a window of random area and aspect ratio by torchvision's rule.
 
-    Up to ten times, an area of 0.08 to 1 of the image's is drawn uniformly, and a ratio of
-    width to height of 3/4 to 4/3 uniformly in its logarithm. The first such window that
-    fits the image is put at a random place. If none fits, it is the largest window in the
-    image's centre with a ratio in that range.
+    Up to ten times, an area of 0.08 to 1 times the image's is drawn uniformly, and a ratio of width
+    to height of 3/4 to 4/3 uniformly in its logarithm. The first window that fits into the image is
+    put at a random position. If none fits, the window is the largest one with a ratio in that
+    range, in the image's centre.
 
-    `keras_cv.layers.RandomCropAndResize` has another rule: its ratio is relative to the
-    image's own and uniform itself, and a window that does not fit is cut off, which makes
-    its area smaller than the one drawn.
+    `keras_cv.layers.RandomCropAndResize` has a different rule: its ratio is relative to the image's
+    own and uniformly distributed, and a window that does not fit is clipped, which makes its area
+    smaller than the one drawn.
 
     Args:
         tf: the module `tensorflow`.
-        height: integer tensor, the image's rows.
-        width: integer tensor, the image's columns.
-        seed: integer tensor of shape `(2,)`, on which alone the window depends.
+        height: integer tensor, the image's height in pixels.
+        width: integer tensor, the image's width in pixels.
+        seed: integer tensor of shape `(2,)`, the only source of randomness.
 
     Returns:
         An int32 tensor `[top, left, height, width]`.

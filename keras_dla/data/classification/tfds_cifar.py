@@ -1,4 +1,4 @@
-"""CIFAR as tensorflow-datasets prepared it, read into arrays."""
+"""CIFAR as prepared by tensorflow-datasets, read into arrays."""
 
 import contextlib
 import os
@@ -29,8 +29,8 @@ def read_prepared(
         caller: name of the public function, for the message about a missing package.
         name: `"cifar10"` or `"cifar100"`.
         split: `"train"` or `"test"`.
-        data_dir: path of a tensorflow-datasets folder that has the data set, which is only read, or
-            `None` to download into tensorflow-datasets' own folder.
+        data_dir: path of a tensorflow-datasets folder with the data set, to which nothing is
+            written, or `None` to download into tensorflow-datasets' default folder.
 
     Returns:
         A pair `(images, labels)`: uint8 `(size, 32, 32, 3)` and int64 `(size,)`, in the
@@ -38,7 +38,7 @@ def read_prepared(
     """
     check_choice("name", name, CIFAR_NAMES)
     folder = None if data_dir is None else find_prepared(name, data_dir)
-    # tensorflow-datasets imports it without requiring it, and names no package when it fails.
+    # tensorflow-datasets imports it without declaring it, and its error does not name the package.
     import_for(caller, "importlib_resources")
     tf = import_tensorflow(caller)
     tfds = import_for(caller, "tensorflow_datasets")
@@ -47,7 +47,7 @@ def read_prepared(
             builder = tfds.builder(name)
             builder.download_and_prepare()
     else:
-        # From the folder itself: `tfds.load` would look the data set up online, and may write.
+        # Directly from the folder: `tfds.load` would look the data set up online, and may write.
         builder = open_prepared(tfds, folder)
     with naming_damage(Path(builder.data_dir)), tf.device("CPU"):
         whole = builder.as_dataset(split=split, batch_size=-1)
@@ -56,14 +56,14 @@ def read_prepared(
 
 @contextlib.contextmanager
 def naming_the_way_without_download(name: str) -> Iterator[None]:
-    """Turns what a download raises inside the block into a sentence.
+    """Turns errors of a download inside the block into one sentence.
 
     Args:
         name: string, the data set's name.
     """
     try:
         yield
-    except Exception as error:  # every layer between here and the network has its own
+    except Exception as error:  # the libraries in between all have their own exceptions
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ConnectionError(
             f"{name} cannot be downloaded ({reason}): give `data_dir`, a folder in which "
@@ -72,11 +72,11 @@ def naming_the_way_without_download(name: str) -> Iterator[None]:
 
 
 def import_tensorflow(caller: str) -> ModuleType:
-    """Imports TensorFlow, and leaves the graphics card to another backend if one is in use."""
+    """Imports TensorFlow, and hides the graphics card from it if Keras uses another backend."""
     tf = import_for(caller, "tensorflow")
     if keras.backend.backend() != "tensorflow":
-        # TensorFlow would otherwise reserve nearly all of the card's memory. It raises an error
-        # where the program around us has put it to use already.
+        # TensorFlow would otherwise reserve nearly all of the card's memory. It raises an error if
+        # the program has used TensorFlow already.
         with contextlib.suppress(RuntimeError):
             tf.config.set_visible_devices([], "GPU")
     return tf

@@ -1,4 +1,4 @@
-"""Labelled images of any size as tensorflow-datasets prepared them, read as files."""
+"""Labelled images of any size as prepared by tensorflow-datasets, read as files."""
 
 import functools
 import os
@@ -20,21 +20,21 @@ from keras_dla.utils.types import Tensor
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# What has to be fetched by hand, from image-net.org, and lie in the folder downloads/manual.
+# Files that have to be downloaded by hand from image-net.org into the folder downloads/manual.
 _ARCHIVES = {"imagenet2012": "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar"}
 
 
 class PreparedImages:
-    """A data set with the features `image` and `label`, which is only read.
+    """A prepared data set with the features `image` and `label`; nothing is written to it.
 
     Args:
         caller: string, name of the public function, for the message about a missing package.
-        name: string, the data set's name, and configuration if it has some.
+        name: string, the data set's name, with its configuration if it has several.
         data_dir: path of the folder in which it was prepared, or `None` for tensorflow-datasets'
-            own folder.
+            default folder.
 
     Raises:
-        ValueError: when `name` is no name, or the data set has other features.
+        ValueError: when `name` is not a name, or the data set has other features.
         FileNotFoundError: when the data set is not prepared in that folder.
         ImportError: when a package of the extra `data` is not installed.
     """
@@ -45,12 +45,13 @@ class PreparedImages:
                 "`name` must be a data set of tensorflow-datasets such as 'imagenet2012', but is "
                 f"{name!r}."
             )
-        # tensorflow-datasets imports it without requiring it, and names no package when it fails.
+        # tensorflow-datasets imports it without declaring it, and its error does not name the
+        # package.
         import_for(caller, "importlib_resources")
         self._tf = import_tensorflow(caller)
         self._tfds = import_for(caller, "tensorflow_datasets")
         root = self._tfds.core.constants.DATA_DIR if data_dir is None else data_dir
-        # From the folder itself: `tfds.builder` would look the data set up online, and may write.
+        # Directly from the folder: `tfds.builder` would look the data set up online, and may write.
         self._builder = open_prepared(self._tfds, _folder(name, root))
         self._name = name
         self._check_format()
@@ -62,9 +63,9 @@ class PreparedImages:
         return self._builder.info.features["label"].num_classes
 
     def size(self, split: str) -> int:
-        """The number of images in a split; `ValueError` if there is none, or none has labels."""
+        """Returns the number of images of a split; raises `ValueError` if none has a label."""
         splits = self._builder.info.splits
-        # The labels of ImageNet's test images were never published; they are -1 there.
+        # The labels of ImageNet's test images were never published; they are stored as -1.
         known = sorted(set(splits) - ({"test"} if self._name == "imagenet2012" else set()))
         try:
             size = splits[split].num_examples if split.split("[")[0] in known else 0
@@ -80,27 +81,28 @@ class PreparedImages:
     def records(
         self, split: str, seeds: Tensor = None, shuffle_buffer: int = 1
     ) -> "tf.data.Dataset":
-        """One pass over a split: a `tf.data.Dataset` of pairs of an image's file and its label.
+        """Returns one pass over a split: a `tf.data.Dataset` of pairs of image file and label.
 
-        To be called in a function that TensorFlow traces, such as that of `flat_map`.
+        It must be called in a function that TensorFlow traces, such as that of `flat_map`.
 
         Args:
             split: string such as `"train"` or `"train[:10%]"`.
             seeds: int64 tensor of shape `(2,)` on which the order depends; `None` for the stored
                 order; defaults to None.
-            shuffle_buffer: integer, among how many images the next one is drawn; defaults to 1.
+            shuffle_buffer: integer, the number of images among which the next one is drawn;
+                defaults to 1.
         """
         files = self._files(split)
         if seeds is None:
             return self._read(files)
-        # In the function that calls this, TensorFlow's global seed would have a say as well.
+        # In the calling function, TensorFlow's global seed would have an effect too.
         self._tf.compat.v1.set_random_seed(None)
         once = {"reshuffle_each_iteration": False}
         records = self._read(files.shuffle(files.cardinality(), seed=seeds[0], **once))
         return records.shuffle(shuffle_buffer, seed=seeds[1], **once)
 
     def _files(self, split):
-        """The files of a split: a path each, with how many records to skip and to take."""
+        """Returns the files of a split: a path each, with the numbers of records to skip and take."""
         parts = self._builder.info.splits[split].file_instructions
         paths = [str(part.filename) for part in parts]
         skips = np.array([part.skip for part in parts], "int64")
@@ -108,7 +110,7 @@ class PreparedImages:
         return self._tf.data.Dataset.from_tensor_slices((paths, skips, takes))
 
     def _read(self, files):
-        """In the order of `as_dataset` of tensorflow-datasets, whose errors name no file."""
+        """Reads in the order of tensorflow-datasets' `as_dataset`, whose errors name no file."""
         tf = self._tf
         records = files.interleave(
             functools.partial(whole_file, tf),
@@ -131,7 +133,7 @@ class PreparedImages:
         form = self._builder.info.file_format.value
         if form != "tfrecord":
             raise ValueError(
-                f"`name` must be a data set prepared as tfrecord, but is {self._name!r}, prepared "
+                f"`name` must be a data set prepared as tfrecord, but {self._name!r} is prepared "
                 f"as {form}."
             )
 
@@ -141,7 +143,7 @@ class PreparedImages:
         if not all(isinstance(features.get(key), kind) for key, kind in kinds.items()):
             raise ValueError(
                 "`name` must be a data set with an image feature 'image' and a class feature "
-                f"'label', but is {self._name!r}, which has {', '.join(map(repr, features))}."
+                f"'label', but {self._name!r} has {', '.join(map(repr, features))}."
             )
 
 
@@ -152,7 +154,7 @@ def _folder(name, root):
         archives = _ARCHIVES.get(name)
         by_hand = f", with {archives} in {Path(root) / 'downloads' / 'manual'}" if archives else ""
         raise FileNotFoundError(
-            f"`data_dir` must be a folder in which tensorflow-datasets has prepared {name}. "
-            f"Received: {str(root)!r}, which lacks it; prepare it with: "
-            f"tfds build {name} --data_dir={str(root)!r}{by_hand}"
+            f"`data_dir` must be a folder in which tensorflow-datasets has prepared {name}, but "
+            f"{str(root)!r} lacks it; prepare it with: tfds build {name} "
+            f"--data_dir={str(root)!r}{by_hand}"
         ) from error

@@ -1,4 +1,4 @@
-"""Random changes of an image and its objects together: size, cut-out and colours."""
+"""Random changes of an image together with its objects: size, crop and colours."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ class DetectionAugmentation:
     """Random changes that `DetectionDataset` makes in every epoch; each is off by default.
 
     Args:
-        scale: pair of floats above 0, the range of the factor by which an image's shorter side
-            differs from the data set's, as multi-scale training has it; defaults to (1, 1).
-        crop: float above 0 and at most 1, the least share of each side that a cut-out keeps; boxes
-            whose centre is cut away go; defaults to 1, no cutting.
-        jitter: float from 0 to 1, by how much brightness, contrast and saturation change at most;
-            defaults to 0.
+        scale: pair of floats above 0, the range of the factor by which the data set's shorter side
+            is multiplied, for multi-scale training; defaults to (1, 1).
+        crop: float above 0 and at most 1, the smallest share of each side that a crop keeps; boxes
+            whose centre is outside are removed; defaults to 1, no cropping.
+        jitter: float from 0 to 1, the largest relative change of brightness, contrast and
+            saturation; defaults to 0.
 
     Raises:
         ValueError: when an argument is not as described above.
@@ -44,10 +44,10 @@ class DetectionAugmentation:
             raise ValueError(f"`jitter` must be from 0 to 1, but is {self.jitter!r}.")
 
     def __call__(self, example: dict, random: np.random.Generator) -> dict:
-        """Returns an example with a part of its image in other colours.
+        """Returns an example, cropped and with changed colours.
 
         Args:
-            example: dictionary, as `DetectionSource` describes it.
+            example: dictionary, as described by `DetectionSource`.
             random: generator of numpy, which decides.
         """
         if self.crop < 1:
@@ -60,14 +60,14 @@ class DetectionAugmentation:
         """Returns the limit of an image's shorter side in pixels.
 
         Args:
-            side: int, the data set's.
+            side: int, the limit of the data set.
             random: generator of numpy, which decides.
         """
         return max(1, round(side * random.uniform(*self.scale)))
 
 
 def _window(shape, least, random):
-    """Returns where a cut-out begins and ends: top, left, bottom and right."""
+    """Returns the borders of a crop: top, left, bottom and right."""
     sides = [max(1, round(side * random.uniform(least, 1))) for side in shape[:2]]
     starts = [
         int(random.integers(0, whole - side + 1)) for whole, side in zip(shape, sides, strict=False)

@@ -1,4 +1,4 @@
-"""Files of annotations in COCO's format, read and checked."""
+"""Reads and checks annotation files in COCO's format."""
 
 import contextlib
 import json
@@ -14,10 +14,10 @@ from keras_dla.data.detection.segmentation import check_segmentation
 
 
 def read_coco(path: str | os.PathLike, masks: bool) -> dict:
-    """Reads annotations in COCO's format, and checks all that is used of them.
+    """Reads annotations in COCO's format, and checks everything that is used.
 
     Args:
-        path: Path of a JSON file.
+        path: path of a JSON file.
         masks: bool, whether every object must have a segmentation.
 
     Returns:
@@ -25,11 +25,12 @@ def read_coco(path: str | os.PathLike, masks: bool) -> dict:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not JSON or not COCO; the sentence names the first wrong entry.
+        ValueError: If it is not JSON or not in COCO's format; the message names the first wrong
+            entry.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(
-            f"`annotations` must be the path of a JSON file. Received: {str(path)!r}"
+            f"`annotations` must be the path of a JSON file, but is {str(path)!r}."
         )
     name = f"{str(path)!r}"
     try:
@@ -40,18 +41,18 @@ def read_coco(path: str | os.PathLike, masks: bool) -> dict:
 
 
 def check_coco(content: dict, name: str, masks: bool) -> dict:
-    """Checks all that is used of annotations in COCO's form.
+    """Checks everything that is used of annotations in COCO's format.
 
     Args:
-        content: dictionary, as the JSON file has it; it is changed.
-        name: str, what to call it in an error.
+        content: dictionary, the content of the JSON file, which is changed in place.
+        name: str, its name in errors.
         masks: bool, whether every object must have a segmentation.
 
     Returns:
         `content` in COCO's own form. Its `categories` are sorted by id.
 
     Raises:
-        ValueError: when it is not COCO; the sentence names the first wrong entry.
+        ValueError: when it is not in COCO's format; the message names the first wrong entry.
     """
     try:
         _check_lists(content)
@@ -92,11 +93,11 @@ def _check_lists(content):
     for key in keys:
         for number, entry in enumerate(content[key]):
             if not isinstance(entry, dict):
-                raise ValueError(f"a value in {key!r} that is no dictionary (number {number})")
+                raise ValueError(f"a value in {key!r} that is not a dictionary (number {number})")
 
 
 def _tidy(content):
-    """Turns what tools write in other forms, and what can mean one thing only, into COCO's form."""
+    """Converts unambiguous deviations that tools write into COCO's form."""
     for category in content["categories"]:
         _turn_to_numbers(category, "id")
     for image in content["images"]:
@@ -118,7 +119,7 @@ def _turn_to_numbers(entry, *keys):
 
 
 def _as_number(value):
-    """Returns "12" and 12.0 as 12, "1.5" as 1.5, and anything else as it is."""
+    """Returns "12" and 12.0 as 12, "1.5" as 1.5, and anything else unchanged."""
     if isinstance(value, str):
         for number in (int, float):
             with contextlib.suppress(ValueError):
@@ -150,7 +151,7 @@ def _check_images(images):
 
 
 def _check_file_name(name):
-    """A file from elsewhere must not make us open files outside the image folder."""
+    """Refuses names that lead out of the image folder, because the file is untrusted."""
     if not isinstance(name, str) or not name or "\0" in name:
         raise ValueError(f"an image without a 'file_name' ({name!r})")
     windows = PureWindowsPath(name)
@@ -167,15 +168,15 @@ def _distinct(key, entries):
 
 
 def _check_annotation(number, annotation, category_ids, images, masks):
-    # Looked up only if it is a number: a list would be no key.
+    # Looked up only if it is a number, because a list cannot be a key.
     image_id, category_id = (annotation.get(key) for key in ("image_id", "category_id"))
     if type(image_id) is not int or image_id not in images:
         raise ValueError(
-            f"an annotation (number {number}) whose image_id {image_id!r} is none of its images"
+            f"an annotation (number {number}) whose image_id {image_id!r} is not among its images"
         )
     if type(category_id) is not int or category_id not in category_ids:
         raise ValueError(
-            f"an annotation (number {number}) whose category_id {category_id!r} is none of its "
+            f"an annotation (number {number}) whose category_id {category_id!r} is not among its "
             "categories"
         )
     box = annotation.get("bbox")
@@ -191,7 +192,7 @@ def _check_annotation(number, annotation, category_ids, images, masks):
     if annotation["iscrowd"] not in (0, 1):
         raise ValueError(f"an annotation (number {number}) whose iscrowd is neither 0 nor 1")
     if not _is_number(annotation.get("area", 0)):
-        raise ValueError(f"an annotation (number {number}) whose area is no finite number")
+        raise ValueError(f"an annotation (number {number}) whose area is not a finite number")
     if masks:
         image = images[image_id]
         try:
@@ -201,5 +202,5 @@ def _check_annotation(number, annotation, category_ids, images, masks):
 
 
 def _is_number(value):
-    # NaN and infinities, which JSON may hold, are not below the limit.
+    # NaN and infinities, which JSON may contain, are not below the limit.
     return type(value) in (int, float) and abs(value) < 1e9

@@ -1,6 +1,6 @@
-"""What exports often get wrong, found by what all annotations of a file say together.
+"""Common mistakes of exported annotations, found by looking at all annotations of a file together.
 
-Each check raises `ValueError` where nearly all objects are affected, and names the likely cause.
+Each check raises `ValueError` if nearly all objects are affected, and names the likely cause.
 """
 
 import warnings
@@ -14,23 +14,24 @@ from keras_dla.data.detection.segmentation import (
 )
 
 KIND = "[x, y, width, height] in pixels"
-# Judged by at most so many segmentations.
+# The largest number of segmentations that are looked at.
 _SAMPLE = 200
 _RUN_LENGTHS = 20
-# Of so many objects without segmentation the boxes together say what their numbers mean.
+# From this number of objects on, boxes alone show what their numbers mean.
 _CROWD_OF_BOXES = 10
 _WORTH_A_WARNING = 0.1
 
 
 def check_box_kind(annotations: list[dict], images: dict[int, dict]) -> None:
-    """Raises `ValueError` where the boxes are something else than x, y, width and height.
+    """Raises `ValueError` if the boxes are something other than x, y, width and height.
 
-    Where there are polygons, boxes must lie around them; otherwise the boxes are judged together:
-    corners and centres taken for it leave the image, fractions and percent stay in its corner.
+    If there are polygons, boxes must enclose them; otherwise the boxes are judged together: corners
+    or centres that are misread in this way leave the image, and fractions or percentages stay in
+    its corner.
 
     Args:
         annotations: list of dictionaries, each with a `bbox` of four numbers.
-        images: the image by its id.
+        images: dictionary, the image by its id.
     """
     objects = [a for a in annotations if not a["iscrowd"] and min(a["bbox"][2:]) > 0]
     if not objects:
@@ -54,7 +55,7 @@ def _around_centres(boxes):
     return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
 
 
-# Corners in pixels by what the four numbers may mean.
+# The corners in pixels for each possible meaning of the four numbers.
 _READINGS = {
     "the corners [x1, y1, x2, y2]": lambda boxes, sizes: boxes,
     "[centre x, centre y, width, height]": lambda boxes, sizes: _around_centres(boxes),
@@ -78,16 +79,16 @@ def _kind_by_polygons(objects, boxes, sizes):
     }
     best = max(fits, key=lambda kind: fits[kind])
     if fits[best] >= 0.75:
-        return f"{best} (most lie around their polygons as that, and not as they are)"
+        return f"{best} (read in that way, most enclose their polygons)"
     warnings.warn(
-        "Most boxes do not lie around their polygons: is one of them of another image size?",
+        "Most boxes do not enclose their polygons: does one of them refer to another image size?",
         stacklevel=5,
     )
     return None
 
 
 def _overlaps(a, b):
-    """Returns intersection over union row by row, of boxes that are a pixel wider each way."""
+    """Returns intersection over union row by row, with boxes widened by a pixel on each side."""
     wider = np.array([-0.5, -0.5, 0.5, 0.5])
     a, b = a + wider, b + wider
     sides = np.maximum(0, np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]))
@@ -100,21 +101,21 @@ def _kind_by_all(boxes, sizes):
     count = len(boxes)
     if boxes.max() <= 1 and sizes.min() > 8:
         return "fractions of the image (0 to 1)"
-    # Boxes of honest files leave their image too, by a rounded pixel.
+    # In correct files, boxes may leave their image too, by a rounded pixel.
     leave = _leave(_corners(boxes), sizes)
     as_corners = ~_leave(boxes, sizes) & (boxes[:, 2:] >= boxes[:, :2]).all(1)
-    lie = f"so read, {leave.sum()} of {count} leave their image"
+    lie = f"read as {KIND}, {leave.sum()} of {count} leave their image"
     if 2 * (leave & as_corners).sum() > count or (
         count >= _CROWD_OF_BOXES and leave.any() and as_corners.all()
     ):
-        return f"[x1, y1, x2, y2] ({lie}, and as corners they fit)"
+        return f"[x1, y1, x2, y2] ({lie}, but as corners they fit)"
     if count < _CROWD_OF_BOXES:
         return None
     if leave.sum() >= max(2, 0.05 * count) and not _leave(_around_centres(boxes), sizes).any():
-        return f"[centre x, centre y, width, height] ({lie}, and as centres they fit)"
+        return f"[centre x, centre y, width, height] ({lie}, but as centres they fit)"
     reach = _corners(boxes)[:, 2:].max(0)
     if sizes.min() >= 200 and (reach <= 100.5).all() and (reach > 75).all():
-        return "percent of the image (none goes beyond 100 either way)"
+        return "percent of the image (none exceeds 100 in either direction)"
     return None
 
 
@@ -123,11 +124,11 @@ def _leave(corners, sizes):
 
 
 def check_run_length_order(annotations: list[dict], images: dict[int, dict]) -> None:
-    """Raises `ValueError` where run lengths go along the rows; COCO's go down the columns.
+    """Raises `ValueError` if run lengths go along the rows; COCO's go down the columns.
 
     Args:
         annotations: list of dictionaries with checked segmentations.
-        images: the image by its id.
+        images: dictionary, the image by its id.
     """
     fits = []
     for annotation in annotations:
@@ -145,8 +146,8 @@ def check_run_length_order(annotations: list[dict], images: dict[int, dict]) -> 
         down, along = np.median(fits, axis=0)
         if down < 0.5 and along >= 0.75:
             raise ValueError(
-                "run lengths that go along the rows instead of down the columns (most fill their "
-                "boxes as that, and not as they are)"
+                "run lengths that go along the rows instead of down the columns (read in that "
+                "way, most fill their boxes)"
             )
 
 
@@ -159,14 +160,14 @@ def mask_bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def check_left_to_learn(annotations: list[dict], images: dict[int, dict], masks: bool) -> None:
-    """Raises `ValueError` where no object is left to learn, and warns where many are not.
+    """Raises `ValueError` if no object can be learned, and warns if many cannot.
 
-    Crowds are not learned, nor objects of which less than a pixel's width or height is in the
-    image, nor, with `masks`, those without segmentation.
+    Crowds are not learned, nor objects with less than a pixel's width or height inside the image,
+    nor, with `masks`, those without a segmentation.
 
     Args:
         annotations: list of dictionaries.
-        images: the image by its id.
+        images: dictionary, the image by its id.
         masks: bool, whether masks are to be learned.
     """
     total = len(annotations)
@@ -179,18 +180,18 @@ def check_left_to_learn(annotations: list[dict], images: dict[int, dict], masks:
         for cause, number in sorted(lost.items(), key=lambda entry: -entry[1])
     )
     if sum(lost.values()) == total:
-        raise ValueError(f"no object that is left to learn: {listed}")
+        raise ValueError(f"no object that can be learned: {listed}")
     warnings.warn(f"Objects that are not learned: {listed}.", stacklevel=4)
 
 
 def _why_lost(annotation, image, masks):
     if annotation["iscrowd"]:
-        return "stand for crowds (`iscrowd: 1`, which some tools write beside every mask)"
+        return "stand for crowds (`iscrowd: 1`, which some tools write with every mask)"
     width, height = _size(image)
     x, y, w, h = annotation["bbox"]
     inside = min(x + w, width) - max(x, 0), min(y + h, height) - max(y, 0)
     if min(inside) < 1:
-        return "have less than a pixel's width or height in their image (is it of another size?)"
+        return "have less than a pixel's width or height in their image (has it another size?)"
     if masks and not annotation.get("segmentation"):
         return "have no segmentation (`masks=False` learns their boxes)"
     return None

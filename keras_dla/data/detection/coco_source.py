@@ -1,4 +1,4 @@
-"""Images with objects from a folder and a file of annotations in COCO's format."""
+"""Images with objects from a folder and an annotation file in COCO's format."""
 
 import os
 import warnings
@@ -17,32 +17,32 @@ from keras_dla.utils.validation import check_choice
 class CocoSource(DetectionSource):
     """Images in a folder, with the objects that a JSON file in COCO's format lists.
 
-    An example is a dictionary with `"image"` uint8 `(height, width, 3)`, `"image_id"`,
-    `"boxes"` float32 `(objects, 4)` as (x1, y1, x2, y2), `"classes"` int64 `(objects,)`,
-    `"crowd"` bool `(objects,)` and, with `masks`, `"masks"` uint8 `(objects, height, width)`.
-    Classes are numbered from 0 in the order of the category ids. Boxes are as the file has them,
-    even beyond the image's border; `DetectionDataset` cuts them off there.
+    An example is a dictionary with `"image"` uint8 `(height, width, 3)`, `"image_id"`, `"boxes"`
+    float32 `(objects, 4)` as (x1, y1, x2, y2), `"classes"` int64 `(objects,)`, `"crowd"` bool
+    `(objects,)` and, with `masks`, `"masks"` uint8 `(objects, height, width)`. Classes are numbered
+    from 0 in the order of the category ids. Boxes are as in the file, even beyond the image's
+    border; `DetectionDataset` clips them.
 
-    The whole file is checked when the source is made, and that every image is there; a warning
-    says how many objects are left out of learning, and why. It must not name files outside
-    `images`. Photographs with an EXIF orientation are read as their boxes refer to them: as they
-    are seen, or as they are stored.
+    When the source is created, the whole file is checked, and that every image exists; a warning
+    says how many objects will not be learned, and why. The file must not name images outside
+    `images`. Photographs with an EXIF orientation are read in the way to which their boxes refer:
+    upright as they are seen, or as they are stored.
 
     Args:
         annotations: path of the JSON file.
         images: path of the folder with the images.
         masks: bool, whether to draw the objects' segmentations; defaults to False.
-        keep_empty: bool, whether images without an object stay (crowds do not count); defaults to
-            True.
-        exif: `"seen"` or `"stored"`, what the boxes of a photograph with an EXIF orientation refer
-            to where no size in `annotations` tells; defaults to None, and such a photograph is
-            refused.
+        keep_empty: bool, whether to keep images without an object (crowds do not count); defaults
+            to True.
+        exif: `"seen"` or `"stored"`, what the boxes of photographs with an EXIF orientation refer
+            to if the sizes in `annotations` do not show it; defaults to None, which refuses such
+            photographs.
 
     Raises:
         FileNotFoundError: when the file, the folder or an image is missing.
         ValueError: when the file is not in COCO's format, or leaves nothing to learn; or, when an
-            image is read, if it is broken or has another size than the file says.
-        ImportError: when a package of the extra `detection` is not installed, and needed.
+            image is read, if it is damaged or its size differs from the file's.
+        ImportError: when a package of the extra `detection` is needed, but not installed.
 
     Example:
     >>> import json, pathlib, tempfile
@@ -78,7 +78,7 @@ class CocoSource(DetectionSource):
         self._exif = ExifReading(self._headers, exif)
         self._folder = Path(images)
         if not self._folder.is_dir():
-            raise FileNotFoundError(f"`images` must be the path of a folder. Received: {images!r}")
+            raise FileNotFoundError(f"`images` must be the path of a folder, but is {images!r}.")
         content = self._read(annotations)
         self.class_names = _distinct_names(content["categories"])
         self.category_ids = [category["id"] for category in content["categories"]]
@@ -90,8 +90,8 @@ class CocoSource(DetectionSource):
         ]
         if not self._images:
             raise ValueError(
-                "With `keep_empty=False`, `annotations` must have an object in some image. "
-                f"Received: {str(annotations)!r}"
+                "`annotations` must have an object in some image with `keep_empty=False`, but "
+                f"{str(annotations)!r} has none."
             )
         self._objects = [objects.get(image["id"], []) for image in self._images]
         _check_files(self._folder, [image["file_name"] for image in self._images])
@@ -104,7 +104,7 @@ class CocoSource(DetectionSource):
         return len(self._images)
 
     def __getitem__(self, index: int) -> dict:
-        """The example `index`, in the order of the file's `images`."""
+        """Returns example `index`, in the order of the file's `images`."""
         index = self._check_index(index)
         image, objects = self._images[index], self._objects[index]
         path = self._folder / image["file_name"]
@@ -114,8 +114,8 @@ class CocoSource(DetectionSource):
         height, width, _ = pixels.shape
         if (height, width) != size:
             raise ValueError(
-                f"the image file {str(path)!r} must have the height and width of the annotations, "
-                f"{size}. It has {(height, width)}"
+                f"the image file {str(path)!r} must have the height and width of the "
+                f"annotations, {size}, but has {(height, width)}."
             )
         boxes = np.array([entry["bbox"] for entry in objects], dtype="float64").reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
@@ -138,23 +138,23 @@ class CocoSource(DetectionSource):
             yield header, (image["height"], image["width"])
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of image `index`, from the file."""
+        """Returns the `"image_id"`, `"height"` and `"width"` of image `index`, from the file."""
         image = self._images[self._check_index(index)]
         return {"image_id": image["id"], "height": image["height"], "width": image["width"]}
 
     def annotations(self, index: int) -> list[dict]:
-        """The objects of image `index` as in the file, without ids."""
+        """Returns the objects of image `index` as in the file, without ids."""
         return [dict(entry) for entry in self._objects[self._check_index(index)]]
 
 
 def _distinct_names(categories):
-    """Returns the categories' names, those that occur twice with their ids."""
+    """Returns the categories' names, with their ids if a name occurs twice."""
     names = [category["name"] for category in categories]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         warnings.warn(
-            f"`annotations` has several categories named {', '.join(map(repr, twice))}; they are "
-            "told apart by their ids.",
+            f"`annotations` has several categories named {', '.join(map(repr, twice))}; their "
+            "ids are added to the names.",
             stacklevel=3,
         )
     return [
@@ -164,7 +164,7 @@ def _distinct_names(categories):
 
 
 def _by_image(annotations, masks):
-    """The objects of each image, with all that evaluation wants."""
+    """Returns the objects of each image, with everything that evaluation needs."""
     by_image: dict[int, list[dict]] = {}
     for annotation in annotations:
         box = [float(number) for number in annotation["bbox"]]
@@ -181,7 +181,7 @@ def _by_image(annotations, masks):
 
 
 def _check_files(folder, names):
-    # A listing of each folder: asking for every file takes minutes on a slow disk.
+    # Each folder is listed once, because a look-up per file takes minutes on a slow disk.
     parents = {(folder / name).parent for name in names}
     present = {
         Path(entry.path)
@@ -193,6 +193,6 @@ def _check_files(folder, names):
     missing = [name for name in names if folder / name not in present]
     if missing:
         raise FileNotFoundError(
-            f"`images` must be the folder with every image of `annotations`. {str(folder)!r} "
+            f"`images` must be the folder with every image of `annotations`, but {str(folder)!r} "
             f"lacks {missing[0]!r}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
         )

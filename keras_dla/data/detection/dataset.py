@@ -23,15 +23,15 @@ from keras_dla.utils.validation import standardize_data_format
 class DetectionDataset(EpochDataset):
     """Batches of resized, flipped, normalised and padded images with their objects.
 
-    Each image is resized so that its shorter side is `shorter_side`, or less where its longer
-    side would exceed `longer_side`; mirrored with probability `flip`; normalised; and padded
-    with zeros at the bottom and on the right. Boxes and masks move with it. Crowds, and objects
-    of less than a pixel inside the image, are left out; images without objects stay.
+    Each image is resized so that its shorter side is `shorter_side`, or less if its longer side
+    would exceed `longer_side`; mirrored with probability `flip`; normalised; and padded with zeros
+    at the bottom and on the right. Boxes and masks are transformed with it. Crowds, and objects
+    with less than a pixel inside the image, are left out; images without objects are kept.
 
-    Every batch is a pure function of `(seed, epoch, index)`, and every batch is full: the last
-    one goes on with the first images of the epoch. Pass `shuffle=False` to `model.fit`:
-    this data set has shuffled its images already. The epoch advances in `on_epoch_end` when
-    every batch of it was asked for.
+    Every batch is a pure function of `(seed, epoch, index)`, and every batch is full: the last one
+    is filled up with the first images of the epoch. Pass `shuffle=False` to `model.fit`: this data
+    set has shuffled its images already. The epoch advances in `on_epoch_end` once all of its
+    batches have been read.
 
     A batch is a pair `(x, y)` of dictionaries:
 
@@ -48,16 +48,17 @@ class DetectionDataset(EpochDataset):
         shorter_side: int, the limit of an image's shorter side; defaults to `800`.
         longer_side: int, the limit of an image's longer side; defaults to `1333`.
         padded_shape: pair of int (height, width), multiples of 32, to which every batch is padded;
-            an image that would exceed it becomes smaller; defaults to `None`. `common_padded_shape`
-            finds the least that holds all. `None` for the least shape that holds the batch, which
-            is then different from batch to batch: JAX compiles a program for each, and TensorFlow
-            no longer knows the size, which `FasterRCNN` and `MaskRCNN` need.
+            an image that would exceed it is made smaller. `common_padded_shape` finds the smallest
+            shape that holds all images. Defaults to `None`, the smallest shape that holds the
+            batch, which differs from batch to batch: JAX then compiles a program for each shape,
+            and TensorFlow does not know the size, which `FasterRCNN` and `MaskRCNN` need.
         flip: float, the probability that an image is mirrored; defaults to `0.5`. Set it to 0 for
             validation.
         shuffle: bool, whether every epoch has its own order; defaults to `True`. Set it to `False`
             for validation.
         seed: int, at least 0; defaults to `0`.
-        max_objects: int, the most objects per image; of more, the largest stay; defaults to `100`.
+        max_objects: int, the largest number of objects per image; if there are more, the largest
+            objects are kept; defaults to `100`.
         mask_size: int, the cells along each side of a mask, or `None` for no masks; defaults to
             `None`.
         mean: sequence of 3 floats, in units of the white level (0 to 1); defaults to `(0.485,
@@ -67,8 +68,8 @@ class DetectionDataset(EpochDataset):
             to `None`.
         initial_epoch: int, the epoch to start with, counted from 0; defaults to `0`. Give
             `model.fit` the same.
-        workers: int, how many threads prepare the next batches while one is in use; 0 for none;
-            defaults to `0`. They change nothing about the batches.
+        workers: int, the number of threads that prepare the next batches while one is in use; 0 for
+            none; defaults to `0`. They do not change the batches.
         augmentation: `DetectionAugmentation`, further random changes of every image; defaults to
             `None`. Leave it out for validation.
 
@@ -135,10 +136,11 @@ class DetectionDataset(EpochDataset):
         return self._class_names
 
     def number_classes(self, names: Sequence[str]) -> None:
-        """Numbers the classes in another order than the source's, from now on.
+        """Changes the numbering of the classes from now on.
 
         Args:
-            names: sequence of str, the class of each number; it may hold others as well.
+            names: sequence of str, the class of each number; it may contain classes that the source
+                does not have.
 
         Raises:
             ValueError: when a class of the source is not among them.
@@ -147,8 +149,8 @@ class DetectionDataset(EpochDataset):
         missing = [name for name in known if name not in names]
         if missing or not known:
             raise ValueError(
-                f"`names` must have every class of the source, but lacks {missing or 'all'}. "
-                f"Received: {list(names)}"
+                f"`names` must have every class of the source, but {list(names)} lacks "
+                f"{missing or 'all'}."
             )
         self._class_names = list(names)
         self._numbers = np.array([self._class_names.index(name) for name in known], "int32")
@@ -174,14 +176,14 @@ class DetectionDataset(EpochDataset):
         return self._ahead.get((self.epoch, index), ((self.epoch, other) for other in following))
 
     def records(self, index: int) -> list[dict]:
-        """What maps the boxes of batch `index` of the present epoch back to the images.
+        """Returns what is needed to map the boxes of batch `index` back to the original images.
 
         Args:
             index: int, from 0 to `len(self) - 1`.
 
         Returns:
-            A list of dictionaries, one for each image in the order of the batch, without
-            those that only fill up the last batch:
+            A list of dictionaries, one per image in the order of the batch, without images that
+            only fill up the last batch:
 
             - `"image_id"`: int; `"height"` and `"width"`: int, of the image in the source;
             - `"scale"`: pair of float, the factors by which its height and width were resized;
@@ -193,8 +195,8 @@ class DetectionDataset(EpochDataset):
         self._check_index(index)
         if self.augmentation is not None:
             raise ValueError(
-                "`augmentation` must be None where detections are mapped back to the images, but "
-                f"is {self.augmentation}."
+                "`augmentation` must be None if detections are mapped back to the images, but is "
+                f"{self.augmentation}."
             )
         places = self._places(self.epoch, index)
         count = min(self.batch_size, len(self.source) - index * self.batch_size)
@@ -202,10 +204,10 @@ class DetectionDataset(EpochDataset):
 
     def _check_index(self, index):
         if not 0 <= index < len(self):
-            raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
+            raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
 
     def _places(self, epoch, index):
-        """The images of a batch, and whether each is mirrored."""
+        """Returns the images of a batch, and whether each is mirrored."""
         size = len(self.source)
         order = draw_epoch(size, self.seed, epoch, self.shuffle).order
         flips = _draw_flips(size, self.seed, epoch, self.flip)
@@ -235,7 +237,8 @@ class DetectionDataset(EpochDataset):
     def _sample(self, epoch, number, flipped):
         example, shorter_side = self.source[number], None
         if self.augmentation is not None:
-            # A stream for every image and epoch, beside those of the order and the mirroring.
+            # One random stream per image and epoch, separate from those of the order and the
+            # mirroring.
             sequence = np.random.SeedSequence(self.seed, spawn_key=(epoch, 3, number))
             random = np.random.Generator(np.random.Philox(sequence))
             example = self.augmentation(example, random)
@@ -248,7 +251,7 @@ class DetectionDataset(EpochDataset):
         return flip(sample) if flipped else sample
 
     def _stack(self, images, height, width):
-        """Normalises the images, and pads them with zeros, which are the mean."""
+        """Normalises the images, and pads them with zeros, which stand for the mean."""
         last = self.data_format == "channels_last"
         shape = (height, width, 3) if last else (3, height, width)
         stacked = np.zeros((len(images), *shape), dtype="float32")
@@ -262,15 +265,16 @@ class DetectionDataset(EpochDataset):
 def common_padded_shape(
     source: Any, *others: Any, shorter_side: int, longer_side: int
 ) -> tuple[int, int]:
-    """The least padded shape that holds every image of one or more sources.
+    """Returns the smallest padded shape that holds every image of one or more sources.
 
-    With it as `padded_shape` of a `DetectionDataset`, all batches have one shape, and images are
-    as large as without it but for rounding. Upright and lying ones together need about a square.
+    With it as `padded_shape` of a `DetectionDataset`, all batches have the same shape, and images
+    are as large as without it, except for rounding. Portrait and landscape images together need
+    about a square.
 
     Args:
         source: sequence of examples, as for `DetectionDataset`. Its images are not read if
             it has a method `info`, as `CocoSource` has.
-        *others: further ones.
+        *others: further sources.
         shorter_side: int, the limit of an image's shorter side, as for `DetectionDataset`.
         longer_side: int, the limit of an image's longer side.
 
@@ -300,10 +304,10 @@ def common_padded_shape(
 
 
 class _Ahead:
-    """Calls a function, and meanwhile in threads for the places that will be asked for next.
+    """Calls a function, and prepares its results for the next batches in threads.
 
-    Keras's own workers ask for batches on their own account, even of an epoch that is then
-    broken off, so that the data set could not tell which epoch it is in.
+    Keras's own workers read ahead, even in an epoch that is then cut short, so that the data set
+    could not know in which epoch it is.
     """
 
     def __init__(self, function, workers):
@@ -314,7 +318,7 @@ class _Ahead:
         self._lock = threading.Lock()
 
     def anew(self) -> "_Ahead":
-        """Returns another one that knows no results."""
+        """Returns a copy without results."""
         return _Ahead(self._function, self._workers)
 
     def get(self, place, following):
@@ -334,7 +338,7 @@ class _Ahead:
 
 @functools.lru_cache(maxsize=8)
 def _draw_flips(size, seed, epoch, probability):
-    # A stream beside the two of `draw_epoch`.
+    # A random stream separate from the two of `draw_epoch`.
     sequence = np.random.SeedSequence(seed, spawn_key=(epoch, 2))
     return np.random.Generator(np.random.Philox(sequence)).random(size) < probability
 
@@ -355,8 +359,8 @@ def _names_of(source):
 def _check_source(source):
     if not hasattr(source, "__getitem__") or not hasattr(source, "__len__") or len(source) == 0:
         raise ValueError(
-            "`source` must be a sequence of at least one example, such as a CocoSource. "
-            f"Received: {type(source).__name__}"
+            "`source` must be a sequence of at least one example, such as a CocoSource, but is a "
+            f"{type(source).__name__}."
         )
 
 
@@ -366,21 +370,21 @@ def _checked_shape(shape, shorter_side):
     sides = shape if isinstance(shape, tuple | list) else ()
     if len(sides) != 2 or any(type(side) is not int or side < 1 or side % 32 for side in sides):
         raise ValueError(
-            "`padded_shape` must be a pair (height, width) of multiples of 32, or None. "
-            f"Received: {shape!r}"
+            "`padded_shape` must be a pair (height, width) of multiples of 32, or None, but is "
+            f"{shape!r}."
         )
-    # One side may be less: long images reach `longer_side` before `shorter_side`.
+    # One side may be smaller: long images reach `longer_side` before `shorter_side`.
     if max(sides) < shorter_side:
         raise ValueError(
-            f"`padded_shape` must be at least `shorter_side` in height or width, {shorter_side}. "
-            f"Received: {shape!r}"
+            f"`padded_shape` must be at least `shorter_side` ({shorter_side}) in height or "
+            f"width, but is {shape!r}."
         )
     return tuple(sides)
 
 
 def _checked_probability(flip):
     if isinstance(flip, bool) or not isinstance(flip, int | float) or not 0 <= flip <= 1:
-        raise ValueError(f"`flip` must be a probability, from 0 to 1. Received: {flip!r}")
+        raise ValueError(f"`flip` must be a probability from 0 to 1, but is {flip!r}.")
     return float(flip)
 
 
@@ -389,7 +393,7 @@ def _checked_mask_size(mask_size, source):
         return None
     if "masks" not in source[0]:
         raise ValueError(
-            "With `mask_size`, `source` must have masks; CocoSource has them with masks=True. "
-            f"Received: mask_size={mask_size!r}"
+            "`mask_size` must be None for a `source` without masks (CocoSource has them with "
+            f"masks=True), but is {mask_size!r}."
         )
     return check_count("mask_size", mask_size, minimum=1)

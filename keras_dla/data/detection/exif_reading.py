@@ -1,4 +1,4 @@
-"""What the boxes of a turned photograph refer to: the image as it is seen, or as it is stored."""
+"""What the boxes of a rotated photograph refer to: the image as it is seen, or as it is stored."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,17 +8,17 @@ SEEN, STORED = "seen", "stored"
 
 
 class ExifReading:
-    """Finds out how a file of annotations reads photographs with an EXIF orientation.
+    """Finds out how an annotation file treats photographs with an EXIF orientation.
 
-    A phone stores a photograph as its sensor has it and notes how it was held. Most tools
+    A phone stores a photograph as its sensor reads it, with a note of how it was held. Most tools
     annotate it as it is seen, some (Label Studio) as it is stored. The sizes in the annotations
-    tell which, where the photograph lies on its side and is not square; for the others, those of
-    the same file that do tell decide.
+    show which, for photographs that lie on their side and are not square; the other photographs of
+    the same file are read in the same way.
 
     Args:
-        headers: function that yields, for every image, its header and the (height, width) that
-            the annotations give it. It is called only where an image does not tell.
-        given: `"seen"` or `"stored"`, what holds where no image tells; defaults to None.
+        headers: function that yields the header of every image and its (height, width) in the
+            annotations. It is called only if an image itself does not show it.
+        given: `"seen"` or `"stored"`, used if no image shows it; defaults to None.
     """
 
     def __init__(
@@ -34,21 +34,21 @@ class ExifReading:
         """Returns whether an image's boxes refer to its pixels as they are stored.
 
         Args:
-            header: what the image file says.
-            size: pair of int (height, width), what the annotations say.
+            header: the header of the image file.
+            size: pair of int (height, width), the size in the annotations.
             name: str, the image's name for an error.
 
         Raises:
-            ValueError: when it cannot be told.
+            ValueError: when it cannot be determined.
         """
         if header.orientation == 1:
             return False
         reading = _told(header, size) or self._given or self._by_the_others()
         if reading is None:
             raise ValueError(
-                f"the image file {name!r} has EXIF orientation {header.orientation}, and its size "
-                "does not tell whether its boxes refer to the photograph as it is seen or as it "
-                "is stored: say so by `exif='seen'` or `exif='stored'`."
+                f"the image file {name!r} has EXIF orientation {header.orientation}, and its "
+                "size does not show whether its boxes refer to the photograph as it is seen or "
+                "as it is stored: choose by `exif='seen'` or `exif='stored'`."
             )
         return reading == STORED
 
@@ -60,7 +60,7 @@ class ExifReading:
 
 
 def _told(header, size):
-    """Returns the reading under which the image has its annotated size, if that is one alone."""
+    """Returns the reading with which the image has its annotated size, if there is only one."""
     stored, seen = (header.height, header.width), header.seen
     if stored == seen or size not in (stored, seen):
         return None

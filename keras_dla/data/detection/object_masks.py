@@ -6,8 +6,8 @@ import numpy as np
 def cut_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
     """Cuts each mask to its box and resamples it to `size` x `size` cells.
 
-    A cell is 1 if the mask covers at least half of its area, exactly. The result is the same
-    whatever the image is resized to, so it is cut once, from the mask as annotated.
+    A cell is 1 if the mask covers at least half of its area, computed exactly. The result does not
+    depend on the size to which the image is resized, so it is cut once, from the annotated mask.
 
     Args:
         masks: uint8 array `(objects, height, width)` of 0 and 1.
@@ -27,13 +27,13 @@ def cut_masks(masks: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
         rows, of_rows = _coverage(float(top), float(bottom), size, mask.shape[0])
         columns, of_columns = _coverage(float(left), float(right), size, mask.shape[1])
         covered = of_rows @ mask[rows, columns].astype("float32") @ of_columns.T
-        # Half of a cell, whatever the sum's rounding error.
+        # Half of a cell, tolerating the rounding error of the sum.
         cut[index] = covered > 0.5 - 1e-5
     return cut
 
 
 def _coverage(start, stop, size, length):
-    """The pixels under `size` equal cells from `start` to `stop`, and their share in each cell.
+    """Returns the pixels under `size` equal cells from `start` to `stop`, and their share in each.
 
     Returns:
         A slice of the pixels and a float32 array `(size, pixels)`, whose rows add up to 1.

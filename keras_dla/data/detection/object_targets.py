@@ -1,4 +1,4 @@
-"""The objects that a detector learns from an image, and their fixed-size form."""
+"""The objects that a detector learns from an image, and their padding to a fixed number."""
 
 import numpy as np
 
@@ -7,15 +7,15 @@ from keras_dla.data.detection.transforms import clip_boxes
 
 
 def choose_objects(example: dict, max_objects: int, mask_size: int | None = None) -> dict:
-    """Leaves in an example the objects to learn.
+    """Selects the objects of an example that are to be learned.
 
-    Boxes are cut off at the image's border. Crowds are left out, and objects of which less
-    than a pixel's width or height is in the image. Of more than `max_objects`, the largest
-    boxes stay. With `mask_size`, objects with an empty mask are left out as well.
+    Boxes are clipped to the image. Crowds are left out, and objects with less than a pixel's width
+    or height inside the image. Of more than `max_objects`, the largest boxes are kept. With
+    `mask_size`, objects with an empty mask are left out as well.
 
     Args:
-        example: dictionary, as `DetectionSource` describes it.
-        max_objects: int, how many objects may stay.
+        example: dictionary, as described by `DetectionSource`.
+        max_objects: int, the largest number of objects.
         mask_size: int, the cells along each side to which masks are cut (see `cut_masks`), or
             `None` for no masks.
 
@@ -55,16 +55,16 @@ def choose_objects(example: dict, max_objects: int, mask_size: int | None = None
 
 
 def pad_objects(samples: list[dict], max_objects: int) -> dict:
-    """Stacks the objects of a batch, padded to `max_objects` an image.
+    """Stacks the objects of a batch, padded to `max_objects` per image.
 
     Args:
         samples: list of dictionaries from `choose_objects`.
-        max_objects: int.
+        max_objects: int, the number of entries per image.
 
     Returns:
-        A dictionary with `"boxes"` float32 `(batch, max_objects, 4)`, 0 where there is no
-        object, `"classes"` int32 `(batch, max_objects)`, there -1, and, where the samples have
-        them, `"masks"` uint8 `(batch, max_objects, size, size)`, there 0.
+        A dictionary with `"boxes"` float32 `(batch, max_objects, 4)`, `"classes"` int32 `(batch,
+        max_objects)` and, if the samples have them, `"masks"` uint8 `(batch, max_objects, size,
+        size)`. Entries without an object are 0, and -1 in `"classes"`.
 
     Example:
     >>> sample = {"boxes": np.ones((1, 4), "float32"), "classes": np.array([5], "int32")}

@@ -1,4 +1,4 @@
-"""How an image is resized and normalised before a detector reads it."""
+"""The resizing and normalisation of images before a detector reads them."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,7 +9,7 @@ from keras_dla.data.validation import check_count
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """What `DetectionDataset` does to every image, and `detect` again: size and normalisation.
+    """How `DetectionDataset` and `detect` resize and normalise images.
 
     Args:
         shorter_side: int, the limit of an image's shorter side in pixels; defaults to 800.
@@ -17,7 +17,7 @@ class ImagePreparation:
         mean: tuple of 3 floats, in units of the white level (0 to 1); defaults to ImageNet's.
         std: tuple of 3 floats, in the same unit; defaults to ImageNet's.
         padded_shape: pair of int (height, width), multiples of 32 to which images are padded;
-            defaults to None, the least that holds the image.
+            defaults to None, the smallest that hold the image.
 
     Raises:
         ValueError: when an argument is not as described above.
@@ -39,19 +39,18 @@ class ImagePreparation:
         check_count("longer_side", self.longer_side, minimum=self.shorter_side)
         scale, _ = scale_and_shift(self.mean, self.std)
         if len(scale) != 3:
-            raise ValueError(
-                f"`mean` and `std` must have 3 entries. Received: {len(scale)} entries"
-            )
-        # Lists, as JSON has them, are not equal to tuples.
+            raise ValueError(f"`mean` and `std` must have 3 entries, but have {len(scale)}.")
+        # JSON has lists, which are not equal to tuples.
         for name in ("mean", "std"):
             object.__setattr__(self, name, tuple(float(n) for n in getattr(self, name)))
         if self.padded_shape is not None:
             object.__setattr__(self, "padded_shape", tuple(self.padded_shape))
 
     def shapes(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Returns the (height, width) of an image resized, and of it padded.
+        """Returns the (height, width) of an image after resizing, and after padding.
 
-        A portrait among landscapes (or the other way round) is padded to the shape on its side.
+        A portrait image is padded to the transposed shape if `padded_shape` is landscape, and vice
+        versa.
 
         Args:
             height: int, of the image in pixels.
@@ -67,5 +66,5 @@ class ImagePreparation:
         return fits[padded], padded
 
     def get_config(self) -> dict:
-        """Returns the arguments, as JSON can hold them."""
+        """Returns the arguments in a form that JSON can store."""
         return asdict(self)

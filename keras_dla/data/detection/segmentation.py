@@ -1,4 +1,4 @@
-"""Masks in COCO's forms, polygons and run lengths."""
+"""Masks in COCO's two forms, polygons and run lengths."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from keras_dla.utils.optional_imports import import_for
 
-# pycocotools walks along a polygon in steps of a fifth of a pixel.
+# A limit, because pycocotools walks along a polygon in steps of a fifth of a pixel.
 _FURTHEST = 100_000
 
 
 def check_segmentation(segmentation: Any, height: int, width: int) -> None:
-    """Raises `ValueError` unless this is a segmentation of an image of this size.
+    """Raises `ValueError` unless this is a valid segmentation for an image of this size.
 
     Args:
         segmentation: list of polygons, each a list x, y, x, y, ... of at least three points; or
@@ -38,14 +38,14 @@ def _is_polygon(polygon) -> bool:
         points = np.array(polygon)
     except ValueError:
         return False
-    # Infinities and NaN compare as too far.
+    # Infinities and NaN count as too far.
     return points.ndim == 1 and points.dtype.kind in "iuf" and bool(abs(points).max() <= _FURTHEST)
 
 
 def _check_run_lengths(segmentation, height, width):
     if segmentation.get("size") != [height, width]:
         raise ValueError(
-            f"run lengths of the size {segmentation.get('size')!r} in an image of the size "
+            f"run lengths of size {segmentation.get('size')!r} in an image of size "
             f"{[height, width]}"
         )
     counts = _counts(segmentation)
@@ -53,7 +53,7 @@ def _check_run_lengths(segmentation, height, width):
         type(count) is int and 0 <= count <= height * width for count in counts
     )
     if not proper or sum(counts) != height * width:
-        raise ValueError("run lengths that do not add up to its image")
+        raise ValueError("run lengths that do not add up to the size of its image")
 
 
 def _counts(segmentation):
@@ -62,10 +62,10 @@ def _counts(segmentation):
 
 
 def _decompress(text):
-    """The numbers of COCO's compressed run lengths; `None` if it is something else.
+    """Returns the numbers of COCO's compressed run lengths; `None` if it is something else.
 
-    Each number is written in groups of five bits, the lowest first, a character a group. From
-    the fourth number on it is the difference to the one before the last.
+    Each number is written in groups of five bits, the lowest first, one character per group. From
+    the fourth number on, the difference to the last but one is written.
     """
     counts: list[int] = []
     value, shift = 0, 0
@@ -85,7 +85,7 @@ def _decompress(text):
 
 
 def decode_segmentations(segmentations: Any, height: int, width: int) -> np.ndarray:
-    """Draws segmentations, each checked by `check_segmentation`.
+    """Draws segmentations that `check_segmentation` has checked.
 
     Args:
         segmentations: list of segmentations in COCO's forms.
@@ -96,7 +96,7 @@ def decode_segmentations(segmentations: Any, height: int, width: int) -> np.ndar
         uint8 array `(objects, height, width)` of 0 and 1.
 
     Raises:
-        ImportError: If one is of polygons and pycocotools is not installed.
+        ImportError: If one consists of polygons and pycocotools is not installed.
 
     Example:
     >>> corner = {"size": [2, 2], "counts": [0, 1, 3]}
@@ -107,14 +107,14 @@ def decode_segmentations(segmentations: Any, height: int, width: int) -> np.ndar
     for mask, segmentation in zip(masks, segmentations, strict=True):
         if isinstance(segmentation, dict):
             mask[:] = _draw_run_lengths(_counts(segmentation), height, width)
-        # pycocotools does not take an empty list, which is an empty mask.
+        # pycocotools does not accept an empty list, which means an empty mask.
         elif segmentation:
             mask[:] = _draw_polygons(segmentation, height, width)
     return masks
 
 
 def _draw_run_lengths(counts, height, width):
-    """Runs of 0 and 1 in turn, down the columns."""
+    """Draws alternating runs of 0 and 1, down the columns."""
     pixels = np.repeat(np.arange(len(counts)) % 2, counts)
     return pixels.reshape(width, height).T
 
@@ -125,7 +125,7 @@ def _draw_polygons(polygons, height, width):
 
 
 def draw_in_row_order(segmentation: dict, height: int, width: int) -> np.ndarray:
-    """Draws run lengths as if they went along the rows, as some tools write them by mistake.
+    """Draws run lengths along the rows, as some tools write them by mistake.
 
     Args:
         segmentation: dictionary of run lengths, checked by `check_segmentation`.
@@ -139,7 +139,7 @@ def polygon_bounds(segmentation: object) -> tuple[float, float, float, float] | 
     """Returns the smallest box (x1, y1, x2, y2) around polygons; `None` if there are none.
 
     Args:
-        segmentation: list of polygons as COCO has them, or anything else.
+        segmentation: list of polygons in COCO's format, or anything else.
 
     Example:
     >>> polygon_bounds([[0, 1, 4, 1, 4, 7]])
@@ -155,7 +155,7 @@ def polygon_bounds(segmentation: object) -> tuple[float, float, float, float] | 
 
 
 def encode_masks(masks: np.ndarray) -> list[dict]:
-    """Writes masks as COCO's run lengths, ready for JSON.
+    """Encodes masks as COCO's run lengths, ready for JSON.
 
     Args:
         masks: array `(objects, height, width)` of 0 and 1.
@@ -171,7 +171,7 @@ def encode_masks(masks: np.ndarray) -> list[dict]:
 
 
 def _run_lengths(mask):
-    # A 0 before the first pixel: the first run is of zeros, and may be empty.
+    # A 0 is put before the first pixel, because the first run is of zeros and may be empty.
     pixels = np.concatenate([[0], mask.T.reshape(-1).astype("int8")])
     [changes] = np.nonzero(np.diff(pixels))
     return np.diff(changes, prepend=0, append=mask.size).tolist()

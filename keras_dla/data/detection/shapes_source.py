@@ -1,4 +1,4 @@
-"""Images of circles, squares and triangles, made on the fly."""
+"""Images of circles, squares and triangles, generated on the fly."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ from keras_dla.data.validation import check_count
 
 SHAPE_CLASSES = ("circle", "square", "triangle")
 
-# Circumscribed radius over half the size, so that the areas are alike; and number of corners.
+# Circumscribed radius over half the size, chosen for similar areas, and the number of corners.
 _RADII = (1.0, 1.2, 1.35)
 _CORNERS = (0, 4, 3)
-# A shape is placed only where at least this share of it, and of every other one, stays visible.
+# A shape is placed only where this share of it and of every other shape stays visible.
 _VISIBLE = 0.5
 _ATTEMPTS = 10
 
@@ -20,19 +20,19 @@ _ATTEMPTS = 10
 class ShapesSource(DetectionSource):
     """Circles, squares and triangles on textured backgrounds, with exact boxes and masks.
 
-    An image has 1 to `max_shapes` shapes of random class, place, size, rotation, colour and
-    grain. Later ones may hide up to half of earlier ones, and the border may cut them off;
-    masks are of what is visible, and a box is the smallest around its mask. Image `index` is a
-    pure function of `seed`, `index` and the sizes, so that another seed makes other images to
-    evaluate with. See `CocoSource` for what an example is; all have masks.
+    An image has 1 to `max_shapes` shapes of random class, position, size, rotation, colour and
+    grain. Later shapes may hide up to half of earlier ones, and the border may cut them off; masks
+    cover the visible part, and a box is the smallest around its mask. Image `index` is a pure
+    function of `seed`, `index` and the sizes, so another seed gives other images, for example for
+    evaluation. See `CocoSource` for the entries of an example; all examples have masks.
 
     Args:
         size: int, the number of images.
         image_size: int, or pair of int (height, width), at least 32 each; defaults to `(128, 128)`.
         seed: int, at least 0; defaults to `0`.
-        max_shapes: int, the most shapes in an image; defaults to `5`.
-        shape_sizes: pair of int, the least and greatest size in pixels (a circle's diameter), at
-            least 8; the greatest at most the shorter side of the image; defaults to `(16, 64)`.
+        max_shapes: int, the largest number of shapes per image; defaults to `5`.
+        shape_sizes: pair of int, the smallest and largest size in pixels (a circle's diameter), at
+            least 8 and at most the shorter side of the image; defaults to `(16, 64)`.
 
     Raises:
         ValueError: If an argument is not as described above.
@@ -59,7 +59,7 @@ class ShapesSource(DetectionSource):
         sides = image_size if isinstance(image_size, tuple | list) else (image_size, image_size)
         if len(sides) != 2:
             raise ValueError(
-                f"`image_size` must be an int or (height, width). Received: {image_size!r}"
+                f"`image_size` must be an int or (height, width), but is {image_size!r}."
             )
         self.image_size = tuple(check_count("image_size", side, minimum=32) for side in sides)
         self.seed = check_count("seed", seed, minimum=0)
@@ -72,7 +72,7 @@ class ShapesSource(DetectionSource):
         return self._size
 
     def __getitem__(self, index: int) -> dict:
-        """The example `index`."""
+        """Returns example `index`."""
         index = self._check_index(index)
         random = np.random.Generator(
             np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(index,)))
@@ -96,26 +96,26 @@ class ShapesSource(DetectionSource):
         }
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of image `index`."""
+        """Returns the `"image_id"`, `"height"` and `"width"` of image `index`."""
         height, width = self.image_size
         return {"image_id": self._check_index(index), "height": height, "width": width}
 
 
 def _checked_sizes(sizes, longest):
     if not isinstance(sizes, tuple | list) or len(sizes) != 2:
-        raise ValueError(f"`shape_sizes` must be a pair of integers. Received: {sizes!r}")
+        raise ValueError(f"`shape_sizes` must be a pair of integers, but is {sizes!r}.")
     least, greatest = (check_count("shape_sizes", size, minimum=8) for size in sizes)
     if not least <= greatest <= longest:
         raise ValueError(
-            "`shape_sizes` must be in ascending order and at most the shorter side of the "
-            f"image, {longest}. Received: {sizes!r}"
+            "`shape_sizes` must be in ascending order and at most the shorter side of the image "
+            f"({longest}), but is {sizes!r}."
         )
     return least, greatest
 
 
 def _background(random, height, width):
-    """A colour that varies from place to place, with a grain."""
-    # Colours at the corners of squares of 16 to 64 pixels, and between them bilinear.
+    """Returns a background of varying colour, with a grain."""
+    # Random colours at the corners of squares of 16 to 64 pixels, interpolated bilinearly.
     cell = int(random.integers(16, 65))
     shape = (height // cell + 2, width // cell + 2, 3)
     corners = random.uniform(30, 226, 3) + random.uniform(-40, 40, shape)
@@ -135,7 +135,7 @@ def _grained(random, colours, strength):
 
 
 class _Shape(NamedTuple):
-    """A shape in an image: what is visible of it, and how many pixels the whole has."""
+    """A shape in an image: its visible part, and the number of pixels of the whole."""
 
     class_: int
     mask: np.ndarray
@@ -149,12 +149,12 @@ class _Shape(NamedTuple):
 
 
 def _place(random, sizes, image_size, others):
-    """A shape at a place where enough of every shape stays visible; `None` if none was found."""
+    """Returns a shape where enough of every shape stays visible; `None` if no place was found."""
     class_ = int(random.integers(len(SHAPE_CLASSES)))
     for _ in range(_ATTEMPTS):
         radius = random.uniform(*sizes) / 2
         angle = random.uniform(0, 2 * np.pi)
-        # Beyond the border by half a radius at most.
+        # At most half a radius beyond the border.
         y, x = (random.uniform(radius / 2, side - radius / 2) for side in image_size)
         shape = _draw(class_, radius * _RADII[class_], angle, y, x, image_size)
         if shape.is_visible() and all(other.behind(shape).is_visible() for other in others):
@@ -163,7 +163,7 @@ def _place(random, sizes, image_size, others):
 
 
 def _draw(class_, radius, angle, y, x, image_size):
-    """A shape of this circumscribed radius; pixels are counted beyond the border too."""
+    """Returns a shape of this circumscribed radius; pixels beyond the border are counted too."""
     top, left = int(y - radius) - 1, int(x - radius) - 1
     side = int(2 * radius) + 4
     down = np.arange(top, top + side)[:, None] + 0.5 - y
@@ -186,7 +186,7 @@ def _draw(class_, radius, angle, y, x, image_size):
 
 
 def _paint(random, image, mask):
-    """Fills a mask with a colour unlike what it covers, and a grain."""
+    """Fills a mask with a grained colour that differs from what it covers."""
     behind = image[mask].mean(axis=0)
     colour = random.uniform(0, 255, 3)
     while np.abs(colour - behind).max() < 70:

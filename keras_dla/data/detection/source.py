@@ -1,4 +1,4 @@
-"""What every source of images with objects offers, and its ground truth in COCO's form."""
+"""The interface of every source of images with objects, and its ground truth in COCO's format."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class DetectionSource:
     - `"boxes"`: float32 `(objects, 4)`, (x1, y1, x2, y2) in pixels, x2 and y2 exclusive;
     - `"classes"`: int64 `(objects,)`, indices into `class_names`;
     - `"crowd"`: bool `(objects,)`, whether the entry stands for a crowd of objects;
-    - `"masks"`: uint8 `(objects, height, width)` of 0 and 1, where the source has masks.
+    - `"masks"`: uint8 `(objects, height, width)` of 0 and 1, if the source has masks.
 
     Attributes:
         class_names: list of str.
@@ -32,17 +32,17 @@ class DetectionSource:
         raise NotImplementedError
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of image `index`."""
+        """Returns the `"image_id"`, `"height"` and `"width"` of image `index`."""
         example = self[index]
         height, width, _ = example["image"].shape
         return {"image_id": example["image_id"], "height": height, "width": width}
 
     def annotations(self, index: int) -> list[dict]:
-        """The objects of image `index` in COCO's form, without ids."""
+        """Returns the objects of image `index` in COCO's format, without ids."""
         return example_annotations(self[index], self.category_ids)
 
     def coco(self) -> dict:
-        """The ground truth as COCO's JSON has it, for evaluation with pycocotools."""
+        """Returns the ground truth in COCO's JSON format, for evaluation with pycocotools."""
         images = [self.info(index) for index in range(len(self))]
         annotations = [
             annotation | {"image_id": image["image_id"]}
@@ -55,7 +55,7 @@ class DetectionSource:
                 {"id": image["image_id"], "height": image["height"], "width": image["width"]}
                 for image in images
             ],
-            # From 1: pycocotools takes an object with the id 0 for one that nothing found.
+            # From 1 on, because pycocotools treats an object with id 0 as not found.
             "annotations": [
                 annotation | {"id": number} for number, annotation in enumerate(annotations, 1)
             ],
@@ -64,21 +64,22 @@ class DetectionSource:
 
     def _check_index(self, index: int) -> int:
         if not 0 <= index < len(self):
-            raise IndexError(f"`index` must be from 0 to {len(self) - 1}. Received: {index}")
+            raise IndexError(f"`index` must be from 0 to {len(self) - 1}, but is {index}.")
         return int(index)
 
 
 def example_annotations(example: dict, category_ids: list[int]) -> list[dict]:
-    """The objects of an example in COCO's form, without ids.
+    """Returns the objects of an example in COCO's format, without ids.
 
     Args:
-        example: dictionary, as `DetectionSource` describes it, with or without an image. It
-            may have `"areas"` `(objects,)`; the area is the mask's or else the box's otherwise.
+        example: dictionary, as described by `DetectionSource`, with or without an image. It may
+            have `"areas"` `(objects,)`; otherwise the area is that of the mask or, without masks,
+            of the box.
         category_ids: list of int, COCO's id of each class.
 
     Returns:
-        A list of dictionaries with `category_id`, `bbox`, `area`, `iscrowd` and, where the
-        example has masks, `segmentation`.
+        A list of dictionaries with `category_id`, `bbox`, `area`, `iscrowd` and, if the example has
+        masks, `segmentation`.
 
     Example:
     >>> example = {

@@ -1,4 +1,4 @@
-"""COCO, Pascal VOC and the like as tensorflow-datasets prepared them."""
+"""COCO, Pascal VOC and similar data sets as prepared by tensorflow-datasets."""
 
 import os
 import re
@@ -10,30 +10,30 @@ from keras_dla.data.detection.source import DetectionSource, example_annotations
 from keras_dla.data.images import read_header, read_image
 from keras_dla.utils.optional_imports import import_for
 
-# Of COCO's 91 categories, those that have objects; tensorflow-datasets numbers them from 0.
+# Those of COCO's 91 categories that have objects; tensorflow-datasets numbers them from 0.
 _COCO_IDS = sorted(set(range(1, 91)) - {12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 
 
 class TfdsSource(DetectionSource):
     """A data set with objects that tensorflow-datasets has prepared, read by random access.
 
-    It must have been prepared as array_record, which two lines of Python do, and is only read:
+    It must have been prepared as array_record, with these two lines of Python; nothing is written
+    to it:
 
         import tensorflow_datasets as tfds
         tfds.builder("coco/2017", file_format="array_record").download_and_prepare()
 
-    `"coco/2017"`, `"voc/2007"` and `"voc/2012"` are known to work, and
-    any other with the features `image` and `objects` with `bbox` and `label`. See `CocoSource`
-    for what an example is; there are no masks. Crowds are what the data set calls crowds, and
-    VOC's difficult objects, so that they are neither learnt nor counted in evaluation. The
-    number of an image is its `image/id`, or else its index. An EXIF orientation is not heeded, as
-    tensorflow-datasets does not heed it.
+    `"coco/2017"`, `"voc/2007"` and `"voc/2012"` are known to work, and any other with the features
+    `image` and `objects` with `bbox` and `label`. See `CocoSource` for the entries of an example;
+    there are no masks. Objects that the data set marks as crowds, and VOC's difficult objects, are
+    treated as crowds, which are neither learned nor counted in evaluation. The id of an image is
+    its `image/id`, or else its index. An EXIF orientation is ignored, as in tensorflow-datasets.
 
     Args:
         name: str, the data set's name and configuration.
         split: str such as `"train"`, `"validation"` or `"train[:10%]"`.
         data_dir: path of the folder in which it was prepared, or `None` for tensorflow-datasets'
-            own folder; defaults to `None`.
+            default folder; defaults to `None`.
 
     Raises:
         ValueError: If `name` or `split` is not as described above, or the data set has other
@@ -51,8 +51,8 @@ class TfdsSource(DetectionSource):
     def __init__(self, name: str, split: str, data_dir: str | os.PathLike | None = None):
         if not isinstance(name, str) or not re.fullmatch(r"\w+(/\w[\w.-]*)?", name):
             raise ValueError(
-                f"`name` must be a data set of tensorflow-datasets such as 'coco/2017'. "
-                f"Received: {name!r}"
+                "`name` must be a data set of tensorflow-datasets such as 'coco/2017', but is "
+                f"{name!r}."
             )
         builder = _open(name, data_dir)
         _check_features(name, builder.info.features)
@@ -65,7 +65,7 @@ class TfdsSource(DetectionSource):
         return len(self._records)
 
     def __getitem__(self, index: int) -> dict:
-        """The example `index`, in the order of the files."""
+        """Returns example `index`, in the order of the files."""
         record = self._record(index)
         image = read_image(record["image"], name=f"image {index}", as_stored=True)
         height, width, _ = image.shape
@@ -74,14 +74,14 @@ class TfdsSource(DetectionSource):
         return {"image": image, "image_id": self._image_id(record, index)} | example
 
     def info(self, index: int) -> dict:
-        """The `"image_id"`, `"height"` and `"width"` of image `index`."""
+        """Returns the `"image_id"`, `"height"` and `"width"` of image `index`."""
         record = self._record(index)
         header = read_header(record["image"], name=f"image {index}")
         size = {"height": header.height, "width": header.width}
         return {"image_id": self._image_id(record, index)} | size
 
     def annotations(self, index: int) -> list[dict]:
-        """The objects of image `index` in COCO's form, without ids."""
+        """Returns the objects of image `index` in COCO's format, without ids."""
         record = self._record(index)
         header = read_header(record["image"], name=f"image {index}")
         objects = self._objects(record, header.height, header.width)
@@ -110,7 +110,7 @@ class TfdsSource(DetectionSource):
 
 
 def _command(name, data_dir):
-    # In Python: the program `tfds` does not start without Apache Beam.
+    # In Python, because the program `tfds` does not start without Apache Beam.
     folder = "" if data_dir is None else f", data_dir={str(data_dir)!r}"
     return (
         "prepare it with: import tensorflow_datasets as tfds; "
@@ -119,7 +119,7 @@ def _command(name, data_dir):
 
 
 def _open(name, data_dir):
-    # tensorflow-datasets imports it without requiring it, and names no package when it fails.
+    # tensorflow-datasets imports it without declaring it, and its error does not name the package.
     import_for("TfdsSource", "importlib_resources")
     tfds = import_for("TfdsSource", "tensorflow_datasets")
     root = tfds.core.constants.DATA_DIR if data_dir is None else data_dir
@@ -127,34 +127,34 @@ def _open(name, data_dir):
         folder = find_prepared(name, root)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"`data_dir` must be a folder with the data set {name!r}. Received: {str(root)!r}, "
-            f"which lacks it; {_command(name, data_dir)}"
+            f"`data_dir` must be a folder with the data set {name!r}, but {str(root)!r} lacks "
+            f"it; {_command(name, data_dir)}"
         ) from error
-    # From the folder itself: `tfds.builder` would look the data set up online, and may write.
+    # Directly from the folder: `tfds.builder` would look the data set up online, and may write.
     return open_prepared(tfds, folder)
 
 
 def _check_features(name, features):
-    # Features of single values have no keys.
+    # Features with single values have no keys.
     names = {name: set(getattr(features[name], "keys", tuple)()) for name in features}
     if "image" not in names or not {"bbox", "label"} <= names.get("objects", set()):
         raise ValueError(
             "`name` must be a data set with the features 'image' and 'objects' with 'bbox' and "
-            f"'label'. Received: {name!r}"
+            f"'label', but is {name!r}."
         )
 
 
 def _records(name, builder, split, data_dir):
     tfds = import_for("TfdsSource", "tensorflow_datasets")
     try:
-        # The image stays a file, of which `info` reads the header alone.
+        # The image stays an encoded file, of which `info` reads only the header.
         records = builder.as_data_source(str(split), decoders={"image": tfds.decode.SkipDecoding()})
         # A slice that ends before it begins has a negative length, which is an error too.
         is_empty = len(records) == 0
     except NotImplementedError as error:
         raise ValueError(
-            f"`name` must be a data set prepared as array_record. Received: {name!r}, prepared "
-            f"as {builder.info.file_format.value}; delete it and {_command(name, data_dir)}"
+            f"`name` must be a data set prepared as array_record, but {name!r} is prepared as "
+            f"{builder.info.file_format.value}; delete it and {_command(name, data_dir)}"
         ) from error
     except (KeyError, ValueError) as error:
         raise _wrong_split(builder, split) from error
@@ -166,8 +166,8 @@ def _records(name, builder, split, data_dir):
 def _wrong_split(builder, split):
     names = ", ".join(map(repr, sorted(builder.info.splits)))
     return ValueError(
-        "`split` must be one of the following, or a part of one that is not empty, such as "
-        f"'train[:10%]': {names}. Received: {split!r}"
+        f"`split` must be {names}, or a part of one that is not empty, such as 'train[:10%]', but "
+        f"is {split!r}."
     )
 
 

@@ -1,8 +1,8 @@
-"""An image resized, flipped and padded, and its objects with it.
+"""Resizing, flipping and padding of an image together with its objects.
 
 The functions take and return a sample: a dictionary of `"image"` `(height, width, 3)`, `"boxes"`
-`(objects, 4)` as (x1, y1, x2, y2) in pixels, and whatever else belongs to the image. Its
-`"masks"` `(objects, size, size)` are in the frames of their boxes, so resizing leaves them alone.
+`(objects, 4)` as (x1, y1, x2, y2) in pixels, and further entries. Its `"masks"` `(objects, size,
+size)` are relative to their boxes, so resizing does not change them.
 """
 
 from typing import Any
@@ -19,10 +19,10 @@ def resized_shape(
     longer_side: int,
     padded_shape: tuple[int, int] | None = None,
 ) -> tuple[int, int]:
-    """The size that an image is resized to, keeping its aspect ratio.
+    """Returns the size to which an image is resized, keeping its aspect ratio.
 
-    It is the largest whose shorter side is at most `shorter_side` and whose longer side is at
-    most `longer_side` (MMDetection's rule), and which fits into `padded_shape`.
+    It is the largest size with a shorter side of at most `shorter_side` and a longer side of at
+    most `longer_side` (MMDetection's rule) that fits into `padded_shape`.
 
     Args:
         height: int, of the image.
@@ -48,7 +48,7 @@ def resized_shape(
 
 
 def resize(sample: dict, height: int, width: int) -> dict:
-    """Resizes the image, and moves the boxes with it.
+    """Resizes the image and scales its boxes.
 
     Example:
     >>> sample = {"image": np.zeros((4, 4, 3), "uint8"), "boxes": np.array([[0.0, 1, 2, 3]])}
@@ -65,7 +65,7 @@ def resize(sample: dict, height: int, width: int) -> dict:
 
 
 def flip(sample: dict) -> dict:
-    """Mirrors the image left to right, and its boxes and masks with it.
+    """Mirrors the image left to right, with its boxes and masks.
 
     Example:
     >>> sample = {"image": np.zeros((4, 10, 3), "uint8"), "boxes": np.array([[0.0, 1, 2, 3]])}
@@ -84,7 +84,7 @@ def flip(sample: dict) -> dict:
 
 
 def clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Cuts boxes `(objects, 4)` off at the border of the image.
+    """Clips boxes `(objects, 4)` to the border of the image.
 
     Example:
     >>> clip_boxes(np.array([[-1.0, 2.0, 30.0, 9.0]]), height=8, width=20).tolist()
@@ -95,7 +95,7 @@ def clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def padded_shape_of(shapes: Any, multiple: int = 32) -> tuple[int, int]:
-    """The smallest height and width that hold every image, as multiples of `multiple`.
+    """Returns the smallest multiples of `multiple` as height and width that hold every image.
 
     Example:
     >>> padded_shape_of([(480, 640), (600, 100)])

@@ -1,4 +1,4 @@
-"""Images with objects from a folder of XML files in Pascal VOC's form."""
+"""Images with objects from a folder of XML files in Pascal VOC's format."""
 
 import os
 from collections.abc import Sequence
@@ -10,24 +10,24 @@ from keras_dla.data.detection.coco_source import CocoSource
 
 
 class VocSource(CocoSource):
-    """Images in a folder, with the objects that XML files in Pascal VOC's form list, one per image.
+    """Images in a folder, with the objects listed in Pascal VOC's XML files, one per image.
 
-    An example is as of `CocoSource`; there are no masks. VOC counts pixels from 1, and the last
-    row and column belong to a box: `xmin` 1 and `xmax` 10 are the first ten columns. Difficult
-    objects count as crowds: they are neither learned nor missed in evaluation.
+    An example is as in `CocoSource`; there are no masks. VOC counts pixels from 1, and the last row
+    and column belong to a box: `xmin` 1 and `xmax` 10 are the first ten columns. Difficult objects
+    count as crowds: they are neither learned nor missed in evaluation.
 
     Args:
-        annotations: path of the folder of XML files, read in the order of their names.
-        images: path of the folder with the images; defaults to None, the folder `JPEGImages`
-            beside `annotations` where it is, or `annotations` itself.
+        annotations: path of the folder of XML files, which are read in the order of their names.
+        images: path of the folder with the images; defaults to None, the folder `JPEGImages` beside
+            `annotations` if it exists, or `annotations` itself.
         class_names: sequence of str, the classes in the order of their numbers; defaults to None,
-            those of the files in the order of the alphabet.
-        keep_empty: bool, whether images without an object stay; defaults to True.
-        exif: `"seen"` or `"stored"`, as of `CocoSource`; defaults to None.
+            those of the files in alphabetical order.
+        keep_empty: bool, whether to keep images without an object; defaults to True.
+        exif: `"seen"` or `"stored"`, as in `CocoSource`; defaults to None.
 
     Raises:
         FileNotFoundError: when a folder or an image is missing, or there is no XML file.
-        ValueError: when a file is not in VOC's form, has a class that is not among `class_names`,
+        ValueError: when a file is not in VOC's format, has a class that is not among `class_names`,
             or all files together leave nothing to learn.
 
     Source:
@@ -78,7 +78,7 @@ class VocSource(CocoSource):
 def _read_file(path):
     """Returns the name and size of an image, and its objects."""
     text = path.read_bytes()
-    # An entity may stand for gigabytes of text.
+    # An entity in a DOCTYPE may expand to gigabytes of text.
     if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         raise ValueError(f"`annotations` must have plain XML, but {str(path)!r} has a DOCTYPE.")
     try:
@@ -87,10 +87,11 @@ def _read_file(path):
         objects = [_read_object(entry) for entry in root.findall("object")]
     except (ElementTree.ParseError, ValueError) as error:
         raise ValueError(
-            f"`annotations` must have XML files in Pascal VOC's form, but {str(path)!r} has {error}"
+            f"`annotations` must have XML files in Pascal VOC's format, but {str(path)!r} has "
+            f"{error}"
         ) from error
     name = root.findtext("filename") or f"{path.stem}.jpg"
-    # Tools write folders of another machine before it.
+    # Some tools write a path of another machine before the name.
     return name.replace("\\", "/").split("/")[-1], size, objects
 
 
@@ -109,7 +110,7 @@ def _number(entry, path):
     try:
         return float(entry.findtext(path))
     except (TypeError, ValueError):
-        raise ValueError(f"no number {path} ({entry.findtext(path)!r})") from None
+        raise ValueError(f"a {path} that is not a number ({entry.findtext(path)!r})") from None
 
 
 def _as_coco(files, class_names):

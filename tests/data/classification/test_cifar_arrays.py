@@ -53,7 +53,7 @@ def test_unknown_name():
 
 
 def test_two_sources(tmp_path):
-    with pytest.raises(ValueError, match="`source` must be None where `data_dir`"):
+    with pytest.raises(ValueError, match="`source` must be None if `data_dir`"):
         load_cifar_arrays(source=tmp_path / "a.npz", data_dir=tmp_path)
 
 

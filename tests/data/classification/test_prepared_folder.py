@@ -49,7 +49,7 @@ def test_a_damaged_file_is_one_sentence_with_its_folder(damaged, damage):
 def test_cut_json_is_named(damaged, name):
     path = damaged[0] / "cifar100" / "3.0.2" / name
     path.write_text(path.read_text()[:40])
-    with pytest.raises(ValueError, match=r"3\.0\.2.* is damaged: prepare the data set anew"):
+    with pytest.raises(ValueError, match=r"3\.0\.2.* is damaged: prepare the data set again"):
         load_cifar_arrays("cifar100", data_dir=damaged[0])
 
 

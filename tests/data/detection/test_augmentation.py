@@ -72,7 +72,7 @@ def test_detections_are_not_mapped_back():
             none = np.full((6, 1), -1)
             return {"boxes": np.zeros((6, 1, 4)), "scores": none * 0.0, "classes": none}
 
-    with pytest.raises(ValueError, match="`augmentation` must be None where"):
+    with pytest.raises(ValueError, match="`augmentation` must be None if"):
         evaluate_coco(Nothing(), dataset(ALL))
 
 

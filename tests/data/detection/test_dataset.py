@@ -300,7 +300,7 @@ def test_a_source_of_ones_own_needs_examples_only():
         2,
     ]
     assert_same([dataset[0]], [plain(batch_size=2)[0]])
-    with pytest.raises(ValueError, match="With `mask_size`, `source` must have masks"):
+    with pytest.raises(ValueError, match="`mask_size` must be None for a `source` without masks"):
         plain(Own(), mask_size=28)
 
 
@@ -332,13 +332,13 @@ def test_blood_cells():
         ({"padded_shape": 64}, "`padded_shape` must be a pair"),
         ({"padded_shape": (64.0, 64.0)}, "`padded_shape` must be a pair"),
         ({"padded_shape": (32, 32)}, "`padded_shape` must be at least `shorter_side` .*, 64"),
-        ({"flip": 1.5}, "`flip` must be a probability, from 0 to 1. Received: 1.5"),
+        ({"flip": 1.5}, "`flip` must be a probability from 0 to 1, but is 1.5"),
         ({"flip": "half"}, "`flip` must be a probability"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"max_objects": 0}, "`max_objects` must be an integer of at least 1"),
         ({"mask_size": 0}, "`mask_size` must be an integer of at least 1"),
-        ({"mean": (0.5,), "std": (0.5,)}, "`mean` and `std` must have 3 entries. Received: 1"),
-        ({"std": (1, 0, 1)}, "positive deviations"),
+        ({"mean": (0.5,), "std": (0.5,)}, "`mean` and `std` must have 3 entries, but have 1"),
+        ({"std": (1, 0, 1)}, "`std` must be positive"),
         ({"data_format": "NHWC"}, "`data_format` must be one of 'channels_last'"),
         ({"initial_epoch": -1}, "`initial_epoch` must be an integer of at least 0"),
         ({"workers": -1}, "`workers` must be an integer of at least 0"),

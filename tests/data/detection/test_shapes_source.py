@@ -147,10 +147,10 @@ def test_pycocotools_finds_the_ground_truth_perfect(kind):
         ({"image_size": (64, 64, 3)}, "`image_size` must be an int or .height, width."),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"max_shapes": 0}, "`max_shapes` must be an integer of at least 1"),
-        ({"shape_sizes": 20}, "`shape_sizes` must be a pair of integers. Received: 20"),
+        ({"shape_sizes": 20}, "`shape_sizes` must be a pair of integers, but is 20"),
         ({"shape_sizes": (4, 20)}, "`shape_sizes` must be an integer of at least 8, but is 4"),
         ({"shape_sizes": (40, 20)}, "`shape_sizes` must be in ascending order"),
-        ({"image_size": 48}, "at most the shorter side of the image, 48. Received: .16, 64."),
+        ({"image_size": 48}, "shorter side of the image .48., but is .16, 64."),
     ],
 )
 def test_bad_arguments_are_named(changed, message):

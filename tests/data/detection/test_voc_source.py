@@ -47,12 +47,12 @@ def test_given_names_number_the_classes(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"text": "<annotation>"}, "in Pascal VOC's form, but"),
+        ({"text": "<annotation>"}, "in Pascal VOC's format, but"),
         ({"text": "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"}, "has a DOCTYPE"),
         ({"text": "<annotation/>"}, "no number size/height"),
         ({"objects": [("", 0, (1, 1, 2, 2))]}, "an object without a name"),
         ({"objects": [("dog", 0, (1, 1, "b", 2))]}, "no number bndbox/xmax"),
-        ({"objects": [("dog", 1, (1, 1, 9, 9))]}, "no object that is left to learn"),
+        ({"objects": [("dog", 1, (1, 1, 9, 9))]}, "no object that can be learned"),
         ({"objects": [("dog", 0, (9, 9, 1, 1))]}, "negative width"),
         ({"file": "..", "objects": None}, "leads out of the image folder"),
     ],
