@@ -1,4 +1,4 @@
-"""Backbones of detectors: which feature maps a network gives, and which of it learns."""
+"""Backbones of detectors: their feature maps, and freezing their first stages."""
 
 import os
 
@@ -8,7 +8,7 @@ from keras_dla.models import LeanModel, get_model
 from keras_dla.models.weights import load_weights_into
 from keras_dla.utils.validation import check_choice
 
-# r of DLA in the authors' detectors; with it Table 3's numbers of parameters are met.
+# r of DLA in the authors' detectors, with which Table 3's parameter counts are met.
 DETECTION_REDUCTION = 20
 
 
@@ -25,16 +25,16 @@ def feature_extractor(
             as `keras_dla.models.ResNet(..., include_top=False)` or a backbone of KerasHub; or a
             functional model whose output is such a dictionary.
         data_format: `"channels_last"` or `"channels_first"`, that of the maps.
-        weights: string, path or `None`, a file for the backbone, as `keras_dla.models.ResNet` takes
-            it: a trained plain ResNet of torchvision's or timm's names, the authors' checkpoint, or
-            what `save_weights` wrote; defaults to `None`, the backbone as it is.
+        weights: string, path or `None`, a file for the backbone, as in `keras_dla.models.ResNet`: a
+            trained plain ResNet with torchvision's or timm's names, the authors' checkpoint, or a
+            file of `save_weights`; defaults to `None`, no change.
 
     Returns:
         A functional `keras.Model`.
 
     Raises:
-        ValueError: if there is no such network, or it has no feature levels, or not all between
-            the first and the last.
+        ValueError: if there is no such network, or it has no feature levels, or lacks a level
+            between the first and the last.
 
     Example:
     >>> from keras_dla.detection import feature_extractor
@@ -82,7 +82,7 @@ def _check_consecutive(levels, name):
     numbers = [_number(level) for level in levels]
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise ValueError(
-            f"`backbone` must have feature levels that follow one another ('P3', 'P4', ...), but "
+            "`backbone` must have consecutive feature levels ('P3', 'P4', ...), but "
             f"{name!r} has {', '.join(levels)}."
         )
 
@@ -93,12 +93,13 @@ def level_strides(extractor: keras.Model) -> list[int]:
 
 
 def freeze(extractor: keras.Model, stages: int) -> None:
-    """Makes the first stages and what lies before them keep their weights.
+    """Freezes the first stages and the layers before them.
 
-    Their BN then normalises with its moving statistics, also in training.
+    Their BN then normalises with its moving statistics, even in training.
 
     Args:
-        extractor: what `feature_extractor` returned; a stage ends in each of its levels.
+        extractor: the model that `feature_extractor` returned; each of its levels is the end of a
+            stage.
         stages: integer, 0 for none; 1 is MMDetection's default for pretrained weights.
     """
     check_choice("frozen_stages", stages, tuple(range(len(extractor.output) + 1)))
@@ -106,6 +107,7 @@ def freeze(extractor: keras.Model, stages: int) -> None:
         return
     last = list(extractor.output.values())[stages - 1]
     for layer in keras.Model(extractor.input, last).layers:
-        # A layer that is loaded frozen has parts that are not, and Keras passes on a change only.
+        # A layer that was loaded frozen may have parts that are not, and Keras only passes on a
+        # change.
         layer.trainable = True
         layer.trainable = False

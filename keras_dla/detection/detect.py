@@ -1,4 +1,4 @@
-"""From an image file to boxes: what a trained detector finds in photographs of any size."""
+"""Runs a trained detector on photographs of any size."""
 
 import os
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from keras_dla.detection.validation import check_fraction
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector found in one image, the likeliest first.
+    """The detections in one image, by descending score.
 
     Args:
         boxes: float array, `[detections, 4]`, corners (x1, y1, x2, y2) in pixels of the image.
         scores: float array, `[detections]`, from 0 to 1.
         classes: integer array, `[detections]`, numbers of the classes.
-        names: list of strings, the name of each detection's class, its number where the detector
+        names: list of strings, the name of each detection's class, or its number if the detector
             does not know the names.
-        masks: boolean array, `[detections, height, width]`, which pixels are the object's, or
-            None from a detector without masks.
+        masks: boolean array, `[detections, height, width]`, the pixels of each object, or None for
+            a detector without masks.
         size: pair of integers, height and width of the image in pixels.
 
     Example:
@@ -55,26 +55,26 @@ def detect(
     score: float = 0.5,
     preparation: ImagePreparation | None = None,
 ) -> list[Detections]:
-    """Returns what a detector finds in images of any size.
+    """Detects objects in images of any size.
 
-    Each image is read upright, resized and normalised as in training, and boxes and masks are
-    those of the image as it was given.
+    Each image is read upright, then resized and normalised as in training; boxes and masks refer to
+    the original upright image.
 
     Args:
         model: a `FasterRCNN`, `MaskRCNN` or `RetinaNet`.
-        images: a list of images, or one: the path of a file, an image of Pillow, or an array
-            `[height, width, 3]` (or `[height, width]` for grey) of uint8 from 0 to 255 or of
-            floats from 0 to 1.
-        score: float from 0 to 1, the least score of a detection; defaults to 0.5.
+        images: a list of images, or a single one: the path of a file, a Pillow image, or an array
+            `[height, width, 3]` (or `[height, width]` for grey) of uint8 from 0 to 255 or of floats
+            from 0 to 1.
+        score: float from 0 to 1, the lowest score of a detection; defaults to 0.5.
         preparation: `keras_dla.data.ImagePreparation`, how images were resized and normalised in
-            training; defaults to None, what the model has noted in `fit`.
+            training; defaults to None, the preparation saved with the model.
 
     Returns:
-        A list of `Detections`, one for each image.
+        A list of `Detections`, one per image.
 
     Raises:
-        ValueError: when an argument is not as described, an image cannot be read, or nobody says
-            how images are to be prepared.
+        ValueError: when an argument is not as described, an image cannot be read, or the
+            preparation of the images is unknown.
 
     Example:
     >>> import numpy as np
@@ -93,7 +93,8 @@ def detect(
     check_fraction("score", score)
     preparation = preparation_of(model, preparation)
     pixels = [as_pixels(image) for image in as_list(images)]
-    # Images of one shape side by side: each shape is a program of its own on JAX and TensorFlow.
+    # Images of the same shape are processed together, because JAX and TensorFlow compile each
+    # shape.
     order = sorted(range(len(pixels)), key=lambda n: pixels[n].shape)
     found = {n: detect_in(model, pixels[n], score, preparation) for n in order}
     return [found[n] for n in range(len(pixels))]
@@ -102,7 +103,7 @@ def detect(
 def detect_in(
     model: Any, pixels: np.ndarray, score: float, preparation: ImagePreparation
 ) -> Detections:
-    """Returns what a detector finds in one uint8 image `[height, width, 3]`; see `detect`."""
+    """Returns the detections in one uint8 image `[height, width, 3]`; see `detect`."""
     height, width, _ = pixels.shape
     resized, padded = preparation.shapes(height, width)
     batch = _batch(pixels, resized, padded, preparation, model.data_format)
@@ -141,14 +142,14 @@ def _name(model, number):
 
 
 def preparation_of(model: Any, given: ImagePreparation | None = None) -> ImagePreparation:
-    """Returns how a detector's images are prepared: as given, or as the model has noted.
+    """Returns how a detector's images are prepared: as given, or as saved with the model.
 
     Args:
         model: a detector.
-        given: `keras_dla.data.ImagePreparation` or None, what a person says; defaults to None.
+        given: `keras_dla.data.ImagePreparation` or None, the user's choice; defaults to None.
 
     Raises:
-        ValueError: when `model` is no detector, or nobody says it.
+        ValueError: when `model` is not a detector, or the preparation is unknown.
     """
     if not hasattr(model, "data_format") or not hasattr(model, "predict_on_batch"):
         raise ValueError(f"`model` must be a detector, but is {model!r}.")
@@ -159,8 +160,8 @@ def preparation_of(model: Any, given: ImagePreparation | None = None) -> ImagePr
     if chosen is None:
         raise ValueError(
             "`preparation` must say how images were resized in training, as "
-            "`ImagePreparation(shorter_side=..., longer_side=...)`, because the model does not "
-            "know, but is None."
+            "`ImagePreparation(shorter_side=..., longer_side=...)`, because it was not saved "
+            "with the model, but is None."
         )
     if shape is None:
         return chosen
@@ -169,7 +170,7 @@ def preparation_of(model: Any, given: ImagePreparation | None = None) -> ImagePr
 
 
 def as_list(images: Any) -> Sequence[Any]:
-    """Returns a list of images, also where one alone is given."""
+    """Returns a list of images, also for a single image."""
     alone = isinstance(images, str | os.PathLike) or hasattr(images, "convert")
     if alone or (isinstance(images, np.ndarray) and images.ndim in (2, 3)):
         return [images]
@@ -177,10 +178,10 @@ def as_list(images: Any) -> Sequence[Any]:
 
 
 def as_pixels(image: Any) -> np.ndarray:
-    """Returns an image as uint8 `[height, width, 3]`; see `detect` for what it may be.
+    """Returns an image as uint8 `[height, width, 3]`; see `detect` for the allowed kinds.
 
     Raises:
-        ValueError: when it is something else.
+        ValueError: when it is of another kind.
 
     Example:
     >>> from keras_dla.detection.detect import as_pixels
@@ -200,7 +201,7 @@ def as_pixels(image: Any) -> np.ndarray:
         pixels = np.round(pixels * 255).astype("uint8")
     if pixels.ndim != 3 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8 or not pixels.size:
         raise ValueError(
-            "`images` must be paths, images of Pillow, or arrays [height, width, 3] of uint8 or of "
+            "`images` must be paths, Pillow images, or arrays [height, width, 3] of uint8 or of "
             f"floats from 0 to 1, but one is an array {pixels.shape} of {pixels.dtype}."
         )
     return pixels

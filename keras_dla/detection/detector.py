@@ -1,4 +1,4 @@
-"""A detector as a Keras model: with targets it gives losses, without them detections."""
+"""A detector as a Keras model: with targets it returns losses, without them detections."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ from keras_dla.utils.types import Nest, Tensor
 
 
 class KnowsItsData:
-    """What a detector has in front of `keras.Model`: it knows its classes and its images.
+    """Mix-in for a detector, which knows its classes and the preparation of its images.
 
-    `fit` notes the names of the classes, and how the images were resized and normalised; both are
-    saved with the model. Data with other classes are refused, and those in another order are
-    numbered by name: otherwise a class would be learned as another one, without a word.
+    `fit` stores the names of the classes, and how the images were resized and normalised; both are
+    saved with the model. Data with other classes is refused, and classes in another order are
+    matched by name: otherwise a class would silently be learned as another one.
     """
 
-    # The backends from which it is exported as a SavedModel.
+    # The backends from which it can be exported as a SavedModel.
     saved_model_backends: tuple[str, ...] = ("tensorflow", "jax")
     classes: int
     preparation: ImagePreparation | None = None
@@ -49,7 +49,9 @@ class KnowsItsData:
         """
         for name in ("class_weight", "sample_weight"):
             if kwargs.get(name) is not None:
-                raise ValueError(f"`{name}` must be None, because a detector weighs no objects.")
+                raise ValueError(
+                    f"`{name}` must be None, because a detector does not weight objects."
+                )
         self._check_loss()
         self._match("x", x)
         self._match("validation_data", kwargs.get("validation_data"))
@@ -80,7 +82,8 @@ class KnowsItsData:
         with self._program_for(x):
             return super().predict_on_batch(x)  # type: ignore[misc]
 
-    # Not in `compile`: Keras compiles no loaded model whose class has a `compile` of its own.
+    # Not in `compile`, because Keras does not compile a loaded model whose class overrides
+    # `compile`.
     def _check_loss(self):
         loss = getattr(self, "loss", None)
         if loss is not None:
@@ -91,7 +94,7 @@ class KnowsItsData:
 
     @sorting_all()
     def infer(self, x: Nest) -> dict[str, Tensor]:
-        """Returns the detections of a batch as tensors, for programs that are exported.
+        """Returns the detections of a batch as tensors, for exported programs.
 
         Args:
             x: dictionary of `"images"` and `"sizes"`.
@@ -106,7 +109,7 @@ class KnowsItsData:
                 the training.
 
         Raises:
-            ValueError: when nobody knows it, or it is not of two multiples of 32.
+            ValueError: when it is unknown, or not two multiples of 32.
         """
         known = getattr(self.preparation, "padded_shape", None)
         shape = getattr(self, "image_shape", None) or image_shape or known
@@ -126,9 +129,10 @@ class KnowsItsData:
 
     @contextlib.contextmanager
     def _program_for(self, x):
-        """Predicts by a program of its own for each size of images.
+        """Predicts with a separate program for each image size.
 
-        TensorFlow would generalise one for two sizes to any size, whose anchors nobody knows.
+        After two sizes, TensorFlow would generalise its program to unknown sizes, whose anchors
+        cannot be computed.
         """
         if keras.backend.backend() == "tensorflow":
             shape = tuple(x["images"].shape[1:])
@@ -140,7 +144,7 @@ class KnowsItsData:
             yield
 
     def _known_data(self) -> dict[str, Any]:
-        """Returns the part of the configuration that says what data the detector knows."""
+        """Returns the part of the configuration about the detector's data."""
         names, preparation = self.class_names, self.preparation
         return {
             "class_names": None if names is None else list(names),
@@ -149,7 +153,7 @@ class KnowsItsData:
 
 
 def as_preparation(given: "ImagePreparation | Mapping[str, Any] | None") -> ImagePreparation | None:
-    """Returns how images are prepared, from what a configuration or a person gave."""
+    """Returns the preparation of images that a configuration or the user gave."""
     if given is None or isinstance(given, ImagePreparation):
         return given
     if not isinstance(given, Mapping):
@@ -160,29 +164,29 @@ def as_preparation(given: "ImagePreparation | Mapping[str, Any] | None") -> Imag
 
 
 class Detector(KnowsItsData, keras.Model):
-    """Base class of detectors whose losses depend on what the network has proposed.
+    """Base class of detectors whose losses depend on the network's proposals.
 
-    Such a network needs the targets while it runs. So `fit` and `evaluate` put the targets `y` into
-    the inputs, and a subclass returns from `call` a dictionary of losses where it finds them there,
-    and of detections where not.
+    Such a network needs the targets while it runs. So `fit` and `evaluate` add the targets `y` to
+    the inputs, and `call` of a subclass returns a dictionary of losses if they are there, and
+    otherwise of detections.
 
     Args:
-        losses: tuple of strings, the names of the losses; each is shown while training.
+        losses: tuple of strings, the names of the losses, which are shown in training.
         classes: integer, the number of classes, without background.
         **kwargs: further arguments of `keras.Model`.
     """
 
-    # What `y` must have.
+    # The entries that `y` must have.
     TARGETS: tuple[str, ...] = ("boxes", "classes")
 
     def __init__(self, losses: tuple[str, ...], classes: int, **kwargs: Any):
-        # Boxes stay in float32 whatever the dtype policy; the layers cast their own inputs.
+        # Boxes stay in float32 under every dtype policy; the layers cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         self.classes = classes
         self.loss_means = [keras.metrics.Mean(name=name) for name in losses]
 
     def train_step(self, *args: Any) -> Any:
-        # JAX hands over the variables first.
+        # On JAX, the first argument is the state.
         *state, data = args
         return super().train_step(*state, self._with_targets(data))
 

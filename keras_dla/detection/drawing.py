@@ -1,4 +1,4 @@
-"""Boxes, masks and names drawn on the original photograph, pixel by pixel."""
+"""Draws boxes, masks and names on the original photograph."""
 
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ MASK_ALPHA = 0.45
 def draw_detections(pixels: np.ndarray, found: "Detections") -> np.ndarray:
     """Returns a copy of an image with a frame, the class and the score of every detection.
 
-    Each class has a colour; a detection's mask, where it has one, lies over the image in it.
+    Each class has a colour, in which a detection's mask, if it has one, covers the image.
 
     Args:
         pixels: uint8 array, `[height, width, 3]`.
-        found: `Detections`, what `keras_dla.detection.detect` found in it.
+        found: `Detections` in it, from `keras_dla.detection.detect`.
 
     Returns:
         A uint8 array of the shape of `pixels`.

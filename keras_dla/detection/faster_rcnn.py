@@ -39,12 +39,12 @@ OVERLAP = 0.5
 
 
 class Sample(NamedTuple):
-    """Proposals that the second stage learns from, those with an object first.
+    """Proposals from which the second stage learns, those with an object first.
 
     Args:
         boxes: `[batch, R, 4]`.
-        matches: int32 `[batch, R]`, the object in each, negative for background.
-        valid: boolean `[batch, R]`, which of them are there.
+        matches: int32 `[batch, R]`, the index of the object in each, negative for background.
+        valid: boolean `[batch, R]`, false for padding.
     """
 
     boxes: object
@@ -54,66 +54,68 @@ class Sample(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class FasterRCNN(Detector):
-    """Faster R-CNN: proposes boxes, and says what is in them.
+    """Faster R-CNN: a detector that proposes boxes and classifies their contents.
 
     Backbone, feature pyramid, region proposal network, RoIAlign and box head are as in
-    MMDetection's `faster_rcnn_r50_fpn_1x`, which the paper uses in Section 4.2, and so are the
-    numbers that no argument changes. With 80 classes, `"resnet_50"` has 41.5M parameters
-    that learn (`frozen_stages=1`), and `"dla_l_50"` 44.2M in all.
+    MMDetection's `faster_rcnn_r50_fpn_1x`, which the paper uses in Section 4.2, and so are all
+    settings that are not arguments. With 80 classes, `"resnet_50"` has 41.5M trainable parameters
+    (`frozen_stages=1`), and `"dla_l_50"` 44.2M in total.
 
     Args:
         backbone: a network's name, such as `"dla_l_50"`, or a model with feature levels, see
             `keras_dla.detection.feature_extractor`.
         classes: integer, the number of classes, without background.
-        frozen_stages: integer, how many of the backbone's first stages, and what lies before them,
-            keep their weights; defaults to `0`. MMDetection freezes one of a backbone that is
-            trained already.
-        norm_eval: boolean, whether the backbone runs as in inference while training: BN with its
-            moving statistics; defaults to `False`. MMDetection does so with pretrained backbones.
+        frozen_stages: integer, the number of the backbone's first stages that are frozen, together
+            with the layers before them; defaults to `0`. MMDetection freezes one stage of a
+            pretrained backbone.
+        norm_eval: boolean, whether the backbone's BN uses its moving statistics in training;
+            defaults to `False`. MMDetection does this with pretrained backbones.
         channels: integer, channels of the feature pyramid and of the heads' convolutions; defaults
             to `256`.
         head_units: integer, units of the box head's two linear maps; defaults to `1024`.
         anchor_scale: number, side of an anchor in cells of its level; defaults to `8`.
-        proposals: integer, how many boxes of an image the second stage looks at; defaults to
+        proposals: integer, the number of boxes per image that the second stage reads; defaults to
             `1000`.
-        samples: integer, how many of them an image gives to the second stage's losses; defaults to
-            `512`.
-        finest_scale: number, half the side in pixels from which on a box is read from the second
+        samples: integer, the number of them per image that the second stage's losses use; defaults
+            to `512`.
+        finest_scale: number, half the side in pixels from which a box is read from the second
             level; defaults to `56`.
-        score_threshold: float, what the score of a detection must exceed; defaults to `0.05`.
-        iou_threshold: float, the overlap above which the weaker of two detections of one class is
-            left out; defaults to `0.5`.
-        max_detections: integer, how many detections of an image are returned; defaults to `100`.
+        score_threshold: float, the threshold that the score of a detection must exceed; defaults to
+            `0.05`.
+        iou_threshold: float, the overlap above which the detection with the lower score of two of
+            one class is suppressed; defaults to `0.5`.
+        max_detections: integer, the number of detections per image that are returned; defaults to
+            `100`.
         data_format: `"channels_last"` or `"channels_first"`, that of images and backbone; Keras's
             own by default.
         backbone_weights: string, path or `None`, a file for the backbone, as
             `keras_dla.detection.feature_extractor` takes it; defaults to `None`.
-        class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
-            takes those of its data.
+        class_names: sequence of strings, the names of the classes; defaults to None, those of the
+            data in `fit`.
         preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
-            defaults to None, and `fit` takes that of its data.
-        roi_window: integer of at least 2 or `None`, how many cells of a map along each side
-            RoIAlign reads of a box at most; defaults to `None`, all that the box needs, which gives
-            MMDetection's numbers. `32` takes less time, and samples long boxes more coarsely, see
-            `keras_dla.detection.roi_align`.
+            defaults to None, that of the data in `fit`.
+        roi_window: integer of at least 2 or `None`, the largest number of cells along each side
+            that RoIAlign reads for a box; defaults to `None`, as many as the box needs, with the
+            same results as MMDetection. `32` takes less time, but samples long boxes more coarsely;
+            see `keras_dla.detection.roi_align`.
 
     Call arguments:
         inputs: a dictionary of `"images"` `[batch, height, width, 3]` (or channels first),
-            normalised, of a size that is known, and `"sizes"` `[batch, 2]`, the height and width of
-            each image inside its padding. In training `fit` adds the targets: `"boxes"`
-            `[batch, G, 4]` as (x1, y1, x2, y2) in pixels and `"classes"` `[batch, G]` below
-            `classes`, -1 for an entry that is none.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+            normalised, of known size, and `"sizes"` `[batch, 2]`, the height and width of each
+            image inside its padding. In training `fit` adds the targets: `"boxes"` `[batch, G, 4]`
+            as (x1, y1, x2, y2) in pixels and `"classes"` `[batch, G]` below `classes`, -1 for
+            padding.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
         A dictionary of detections, by descending score: `"boxes"` `[batch, max_detections, 4]`,
-        `"scores"` and `"classes"` `[batch, max_detections]`, with class -1 and zeros behind the
-        last. Called with targets, a dictionary of losses.
+        `"scores"` and `"classes"` `[batch, max_detections]`, padded with class -1 and zeros. With
+        targets, a dictionary of losses.
 
     Raises:
-        ValueError: if an argument is not among those allowed, the backbone has no feature levels,
-            or the size of the images is unknown; in training, if a target is missing, has another
-            shape, or a `DetectionDataset` has other than `classes` classes.
+        ValueError: if an argument has a value that is not allowed, the backbone has no feature
+            levels, or the size of the images is unknown; in training, if a target is missing or has
+            another shape, or a `DetectionDataset` does not have `classes` classes.
 
     Example:
     >>> from keras_dla.data import DetectionDataset, ShapesSource
@@ -213,7 +215,7 @@ class FasterRCNN(Detector):
         maps = self._maps(inputs["images"], training)
         logits, deltas = self.proposal_network(maps)
         anchors = self._anchors(maps)
-        # The more to choose from, the better the sample; MMDetection's numbers too.
+        # More candidates give a better sample; these are MMDetection's numbers too.
         candidates = self.settings["proposals"] * (2 if training else 1)
         boxes, valid = region_proposals(
             logits, deltas, anchors, inputs["sizes"], candidates, self.settings["proposals"]
@@ -240,7 +242,7 @@ class FasterRCNN(Detector):
         if None in size:
             raise ValueError(
                 "`images` must have a known height and width, but they are unknown: let the data "
-                "set pad all images to one size (`padded_shape`)."
+                "set pad all images to the same size (`padded_shape`)."
             )
         if min(size) < least:
             raise ValueError(
@@ -265,7 +267,7 @@ class FasterRCNN(Detector):
         return tuple(maps.shape[axis] for axis in spatial_axes(self.data_format))
 
     def _sample(self, boxes, valid, targets, is_object) -> Sample:
-        """Draws a sample of the proposals, the objects' own boxes among them."""
+        """Draws a sample of the proposals and of the objects' own boxes."""
         boxes = ops.concatenate([boxes, ops.cast(targets, boxes.dtype)], axis=1)
         valid = ops.concatenate([valid, is_object], axis=1)
         matches = match_boxes(boxes, targets, is_object, OVERLAP, OVERLAP, OVERLAP, False)
@@ -302,9 +304,7 @@ class FasterRCNN(Detector):
         return {name: found[name] for name in ("boxes", "scores", "classes")}
 
     def _crops(self, maps, boxes, size):
-        """Returns `[batch, R, size, size, channels]` or channels first; the last level is for the
-        proposals alone.
-        """
+        """Returns `[batch, R, size, size, channels]` or channels first, without the last level."""
         return pyramid_roi_align(
             maps[:-1],
             boxes,

@@ -12,22 +12,21 @@ POOLED_SIZE = 14
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class MaskRCNN(FasterRCNN):
-    """Mask R-CNN: Faster R-CNN that also says which pixels of a box are the object's.
+    """Mask R-CNN: Faster R-CNN that also predicts which pixels of a box belong to the object.
 
     The mask head and its targets are as in MMDetection's `mask_rcnn_r50_fpn_1x`. With 80 classes,
-    `"resnet_50"` has 44.2M parameters that learn (`frozen_stages=1`), and `"dla_l_50"` 46.9M in
-    all.
+    `"resnet_50"` has 44.2M trainable parameters (`frozen_stages=1`), and `"dla_l_50"` 46.9M in
+    total.
 
     Args:
-        backbone: see `keras_dla.detection.FasterRCNN`, whose arguments all hold here.
+        backbone: see `keras_dla.detection.FasterRCNN`, all of whose arguments apply here too.
         classes: integer, the number of classes, without background.
         **kwargs: further arguments of `keras_dla.detection.FasterRCNN`.
 
     Call arguments:
-        inputs: as of `keras_dla.detection.FasterRCNN`; the targets also have `"masks"`
-            `[batch, G, M, M]`: every object inside its own box, resampled to M x M, with values
-            from 0 to 1.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+        inputs: as in `keras_dla.detection.FasterRCNN`; the targets also have `"masks"` `[batch, G,
+            M, M]`: every object inside its own box, resampled to M x M, with values from 0 to 1.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
         The detections of `keras_dla.detection.FasterRCNN`, and `"masks"` `[batch, max_detections,
@@ -58,7 +57,7 @@ class MaskRCNN(FasterRCNN):
 
     def _second_stage_losses(self, maps, sample, targets):
         losses = super()._second_stage_losses(maps, sample, targets)
-        # A sample begins with its proposals that hold an object, and has no more of them than this.
+        # A sample begins with its proposals that contain an object, at most this many.
         most = max(1, int(POSITIVE_FRACTION * self.settings["samples"]))
         boxes, matches, valid = (part[:, :most] for part in sample)
         logits = self.mask_head(self._crops(maps, boxes, POOLED_SIZE))

@@ -1,4 +1,4 @@
-"""KerasCV's RetinaNet with a backbone of ours, on every backend."""
+"""KerasCV's RetinaNet with our backbones, on every backend."""
 
 import contextlib
 import os
@@ -20,24 +20,24 @@ from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_positive_integer
 
 LEVELS = ("P3", "P4", "P5")
-# The coarsest level that a backbone gives; KerasCV halves it rounding up for the two above.
+# The coarsest level of a backbone; KerasCV halves it, rounding up, for the two above.
 COARSEST = 32
 STRIDES = (8, 16, 32, 64, 128)
 ANCHOR_SIZES = (32.0, 64.0, 128.0, 256.0, 512.0)
 ANCHOR_SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
 ANCHOR_RATIOS = (0.5, 1.0, 2.0)
-# As `keras_cv.models.RetinaNet.decode_predictions` has them.
+# As in `keras_cv.models.RetinaNet.decode_predictions`.
 DEVIATIONS = (0.1, 0.1, 0.2, 0.2)
 IGNORED, BACKGROUND = -2, -1
 
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class RetinaNet(KnowsItsData, keras.Model):
-    """RetinaNet: a dense detector of one stage, trained with the focal loss.
+    """RetinaNet: a dense one-stage detector, trained with the focal loss.
 
-    The network (pyramid P3 to P7, heads, nine anchors a place), its assignment of objects to
-    anchors and its losses are `keras_cv.models.RetinaNet`'s; the suppression of double detections
-    is `PredictionDecoder`, since KerasCV's needs TensorFlow's or torchvision's operators. Both
+    The network (pyramid P3 to P7, heads, nine anchors per position), its assignment of objects to
+    anchors and its losses are those of `keras_cv.models.RetinaNet`; non-maximum suppression is done
+    by `PredictionDecoder`, because KerasCV's needs TensorFlow's or torchvision's operators. Both
     losses are divided by the number of anchors with an object.
 
     Args:
@@ -53,35 +53,37 @@ class RetinaNet(KnowsItsData, keras.Model):
             to `3`.
         anchor_sizes: five floats, the side in pixels of the smallest anchors of P3 to P7; defaults
             to `(32.0, 64.0, 128.0, 256.0, 512.0)`.
-        score_threshold: float, what the score of a detection must exceed; defaults to `0.05`.
-        iou_threshold: float, the overlap above which the weaker of two detections of one class is
-            left out; defaults to `0.5`.
-        max_detections: integer, how many detections of an image are returned; defaults to `100`.
-        candidates: integer, how many of an image's pairs of box and class, the likeliest, are
-            looked at; defaults to `2000`.
+        score_threshold: float, the threshold that the score of a detection must exceed; defaults to
+            `0.05`.
+        iou_threshold: float, the overlap above which the detection with the lower score of two of
+            one class is suppressed; defaults to `0.5`.
+        max_detections: integer, the number of detections per image that are returned; defaults to
+            `100`.
+        candidates: integer, the number of highest-scoring pairs of box and class per image that are
+            considered; defaults to `2000`.
         backbone_weights: string, path or `None`, a file for the backbone, as
             `keras_dla.detection.feature_extractor` takes it; defaults to `None`.
-        class_names: sequence of strings, the names of the classes; defaults to None, and `fit`
-            takes those of its data.
+        class_names: sequence of strings, the names of the classes; defaults to None, those of the
+            data in `fit`.
         preparation: `keras_dla.data.ImagePreparation`, how images are resized and normalised;
-            defaults to None, and `fit` takes that of its data.
+            defaults to None, that of the data in `fit`.
         **kwargs: further arguments of `keras.Model`.
 
     Call arguments:
         x: a dictionary of `"images"` `[batch, height, width, channels]`, normalised, and `"sizes"`
             `[batch, 2]`, the height and width of each image inside its padding.
-        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras finds.
+        training: boolean or `None`, whether the layer trains; defaults to `None`, as Keras decides.
 
     Returns:
-        Called: a dictionary of `"box"` `[batch, anchors, 4]` and `"classification"`
-        `[batch, anchors, classes]` (logits). From `predict` and `predict_on_batch`: a dictionary of
+        When called, a dictionary of `"box"` `[batch, anchors, 4]` and `"classification"` `[batch,
+        anchors, classes]` (logits). From `predict` and `predict_on_batch`: a dictionary of
         detections, `"boxes"` `[batch, max_detections, 4]` as (x1, y1, x2, y2) in pixels of the
         padded image, `"scores"` and `"classes"` `[batch, max_detections]`, by descending score,
-        with class -1 and zeros behind the last.
+        padded with class -1 and zeros.
 
     Raises:
         ImportError: if KerasCV is not installed.
-        ValueError: if an argument is not among those allowed.
+        ValueError: if an argument has a value that is not allowed.
 
     Example:
     >>> from keras_dla.detection import RetinaNet
@@ -95,7 +97,7 @@ class RetinaNet(KnowsItsData, keras.Model):
 
     data_format = "channels_last"
 
-    # KerasCV takes a JAX function that is written as a TensorFlow graph for one of TensorFlow's.
+    # KerasCV mistakes a JAX function that is converted to a TensorFlow graph for TensorFlow's own.
     saved_model_backends = ("tensorflow",)
 
     def __init__(
@@ -152,7 +154,7 @@ class RetinaNet(KnowsItsData, keras.Model):
         sample_weight: Any = None,
         training: bool | None = True,
     ) -> Tensor:
-        """Returns the focal loss of the classes plus the smooth L1 loss of the boxes."""
+        """Returns the sum of the focal loss of the classes and the smooth L1 loss of the boxes."""
         targets = {
             "boxes": ops.cast(y["boxes"], "float32"),
             "classes": ops.cast(y["classes"], "float32"),
@@ -171,14 +173,14 @@ class RetinaNet(KnowsItsData, keras.Model):
 
     @property
     def metrics(self) -> list:
-        # Without the label encoder's own, which counts the padding of the targets as objects.
+        # Not by the label encoder's own count, which includes the padding of the targets.
         of_parts = set(map(id, self.detector.metrics))
         return [metric for metric in super().metrics if id(metric) not in of_parts]
 
     def predict_step(self, *args: Any) -> Nest:
         x, _, _ = keras.utils.unpack_x_y_sample_weight(args[-1])
         outputs = super().predict_step(*args)
-        if isinstance(outputs, tuple):  # JAX hands the state on
+        if isinstance(outputs, tuple):  # on JAX, the state is passed on
             return self.detections(outputs[0], x), outputs[1]
         return self.detections(outputs, x)
 
@@ -186,7 +188,7 @@ class RetinaNet(KnowsItsData, keras.Model):
         return self.detections(self(x, training=False), x)
 
     def detections(self, outputs: dict, x: dict) -> dict:
-        """Returns the detections that the outputs of a call on `x` stand for."""
+        """Decodes the outputs of a call on `x` into detections."""
         outputs = {name: ops.cast(value, "float32") for name, value in outputs.items()}
         found = self.detector.decode_predictions(outputs, self._images(x))
         none = ops.expand_dims(found["classes"] < 0, -1)
@@ -198,7 +200,7 @@ class RetinaNet(KnowsItsData, keras.Model):
         }
 
     def _images(self, x):
-        """Returns the images with the static shape that the anchors are made for."""
+        """Returns the images with the static shape for which the anchors are made."""
         return ops.reshape(x["images"], (-1, *self.image_shape, x["images"].shape[-1]))
 
     def get_config(self) -> dict[str, Any]:
@@ -258,7 +260,7 @@ def _backbone(backbone, image_shape, weights):
             f"`backbone` must read images of `image_shape` {image_shape} in channels-last order, "
             f"but {extractor.name!r} reads {shape}."
         )
-    # By the names of layers KerasCV finds the levels.
+    # KerasCV finds the levels by the names of layers.
     extractor.pyramid_level_inputs = {
         level: operation_of(extractor.output[level]).name for level in LEVELS
     }
@@ -292,7 +294,7 @@ def _detector(keras_cv, backbone, classes, head_layers, anchor_sizes, decoder):
     places = len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
     head = keras_cv.models.retinanet.PredictionHead
     with _channels_last(), warnings.catch_warnings():
-        # KerasCV builds what is built.
+        # KerasCV builds a layer that is already built.
         warnings.filterwarnings("ignore", r"`build\(\)` was called on layer 'detector'")
         return keras_cv.models.RetinaNet(
             backbone,
@@ -308,7 +310,7 @@ def _detector(keras_cv, backbone, classes, head_layers, anchor_sizes, decoder):
 
 @contextlib.contextmanager
 def _channels_last():
-    """KerasCV's pyramid and heads know this order only, and read it off Keras's own."""
+    """A context in which Keras's data format is channels last, the only one KerasCV supports."""
     own = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")
     try:

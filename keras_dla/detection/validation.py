@@ -1,4 +1,4 @@
-"""Checks of what a detector is given: one sentence that names it, its value and what is allowed."""
+"""Checks of a detector's arguments: one sentence with name, value and what is allowed."""
 
 import math
 import operator
@@ -36,7 +36,7 @@ def check_window(name: str, value: object) -> None:
 
 
 def names_of(dataset: object) -> list[str] | None:
-    """Returns the names of a data set's classes; `None` if it does not tell."""
+    """Returns the names of a data set's classes; `None` if they are unknown."""
     return getattr(getattr(dataset, "source", None), "class_names", None)
 
 
@@ -46,10 +46,10 @@ def check_classes(
     """Raises `ValueError` if a detector does not have the classes of a data set.
 
     Args:
-        count: integer, the number of the detector's classes, or `None` if it does not tell.
-        class_names: sequence of strings, their names, or `None` if it does not know them.
-        name: string, what the caller's argument is called.
-        dataset: `keras_dla.data.DetectionDataset`; of anything else nothing is known.
+        count: integer, the number of the detector's classes, or `None` if it is unknown.
+        class_names: sequence of strings, their names, or `None` if they are unknown.
+        name: string, the name of the caller's argument.
+        dataset: `keras_dla.data.DetectionDataset`; other kinds are not checked.
     """
     names = names_of(dataset)
     if names is None:
@@ -58,8 +58,8 @@ def check_classes(
         unknown = [each for each in names if each not in class_names]
         if unknown:
             raise ValueError(
-                f"`{name}` must have classes that the detector has, {list(class_names)}, but has "
-                f"{unknown}; `model.class_names = None` makes it forget their names."
+                f"`{name}` must only have classes of the detector, {list(class_names)}, but has "
+                f"{unknown}; `model.class_names = None` removes the names."
             )
     elif count is not None and len(names) != count:
         raise ValueError(
@@ -68,13 +68,13 @@ def check_classes(
 
 
 def checked_class_names(names: Sequence[str] | None, count: int) -> tuple[str, ...] | None:
-    """Returns the names as a tuple; raises `ValueError` unless there is one for each class."""
+    """Returns the names as a tuple; raises `ValueError` unless there is one per class."""
     if names is None:
         return None
     are_names = not isinstance(names, str) and all(isinstance(each, str) for each in names)
     if not are_names or len(names) != count or len(set(names)) != count:
         raise ValueError(
-            f"`class_names` must be {count} different names, one for each class, but is {names!r}."
+            f"`class_names` must be {count} different names, one per class, but is {names!r}."
         )
     return tuple(names)
 
@@ -88,9 +88,9 @@ def check_batch(x: Tensor, y: Tensor, names: tuple[str, ...]) -> None:
     """Raises `ValueError` unless a detector can be trained on `x` and `y`.
 
     Args:
-        x: what should be a dictionary of images and their sizes.
-        y: what should be a dictionary of targets.
-        names: the targets that the detector needs, of `"boxes"`, `"classes"` and `"masks"`.
+        x: the images and their sizes, which should be a dictionary.
+        y: the targets, which should be a dictionary.
+        names: the targets that the detector needs, among `"boxes"`, `"classes"` and `"masks"`.
     """
     _check_entries("x", x, INPUTS)
     hint = " (`DetectionDataset` makes masks with `mask_size`)" if "masks" in names else ""
@@ -100,7 +100,9 @@ def check_batch(x: Tensor, y: Tensor, names: tuple[str, ...]) -> None:
         if not _fits(name, shape):
             raise ValueError(f"`y[{name!r}]` must have the shape {SHAPES[name]}, but has {shape}.")
     if len({shape[1] for shape in shapes.values()} - {None}) > 1:
-        raise ValueError(f"`y` must have equally many objects in every entry, but has {shapes}.")
+        raise ValueError(
+            f"`y` must have the same number of objects in every entry, but has {shapes}."
+        )
 
 
 def _check_entries(name, given, wanted, hint=""):

@@ -60,7 +60,7 @@ def test_a_missing_level_is_one_sentence():
     with pytest.raises(ValueError) as caught:
         feature_extractor(levels(P3=8, P5=32), "channels_last")
     assert str(caught.value) == (
-        "`backbone` must have feature levels that follow one another ('P3', 'P4', ...), but "
+        "`backbone` must have consecutive feature levels ('P3', 'P4', ...), but "
         "'levels' has P3, P5."
     )
 

@@ -86,7 +86,7 @@ def test_fit_takes_names_and_preparation_and_saves_them(tmp_path):
         lambda: again.evaluate(cells),
         lambda: again.fit(training, callbacks=[CocoEvaluation(cells)], verbose=0),
     ):
-        with pytest.raises(ValueError, match=r"must have classes that the detector has.*red"):
+        with pytest.raises(ValueError, match=r"must only have classes of the detector.*red"):
             call()
 
 

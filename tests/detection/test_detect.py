@@ -111,7 +111,7 @@ def test_the_least_score():
         (np.zeros((0, 4, 3), "uint8"), r"array \(0, 4, 3\)"),
         (np.full((4, 4, 3), 2.0), "of float64"),
         (np.zeros((4, 4, 3), "int32"), "of int32"),
-        ("nowhere.jpg", r"the image file 'nowhere.jpg' is no image"),
+        ("nowhere.jpg", r"the image file 'nowhere.jpg' cannot be read"),
     ],
 )
 def test_other_images_are_one_sentence(image, message):

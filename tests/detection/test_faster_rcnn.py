@@ -287,7 +287,7 @@ BAD_BATCHES = {
     "fewer boxes than classes": (
         "faster_rcnn",
         lambda x, y: (x, {**y, "boxes": y["boxes"][:, :3]}),
-        "`y` must have equally many objects in every entry, but has {'boxes': (4, 3, 4), "
+        "`y` must have the same number of objects in every entry, but has {'boxes': (4, 3, 4), "
         "'classes': (4, 4)}.",
     ),
 }

@@ -1,4 +1,4 @@
-"""pycocotools' evaluation: precision and recall of detections for one kind of overlap."""
+"""pycocotools' evaluation: precision and recall for one kind of overlap."""
 
 import contextlib
 import io
@@ -10,11 +10,11 @@ from keras_dla.detection.coco.results import import_pycocotools, run_lengths
 
 
 class Accumulated(NamedTuple):
-    """What pycocotools' evaluation accumulates; -1 where no object tells anything.
+    """The results of pycocotools' evaluation; -1 where there are no objects.
 
     Args:
-        precision: array, `[overlaps, recalls, classes, areas]`, the largest precision from a recall
-            on, with up to 100 detections per image.
+        precision: array, `[overlaps, recalls, classes, areas]`, the largest precision at each
+            recall or above, with up to 100 detections per image.
         recall: array, `[overlaps, classes, areas, limits]`, the largest recall with up to 1, 10 and
             100 detections per image.
         category_ids: list of integers, the id of each class.
@@ -30,9 +30,9 @@ def accumulate(truth: dict, results: list[dict], image_ids: list[int], kind: str
 
     Args:
         truth: dictionary, the data in COCO's format.
-        results: list of dictionaries, what was found, see `coco_results`.
+        results: list of dictionaries, the detections; see `coco_results`.
         image_ids: list of integers, the images that count.
-        kind: `"bbox"` or `"segm"`, what overlaps.
+        kind: `"bbox"` or `"segm"`, whether the overlap is that of boxes or masks.
     """
     coco_module, evaluation_module = (import_pycocotools(name) for name in ("coco", "cocoeval"))
     with contextlib.redirect_stdout(io.StringIO()):
@@ -50,13 +50,13 @@ def accumulate(truth: dict, results: list[dict], image_ids: list[int], kind: str
 def has_masks(annotations: list[dict]) -> bool:
     """Returns whether masks can be evaluated.
 
-    Without objects there is nothing to tell, and the figures are those of boxes, -1.
+    Without objects they can, and all figures are -1, as for boxes.
     """
     return not annotations or any(a.get("segmentation") for a in annotations)
 
 
 def with_all_segmentations(truth: dict) -> dict:
-    """Returns the truth with run lengths of nothing where there are none, so that all are read."""
+    """Returns the truth with empty run lengths for missing segmentations, so that all are read."""
     sizes = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
     annotations = [
         a if a.get("segmentation") else {**a, "segmentation": _nothing(*sizes[a["image_id"]])}
@@ -70,7 +70,7 @@ def _nothing(height, width):
 
 
 def _index(coco_module, truth, annotations):
-    """Returns pycocotools' index. It must not see an id of 0, which means no match to it."""
+    """Returns pycocotools' index, without ids of 0, which pycocotools takes for "no match"."""
     coco = coco_module.COCO()
     numbered = [{**a, "id": number} for number, a in enumerate(annotations, start=1)]
     coco.dataset = {**truth, "annotations": [{"iscrowd": 0, **a} for a in numbered]}
@@ -82,5 +82,5 @@ def _as_annotations(results, kind):
     """Returns results with the area that decides whether they are small, medium or large."""
     if kind == "bbox":
         return [{**r, "area": r["bbox"][2] * r["bbox"][3]} for r in results]
-    # Counted when the mask was made: pycocotools 2.0.11 fails to count more than 255 masks.
+    # Computed when the mask was made, because pycocotools 2.0.11 fails for more than 255 masks.
     return results

@@ -1,4 +1,4 @@
-"""Which classes a detector takes for which."""
+"""The confusion matrix: which classes a detector mistakes for which."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,22 +16,22 @@ def confusion_matrix(
     score: float = 0.5,
     iou_threshold: float = 0.5,
 ) -> np.ndarray:
-    """Counts which class was found on the objects of each class.
+    """Counts the classes that were found on the objects of each class.
 
-    The likeliest detection first, each is matched with the free object that its box overlaps most,
-    whatever the classes, if the overlap reaches `iou_threshold`. Detections on crowds that match no
-    object do not count, nor do crowds.
+    In order of descending score, each detection is matched with the unmatched object that its box
+    overlaps most, whatever the classes, if the overlap is at least `iou_threshold`. Crowds do not
+    count, nor do detections on crowds that match no object.
 
     Args:
         objects: sequence of dictionaries, the `annotations` of COCO's format.
         results: sequence of dictionaries, see `keras_dla.detection.coco.results.coco_results`.
         category_ids: sequence of integers, the id of each class, in the order of the rows.
-        score: float from 0 to 1, the least score of a detection that counts; defaults to `0.5`.
-        iou_threshold: float from 0 to 1, the least overlap of a match; defaults to `0.5`.
+        score: float from 0 to 1, the lowest score of a detection that counts; defaults to `0.5`.
+        iou_threshold: float from 0 to 1, the smallest overlap of a match; defaults to `0.5`.
 
     Returns:
         An integer array `[classes + 1, classes + 1]`: rows are the classes of objects, columns the
-        classes that were found. The last row counts detections where no object is, the last column
+        classes that were found. The last row counts detections without an object, the last column
         objects that were missed.
 
     Raises:

@@ -20,14 +20,14 @@ def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> d
     `AP` is the mean over the classes and over the overlaps 0.5, 0.55, ..., 0.95 that a detection
     must have with the object, `AP50` and `AP75` are at one overlap, and `AP_S`, `AP_M` and `AP_L`
     count the objects of less than 32^2 pixels, up to 96^2, and larger. `AR1`, `AR10` and `AR100`
-    are the largest recall with so many detections of a class per image, averaged likewise, and
-    `AR_S`, `AR_M` and `AR_L` that of 100 by size. Detections that match crowds are ignored. A
-    figure that no object tells anything about is -1, as pycocotools has it; a class without objects
-    does not count in the mean.
+    are the largest recall with at most 1, 10 and 100 detections of a class per image, averaged in
+    the same way, and `AR_S`, `AR_M` and `AR_L` the recall with 100 by size. Detections that match
+    crowds are ignored. A figure for which there are no objects is -1, as in pycocotools; a class
+    without objects does not count in the mean.
 
     Args:
-        model: a detector; anything whose `predict_on_batch(x)` returns what
-            `keras_dla.detection.coco.results` reads.
+        model: a detector; any object whose `predict_on_batch(x)` returns detections as described in
+            `keras_dla.detection.coco.results`.
         dataset: `keras_dla.data.DetectionDataset`, of which every image counts once.
         by_class: boolean, whether to add the figures of every class: `"AP of cell"`, `"AP50 of
             cell"`, `"AR100 of cell"`; defaults to `False`.
@@ -35,12 +35,12 @@ def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> d
     Returns:
         A dictionary with `"AP"`, `"AP50"`, `"AP75"`, `"AP_S"`, `"AP_M"`, `"AP_L"`, `"AR1"`,
         `"AR10"`, `"AR100"`, `"AR_S"`, `"AR_M"` and `"AR_L"` of the boxes; and, if the detector
-        gives masks and the source has some, the same of those: `"mask_AP"`, ... An object whose
-        segmentation is empty counts as one that no mask matches.
+        gives masks and the source has some, the same for masks: `"mask_AP"`, ... An object with an
+        empty segmentation counts as one that no mask matches.
 
     Raises:
         ImportError: if pycocotools is not installed.
-        ValueError: if `model` returns no detections, or `dataset` has a class that it lacks.
+        ValueError: if `model` returns no detections, or `dataset` has a class that the model lacks.
 
     Example:
     >>> from keras_dla.detection import FasterRCNN, evaluate_coco
@@ -58,12 +58,12 @@ def evaluate_coco(model: keras.Model, dataset: Any, by_class: bool = False) -> d
 
 
 class Measured(NamedTuple):
-    """A detector's results, and what they are worth.
+    """A detector's results and their evaluation.
 
     Args:
         found: `keras_dla.detection.coco.results.Found`.
         truth: dictionary, the data in COCO's format.
-        kinds: dictionary of `Accumulated`: of boxes under `""`, and of masks under `"mask_"`.
+        kinds: dictionary of `Accumulated`: for boxes under `""`, and for masks under `"mask_"`.
     """
 
     found: Found
@@ -72,7 +72,7 @@ class Measured(NamedTuple):
 
 
 def measure(model: keras.Model, dataset: Any) -> Measured:
-    """Runs a detector over a data set and compares what it finds with what is there."""
+    """Runs a detector on a data set and compares its results with the truth."""
     import_pycocotools("cocoeval")
     _check_classes(model, dataset)
     found = run_detector(model, dataset)
@@ -89,18 +89,18 @@ def measure(model: keras.Model, dataset: Any) -> Measured:
 
 
 class CocoEvaluation(keras.callbacks.Callback):
-    """Evaluates a detector at the end of epochs and puts the average precisions into the logs.
+    """Evaluates a detector at the end of epochs and adds the average precisions to the logs.
 
-    Callbacks that read the figures, such as `keras.callbacks.ModelCheckpoint`, stand behind this
-    one in the list. The names have `val_` in front: `val_AP`, `val_AP50`, ..., `val_mask_AP`.
+    Callbacks that read the figures, such as `keras.callbacks.ModelCheckpoint`, must come after this
+    one in the list. The names have the prefix `val_`: `val_AP`, `val_AP50`, ..., `val_mask_AP`.
 
     Args:
         dataset: `keras_dla.data.DetectionDataset`, best with `flip=0` and `shuffle=False`.
-        every: integer, after how many epochs to evaluate; defaults to `1`.
+        every: integer, the number of epochs from one evaluation to the next; defaults to `1`.
 
     Raises:
-        ValueError: if `every` is not at least 1; before training, if the detector has not as many
-            classes as `dataset`.
+        ValueError: if `every` is not at least 1; before training, if the detector's number of
+            classes is not that of `dataset`.
 
     Example:
     >>> from keras_dla.data import DetectionDataset, ShapesSource
@@ -133,11 +133,11 @@ def _check_classes(model, dataset):
 
 
 def coco_figures(measured: Measured, source: Any, by_class: bool) -> dict[str, float]:
-    """Returns what `evaluate_coco` does.
+    """Returns the dictionary of `evaluate_coco`.
 
     Args:
         measured: `Measured`.
-        source: the data set's source, which knows the classes' names.
+        source: the data set's source, which has the names of the classes.
         by_class: boolean, whether to add the figures of every class.
     """
     figures: dict[str, float] = {}

@@ -1,10 +1,10 @@
-"""From a mask inside its box to a mask of the whole image."""
+"""Pastes a mask inside its box into a mask of the whole image."""
 
 import numpy as np
 
 
 def paste_mask(mask: np.ndarray, box: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Returns how strongly every pixel of an image belongs to an object.
+    """Returns the probability of every pixel of an image to belong to an object.
 
     The mask's entries are the values at the centres of a regular grid of cells over the box. A
     pixel has the value at its own centre: linear between the cells' centres, falling to zero

@@ -1,4 +1,4 @@
-"""All that is known of a detector after its evaluation: figures, curves and confusions."""
+"""The report of a detector's evaluation: figures, curves and the confusion matrix."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +23,12 @@ class DetectionReport:
         figures: dictionary, what `evaluate_coco(..., by_class=True)` returns.
         class_names: tuple of strings, the names of the data's classes.
         recalls: array, `[101]`, from 0 to 1.
-        precisions: dictionary of `"boxes"`, and `"masks"` where they are measured: arrays
-            `[overlaps, recalls, classes]`, the largest precision from each recall on, for the
-            overlaps 0.5, 0.55, ..., 0.95; -1 for a class without objects.
+        precisions: dictionary of `"boxes"`, and `"masks"` if they are measured: arrays `[overlaps,
+            recalls, classes]`, the largest precision at each recall or above, for the overlaps 0.5,
+            0.55, ..., 0.95; -1 for a class without objects.
         confusion: integer array, `[classes + 1, classes + 1]`, see
             `keras_dla.detection.confusion_matrix`.
-        score: float, the least score of a detection in `confusion`.
+        score: float, the lowest score of a detection in `confusion`.
 
     Example:
     >>> import numpy as np
@@ -48,13 +48,13 @@ class DetectionReport:
 
 
 def detection_report(model: keras.Model, dataset: Any, score: float = 0.5) -> DetectionReport:
-    """Runs a detector over a data set and returns metrics, curves and the confusion matrix.
+    """Runs a detector on a data set and returns metrics, curves and the confusion matrix.
 
     Args:
         model: a detector, as for `evaluate_coco`.
         dataset: `keras_dla.data.DetectionDataset`, of which every image counts once.
-        score: float from 0 to 1, the least score of a detection in the confusion matrix; the
-            figures and curves count all; defaults to `0.5`.
+        score: float from 0 to 1, the lowest score of a detection in the confusion matrix; figures
+            and curves include all detections; defaults to `0.5`.
 
     Returns:
         A `DetectionReport`.

@@ -1,4 +1,4 @@
-"""What a detector finds in a data set, in the form of COCO's results."""
+"""The detections in a data set, in COCO's results format."""
 
 from typing import Any, NamedTuple
 
@@ -11,23 +11,22 @@ MASK_THRESHOLD = 0.5
 
 
 def coco_results(model: keras.Model, dataset: Any) -> tuple[list[dict], list[int]]:
-    """Runs a detector over a data set and writes down what it found as COCO's JSON has it.
+    """Runs a detector on a data set and returns its detections in COCO's results format.
 
-    Boxes are mapped back to the image as it was before it was resized and mirrored, and cut off at
-    its borders. A mask is pasted into the image by bilinear interpolation; pixels of at least 0.5
-    belong to it. Images that only fill up the last batch do not count twice.
+    Boxes are mapped back to the image before resizing and mirroring, and clipped to its borders. A
+    mask is pasted into the image by bilinear interpolation; pixels of at least 0.5 belong to it.
+    Images that only fill up the last batch do not count twice.
 
     Args:
-        model: anything whose `predict_on_batch(x)` returns the detections of a batch: a dictionary
-            of `"boxes"` `[batch, detections, 4]` in pixels of the resized image, `"scores"` and
-            `"classes"` `[batch, detections]`, where class -1 is no detection, and optionally
-            `"masks"` `[batch, detections, rows, columns]` from 0 to 1 inside the box.
+        model: any object whose `predict_on_batch(x)` returns the detections of a batch: a
+            dictionary of `"boxes"` `[batch, detections, 4]` in pixels of the resized image,
+            `"scores"` and `"classes"` `[batch, detections]`, where class -1 means no detection, and
+            optionally `"masks"` `[batch, detections, rows, columns]` from 0 to 1 inside the box.
         dataset: `keras_dla.data.DetectionDataset`.
 
     Returns:
         A list of dictionaries of `image_id`, `category_id`, `score`, `bbox` (x, y, width, height)
-        and, from a detector of masks, `segmentation` and its `area`; and the list of the images'
-        ids.
+        and, with masks, `segmentation` and its `area`; and the list of the images' ids.
 
     Raises:
         ImportError: if there are masks and pycocotools is not installed.
@@ -43,12 +42,12 @@ def coco_results(model: keras.Model, dataset: Any) -> tuple[list[dict], list[int
 
 
 class Found(NamedTuple):
-    """What a detector finds in a data set.
+    """The detections in a data set.
 
     Args:
         results: list of dictionaries, see `coco_results`.
         image_ids: list of the images' ids.
-        has_masks: boolean, whether the detector gives masks, even where it finds nothing.
+        has_masks: boolean, whether the detector predicts masks, even if it finds nothing.
     """
 
     results: list[dict]
@@ -57,7 +56,7 @@ class Found(NamedTuple):
 
 
 def run_detector(model: keras.Model, dataset: Any) -> Found:
-    """Returns what `coco_results` does, and whether the detector gives masks."""
+    """Returns the results of `coco_results`, and whether the detector predicts masks."""
     category_ids = _category_ids(model, dataset.source)
     results, image_ids, has_masks = [], [], False
     for batch in range(len(dataset)):
@@ -74,7 +73,7 @@ def run_detector(model: keras.Model, dataset: Any) -> Found:
 
 
 def _category_ids(model, source):
-    """Returns the data's id of each class of the model, by name; `None` where the data lack it."""
+    """Returns the data's id of each class of the model, by name; `None` if the data lacks it."""
     names = getattr(model, "class_names", None)
     if names is None:
         return list(source.category_ids)
@@ -116,7 +115,7 @@ def _of_image(found, record, category_ids):
             "bbox": [x1, y1, x2 - x1, y2 - y1],
         }
         if "masks" in found:
-            # The mask fills the box that it was predicted for, also where that leaves the image.
+            # The mask fills the box that it was predicted for, even if the box leaves the image.
             mask = found["masks"][index][:, :: -1 if record.get("flipped") else 1]
             pasted = paste_mask(mask, boxes[index], height, width) >= MASK_THRESHOLD
             result |= {"segmentation": run_lengths(pasted), "area": int(pasted.sum())}
@@ -127,7 +126,7 @@ def _of_image(found, record, category_ids):
 def boxes_in_original(
     boxes: np.ndarray, record: dict, height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Maps boxes back to the image as it was before it was resized and mirrored.
+    """Maps boxes back to the image before resizing and mirroring.
 
     Args:
         boxes: array, `[detections, 4]`, in pixels of the resized image.
@@ -137,7 +136,7 @@ def boxes_in_original(
         width: integer, of the original image in pixels.
 
     Returns:
-        The boxes, and the boxes cut off at the border of the image; float64 `[detections, 4]`.
+        The boxes, and the boxes clipped to the image; float64 `[detections, 4]`.
     """
     scale_y, scale_x = record["scale"]
     boxes = boxes.astype("float64") / (scale_x, scale_y, scale_x, scale_y)
@@ -147,7 +146,7 @@ def boxes_in_original(
 
 
 def run_lengths(mask: np.ndarray) -> dict:
-    """Returns a mask `[height, width]` in COCO's run-length code, as JSON can hold it.
+    """Returns a mask `[height, width]` in COCO's run-length code, in a form that JSON can store.
 
     Example:
     >>> import numpy as np
@@ -160,7 +159,7 @@ def run_lengths(mask: np.ndarray) -> dict:
 
 
 def import_pycocotools(module: str) -> Any:
-    """Returns a module of pycocotools; a sentence where it is missing."""
+    """Returns a module of pycocotools; raises one sentence if it is missing."""
     import importlib
 
     try:

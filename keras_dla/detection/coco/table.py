@@ -10,10 +10,10 @@ OF_CLASS = ("AP", "AP50", "AR100")
 def coco_table(figures: dict[str, float]) -> str:
     """Returns COCO's metrics of boxes, and of masks if there are any, as a table.
 
-    The average recalls stand below the average precisions, where they are known.
+    The average recalls, if they are known, are below the average precisions.
 
     Args:
-        figures: what `keras_dla.detection.evaluate_coco` returned.
+        figures: dictionary that `keras_dla.detection.evaluate_coco` returned.
 
     Returns:
         A string of several lines.
@@ -41,10 +41,10 @@ def _table(figures, names):
 
 
 def coco_table_by_class(figures: dict[str, float], class_names: list[str]) -> str:
-    """Returns AP, AP50 and, where it is known, AR100 of every class as a table.
+    """Returns AP, AP50 and, if it is known, AR100 of every class as a table.
 
     Args:
-        figures: what `keras_dla.detection.evaluate_coco(..., by_class=True)` returned.
+        figures: dictionary that `keras_dla.detection.evaluate_coco(..., by_class=True)` returned.
         class_names: the names of the classes.
 
     Returns:
@@ -67,10 +67,10 @@ def coco_table_by_class(figures: dict[str, float], class_names: list[str]) -> st
 
 
 def measured(figures: dict[str, float]) -> dict[str, str]:
-    """Returns the names of what was measured, each with what stands before its figures' names."""
+    """Returns what was measured (boxes, masks), each with the prefix of its figures' names."""
     return {"boxes": "", "masks": "mask_"} if "mask_AP" in figures else {"boxes": ""}
 
 
 def figure_text(figure: float) -> str:
-    """Returns a figure with three digits; -1 is one that no object tells anything about."""
+    """Returns a figure with three digits, or a dash for -1: there are no objects."""
     return "-" if figure < 0 else f"{figure:.3f}"

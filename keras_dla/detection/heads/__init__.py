@@ -1,1 +1,1 @@
-"""The parts of a detector with weights: pyramid, proposal network, heads."""
+"""The trainable parts of a detector: pyramid, proposal network, heads."""

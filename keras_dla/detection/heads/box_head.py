@@ -1,4 +1,4 @@
-"""The box head of Faster R-CNN: what is in a proposal, and where exactly."""
+"""The box head of Faster R-CNN, which classifies proposals and refines their boxes."""
 
 import math
 from typing import Any
@@ -17,15 +17,15 @@ BOX_CODER = BoxCoder((0.1, 0.1, 0.2, 0.2))
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class BoxHead(keras.layers.Layer):
-    """Two linear maps with ReLU, then a class and, for every class, a box.
+    """Two linear maps with ReLU, followed by class scores and one box per class.
 
     Args:
-        classes: integer, the number of classes; background is one more, the last.
+        classes: integer, the number of classes; background is an additional one, the last.
         units: integer, units of the two linear maps.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
-        inputs: `[batch, R, height, width, channels]` or channels first, what RoIAlign gives.
+        inputs: `[batch, R, height, width, channels]` or channels first, the output of RoIAlign.
 
     Returns:
         Logits `[batch, R, classes + 1]` and box deltas `[batch, R, classes, 4]` in float32 at
@@ -62,7 +62,7 @@ class BoxHead(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Nest:
         count = inputs.shape[1]
-        # One order in both formats, so that the weights are the same.
+        # The same order in both formats, so that the weights are the same.
         if self.data_format == "channels_first":
             inputs = ops.transpose(inputs, (0, 1, 3, 4, 2))
         x = ops.reshape(inputs, (-1, count, math.prod(inputs.shape[2:])))
@@ -96,19 +96,20 @@ def box_losses(
     boxes: Tensor,
     classes: Tensor,
 ) -> tuple:
-    """The losses of the box head on sampled proposals.
+    """Returns the losses of the box head on sampled proposals.
 
     Args:
         logits: `[batch, R, C + 1]`.
         deltas: `[batch, R, C, 4]`.
         proposals: `[batch, R, 4]`.
-        matches: int32 `[batch, R]`, the object in each proposal, negative for background.
-        sampled: boolean `[batch, R]`, which proposals count.
+        matches: int32 `[batch, R]`, the index of the object in each proposal, negative for
+            background.
+        sampled: boolean `[batch, R]`, the proposals that count.
         boxes: `[batch, G, 4]`, the objects' boxes.
         classes: `[batch, G]`, their classes.
 
     Returns:
-        The cross-entropy and the L1 loss, both the mean over the proposals that count.
+        The cross-entropy and the L1 loss, both averaged over the proposals that count.
     """
     background = logits.shape[-1] - 1
     positive = matches >= 0
@@ -138,7 +139,7 @@ def box_detections(
         logits: `[batch, R, C + 1]`.
         deltas: `[batch, R, C, 4]`.
         proposals: `[batch, R, 4]`.
-        valid: boolean `[batch, R]`, which proposals are there.
+        valid: boolean `[batch, R]`, false for padding.
         sizes: `[batch, 2]`, height and width of the images.
         **thresholds: further arguments of `class_detections`.
     """

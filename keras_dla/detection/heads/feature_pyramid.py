@@ -1,4 +1,4 @@
-"""The feature pyramid of a detector (Lin et al., 2017, FPN), as MMDetection has it."""
+"""The feature pyramid of a detector (FPN; Lin et al., 2017), as in MMDetection."""
 
 import itertools
 from typing import Any
@@ -26,13 +26,14 @@ class FeaturePyramid(keras.layers.Layer):
         P_l = output_l(M_l),  P_{L+1} = every second row and column of P_L
 
     The lateral maps are 1x1 convolutions, the outputs 3x3 convolutions, all with biases and with
-    neither normalisation nor activation; the upsampling repeats every cell twice each way and cuts
-    what the finer map does not have. Kernels begin Glorot uniform, biases with zeros.
+    neither normalisation nor activation; the upsampling repeats every cell twice in each direction
+    and crops to the size of the finer map. Kernels are initialised Glorot uniform, biases with
+    zeros.
 
     Args:
-        channels: integer, of every map of the pyramid; defaults to `256`.
-        extra_levels: integer of at least 0, how many coarser levels follow the backbone's; defaults
-            to `1`.
+        channels: integer, the number of channels of every map of the pyramid; defaults to `256`.
+        extra_levels: integer of at least 0, the number of additional coarser levels; defaults to
+            `1`.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
@@ -43,8 +44,8 @@ class FeaturePyramid(keras.layers.Layer):
         List of `len(maps) + extra_levels` maps of `channels` channels.
 
     Raises:
-        ValueError: if an argument is not among those allowed, or a map's size does not follow from
-            the one before.
+        ValueError: if an argument has a value that is not allowed, or a map does not have half the
+            size of the one before.
 
     Example:
     >>> import numpy as np
@@ -124,7 +125,7 @@ class FeaturePyramid(keras.layers.Layer):
         return levels
 
     def _upsample(self, x, like):
-        """Returns `x` with every cell twice each way, as high and wide as `like`."""
+        """Returns `x` with every cell repeated in both directions, in the size of `like`."""
         for axis in self._spatial:
             shape = list(ops.shape(x))
             shape[axis] = 2 * shape[axis]

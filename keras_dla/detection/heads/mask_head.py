@@ -1,4 +1,4 @@
-"""The mask head of Mask R-CNN (He et al., 2017): which pixels of a box are the object's."""
+"""The mask head of Mask R-CNN (He et al., 2017), which predicts the object's pixels in a box."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from keras_dla.utils.validation import standardize_data_format
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class MaskHead(keras.layers.Layer):
-    """Four 3x3 convolutions, a transposed one that doubles the size, and a mask for every class.
+    """Four 3x3 convolutions, a transposed one that doubles the size, and one mask per class.
 
     Args:
         classes: integer, the number of classes.
@@ -24,7 +24,7 @@ class MaskHead(keras.layers.Layer):
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
-        inputs: `[batch, R, size, size, channels]` or channels first, what RoIAlign gives.
+        inputs: `[batch, R, size, size, channels]` or channels first, the output of RoIAlign.
 
     Returns:
         Logits `[batch, R, 2 * size, 2 * size, classes]` in float32 at least.
@@ -57,7 +57,7 @@ class MaskHead(keras.layers.Layer):
             )
             for number in (1, 2, 3, 4)
         ]
-        # These two on channels-last maps: TensorFlow's CPU knows no others.
+        # These two read channels-last maps, the only ones that TensorFlow supports on a CPU.
         self.upsampling = keras.layers.Conv2DTranspose(
             channels,
             2,
@@ -115,7 +115,7 @@ def mask_of_class(masks: Tensor, classes: Tensor) -> Tensor:
 def mask_targets(
     masks: Tensor, boxes: Tensor, proposals: Tensor, matches: Tensor, size: int
 ) -> Tensor:
-    """Returns the part of each proposal's object that lies in the proposal.
+    """Returns the part of each proposal's object that is inside the proposal.
 
     Args:
         masks: `[batch, G, M, M]`, objects inside their boxes, resampled to M x M.
@@ -133,7 +133,7 @@ def mask_targets(
     extent = ops.maximum(own[..., 2:] - own[..., :2], 1e-6)
     extent = ops.concatenate([extent, extent], axis=-1)
     places = (proposals - corner) / extent * side
-    # All objects of the batch are one batch of maps, from which every proposal picks its own.
+    # All objects of the batch form one batch of maps, from which each proposal reads its own.
     maps = ops.reshape(ops.cast(masks, "float32"), (-1, side, side, 1))
     indices = ops.maximum(matches, 0) + count * ops.arange(ops.shape(masks)[0])[:, None]
     cut = roi_align(maps, places, 1, size, indices, data_format="channels_last")
@@ -141,13 +141,13 @@ def mask_targets(
 
 
 def mask_loss(logits: Tensor, targets: Tensor, classes: Tensor, positive: Tensor) -> Tensor:
-    """Returns the mean cross-entropy of the masks of the right classes.
+    """Returns the mean cross-entropy of the masks of the true classes.
 
     Args:
         logits: `[batch, R, size, size, C]`.
         targets: `[batch, R, size, size]`.
         classes: int32 `[batch, R]`.
-        positive: boolean `[batch, R]`, which proposals hold an object.
+        positive: boolean `[batch, R]`, the proposals with an object.
     """
     errors = binary_cross_entropy(targets, mask_of_class(logits, classes))
     weights = ops.cast(positive, "float32")

@@ -1,4 +1,4 @@
-"""From a detector's boxes and scores to detections: the last step of KerasCV's detectors."""
+"""Turns boxes and scores into detections, as the last step of KerasCV's detectors."""
 
 from typing import Any
 
@@ -13,36 +13,37 @@ from keras_dla.utils.validation import check_positive_integer
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class PredictionDecoder(keras.layers.Layer):
-    """Keeps the best boxes of every class that overlap little: the `prediction_decoder` of KerasCV.
+    """Non-maximum suppression per class, as the `prediction_decoder` of KerasCV's detectors.
 
-    It stands in for `keras_cv.layers.NonMaxSuppression`, and runs on every backend with the same
-    result. As in MMDetection, a box may be kept for several classes, and boxes of different
-    classes do not suppress each other.
+    It replaces `keras_cv.layers.NonMaxSuppression` and runs on every backend with the same result.
+    As in MMDetection, a box may be kept for several classes, and boxes of different classes do not
+    suppress each other.
 
     Args:
         from_logits: boolean, whether a sigmoid turns the scores into probabilities; defaults to
             `True`.
-        score_threshold: float, what a probability must exceed; defaults to `0.05`.
-        iou_threshold: float, the overlap above which the weaker of two boxes of one class is left
-            out; defaults to `0.5`.
-        max_detections: integer, how many detections of an image are returned; defaults to `100`.
-        candidates: integer, how many of an image's pairs of box and class, the likeliest, are
-            looked at; defaults to `2000`.
+        score_threshold: float, the threshold that a probability must exceed; defaults to `0.05`.
+        iou_threshold: float, the overlap above which the box with the lower score of two of one
+            class is suppressed; defaults to `0.5`.
+        max_detections: integer, the number of detections per image that are returned; defaults to
+            `100`.
+        candidates: integer, the number of highest-scoring pairs of box and class per image that are
+            considered; defaults to `2000`.
         **kwargs: further arguments of `keras.layers.Layer`.
 
     Call arguments:
         box_prediction: `[batch, boxes, 4]` as (x1, y1, x2, y2) in pixels.
         class_prediction: `[batch, boxes, classes]`.
-        images: not used; KerasCV's protocol has it.
-        image_shape: not used; KerasCV's protocol has it.
+        images: not used; part of KerasCV's protocol.
+        image_shape: not used; part of KerasCV's protocol.
 
     Returns:
         A dictionary of `"boxes"` `[batch, max_detections, 4]`, `"confidence"` and `"classes"`
-        `[batch, max_detections]`, by descending confidence, with class -1 and zeros behind the
-        last; and `"num_detections"` `[batch]`.
+        `[batch, max_detections]`, by descending confidence, padded with class -1 and zeros; and
+        `"num_detections"` `[batch]`.
 
     Raises:
-        ValueError: if an argument is not among those allowed.
+        ValueError: if an argument has a value that is not allowed.
 
     Example:
     >>> import numpy as np
@@ -55,7 +56,7 @@ class PredictionDecoder(keras.layers.Layer):
     [[[0, 0, -1, -1]], [2]]
     """
 
-    # KerasCV reads it off its decoder, and converts what it hands over.
+    # KerasCV reads this from its decoder and converts boxes to it.
     bounding_box_format = "xyxy"
 
     def __init__(
@@ -71,7 +72,7 @@ class PredictionDecoder(keras.layers.Layer):
         check_fraction("iou_threshold", iou_threshold)
         check_positive_integer("max_detections", max_detections)
         check_positive_integer("candidates", candidates)
-        # Sixteen bits would move the edges of boxes by whole pixels.
+        # In 16 bits, the edges of boxes would move by whole pixels.
         super().__init__(**{"dtype": "float32", **kwargs})
         self.from_logits = from_logits
         self.score_threshold = score_threshold

@@ -1,4 +1,4 @@
-"""From the output of the RPN to boxes that the second stage looks at."""
+"""Turns the output of the RPN into the proposals that the second stage reads."""
 
 from typing import Any
 
@@ -15,19 +15,19 @@ IOU_THRESHOLD = 0.7
 def region_proposals(
     logits: Tensor, deltas: Tensor, anchors: Any, sizes: Tensor, candidates: int, count: int
 ) -> tuple:
-    """Returns the likeliest boxes that do not overlap much with a likelier one of their level.
+    """Returns the best-scoring boxes after non-maximum suppression within each level.
 
     Args:
         logits: `[batch, N]`.
         deltas: `[batch, N, 4]`.
-        anchors: list of `[n, 4]` arrays, one a level, N in all.
+        anchors: list of `[n, 4]` arrays, one per level, N in total.
         sizes: `[batch, 2]`, height and width of the images, to which boxes are clipped.
-        candidates: integer, how many boxes of a level, the likeliest, are looked at.
-        count: integer, how many boxes of all levels are returned.
+        candidates: integer, the number of best-scoring boxes per level that are considered.
+        count: integer, the number of boxes of all levels that are returned.
 
     Returns:
-        Boxes `[batch, count, 4]` without gradients, the likeliest first, and booleans
-        `[batch, count]`: which of them are there.
+        Boxes `[batch, count, 4]` without gradients, by descending score, and booleans `[batch,
+        count]`, false for padding.
     """
     logits, deltas = ops.stop_gradient(logits), ops.stop_gradient(deltas)
     levels, begin = [], 0
@@ -37,7 +37,7 @@ def region_proposals(
             _likeliest(logits[:, begin:end], deltas[:, begin:end], level, sizes, candidates)
         )
         begin = end
-    # Levels lie side by side in the batch: boxes of different levels do not meet.
+    # Levels are stacked along the batch, so boxes of different levels do not suppress each other.
     scores, boxes = (ops.stack(parts, axis=1) for parts in zip(*levels, strict=True))
     scores = ops.reshape(scores, (-1, candidates))
     boxes = ops.reshape(boxes, (-1, candidates, 4))
@@ -51,7 +51,7 @@ def region_proposals(
 
 
 def _likeliest(logits, deltas, anchors, sizes, candidates):
-    """Returns scores and boxes of a level, filled up to `candidates`; -inf is no box."""
+    """Returns scores and boxes of a level, padded to `candidates` with scores of -inf."""
     order = stable_top_k(logits, min(candidates, logits.shape[1]))
     scores = ops.take_along_axis(logits, order, axis=1)
     deltas = ops.take_along_axis(deltas, order[..., None], axis=1)

@@ -14,9 +14,9 @@ from keras_dla.ops.channels import channel_axis
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import standardize_data_format
 
-# MMDetection pads an image to multiples of this.
+# MMDetection pads images to multiples of this.
 DIVISOR = 32
-# An anchor's box is a target from this overlap on, and background below that.
+# From the first overlap on, an anchor is positive; below the second, it is background.
 POSITIVE, NEGATIVE = 0.7, 0.3
 SAMPLES, POSITIVE_FRACTION = 256, 0.5
 BOX_CODER = BoxCoder((1.0, 1.0, 1.0, 1.0))
@@ -24,13 +24,13 @@ BOX_CODER = BoxCoder((1.0, 1.0, 1.0, 1.0))
 
 @keras.saving.register_keras_serializable(package="keras_dla")
 class RegionProposalNetwork(keras.layers.Layer):
-    """Says of every anchor whether there is an object, and how far its box is from the anchor.
+    """Predicts for every anchor whether there is an object, and the object's box.
 
     A 3x3 convolution with ReLU and two 1x1 convolutions, the same at every level.
 
     Args:
         channels: integer, channels of the 3x3 convolution.
-        anchors: integer, anchors a place.
+        anchors: integer, the number of anchors per position.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Call arguments:
@@ -112,19 +112,19 @@ def region_proposal_losses(
     sizes: Tensor,
     seed: int | None,
 ) -> tuple:
-    """The losses of the RPN on a sample of the anchors that are in the image.
+    """Returns the losses of the RPN on a sample of the anchors inside the image.
 
     Args:
         logits: `[batch, N]`.
         deltas: `[batch, N, 4]`.
         anchors: `[N, 4]`.
         boxes: `[batch, G, 4]`, the objects' boxes.
-        valid: boolean `[batch, G]`, which of them are there.
+        valid: boolean `[batch, G]`, false for padding.
         sizes: `[batch, 2]`, height and width of the images inside their padding.
         seed: `keras.random.SeedGenerator`, for the sample.
 
     Returns:
-        The cross-entropy and the L1 loss, both the mean over the sample (256 anchors an image).
+        The cross-entropy and the L1 loss, both averaged over the sample (256 anchors per image).
     """
     usable = in_image(anchors, sizes)
     thresholds = POSITIVE, NEGATIVE, NEGATIVE
@@ -140,9 +140,9 @@ def region_proposal_losses(
 
 
 def in_image(anchors: Any, sizes: Tensor) -> Tensor:
-    """Returns which anchors have their cell in the image, padded to multiples of 32 pixels.
+    """Returns which anchors have their cell in the image padded to multiples of 32 pixels.
 
-    What lies beyond is there only because a larger image is in the batch: MMDetection's
+    Cells beyond exist only because there is a larger image in the batch; these are MMDetection's
     `valid_flags`.
 
     Args:
@@ -153,7 +153,7 @@ def in_image(anchors: Any, sizes: Tensor) -> Tensor:
         A boolean tensor `[batch, N]`.
     """
     anchors = ops.cast(anchors, "float32")
-    # Corners of cells are whole pixels.
+    # The corners of cells have integer coordinates.
     corners = ops.round((anchors[:, :2] + anchors[:, 2:]) / 2)
     ends = ops.ceil(ops.cast(sizes, "float32") / DIVISOR) * DIVISOR
     return (corners[:, 1] < ends[:, :1]) & (corners[:, 0] < ends[:, 1:])

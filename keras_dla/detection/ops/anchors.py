@@ -43,7 +43,7 @@ def level_anchors(
         raise ValueError(f"`scale` must be positive, but is {scale!r}.")
     if not len(ratios) or not all(ratio > 0 for ratio in ratios):
         raise ValueError(f"`ratios` must be positive numbers, but is {ratios!r}.")
-    # A copy: whoever changes its anchors changes nobody else's.
+    # A copy, so that a caller may change it without affecting the cached array.
     return _level_anchors(height, width, stride, float(scale), tuple(ratios)).copy()
 
 

@@ -8,22 +8,22 @@ from keras import ops
 from keras_dla.detection.ops.boxes import clip_boxes
 from keras_dla.utils.types import Tensor
 
-# A side of a predicted box is at most 1000 / 16 times that of its reference, at least 16 / 1000.
+# A side of a predicted box is 16 / 1000 to 1000 / 16 times as long as that of its reference.
 LARGEST_LOG_RATIO = abs(math.log(16 / 1000))
-# A side shorter than this, in pixels, counts as none: nothing is measured in it.
+# A side shorter than this, in pixels, counts as zero and is not used as a unit.
 SHORTEST_SIDE = 1e-6
 
 
 @dataclass(frozen=True)
 class BoxCoder:
-    """Writes boxes as deltas from reference boxes, and reads them back.
+    """Encodes boxes as deltas from reference boxes, and decodes them.
 
     With centres (x, y), widths w and heights h, and `r` for the reference:
 
         deltas = ((x - x_r) / w_r, (y - y_r) / h_r, log(w / w_r), log(h / h_r)) / deviations
 
     Args:
-        deviations: tuple of four positive floats, what the deltas are divided by. MMDetection has
+        deviations: tuple of four positive floats, by which the deltas are divided. MMDetection uses
             (1, 1, 1, 1) in the region proposal network and (0.1, 0.1, 0.2, 0.2) in the box head;
             defaults to (1, 1, 1, 1).
 
@@ -50,12 +50,12 @@ class BoxCoder:
             )
 
     def encode(self, references: Tensor, boxes: Tensor) -> Tensor:
-        """Returns what a head should predict for `references` so that they become `boxes`.
+        """Returns the deltas that turn `references` into `boxes`.
 
-        Where a side is zero or negative and the delta is not defined, it is 0.
+        If a side is zero or negative, so that the delta is undefined, it is 0.
 
         Args:
-            references: tensor, `[..., 4]`, boxes in pixels, as anchors or proposals.
+            references: tensor, `[..., 4]`, boxes in pixels, such as anchors or proposals.
             boxes: tensor, `[..., 4]`, the targets; the leading axes broadcast.
 
         Returns:
@@ -73,17 +73,17 @@ class BoxCoder:
         return ops.stack([delta / deviation for delta, deviation in pairs], axis=-1)
 
     def decode(self, references: Tensor, deltas: Tensor, sizes: Tensor = None) -> Tensor:
-        """Returns the boxes that `deltas` make of `references`: the inverse of `encode`.
+        """Returns the boxes that result from `references` and `deltas`: the inverse of `encode`.
 
         The two logarithms are clipped at |log(16 / 1000)|, after the multiplication by the
         deviations.
 
         Args:
             references: tensor, `[..., 4]`; a reference without area gives a box without area.
-            deltas: tensor, `[..., 4]`; the leading axes broadcast, as `[B, N, 1, 4]` references
-                with `[B, N, classes, 4]` deltas.
-            sizes: tensor, `[B, 2]`, heights and widths in pixels, to whose borders boxes are
-                clipped; defaults to None, which clips nothing.
+            deltas: tensor, `[..., 4]`; the leading axes broadcast, for example `[B, N, 1, 4]`
+                references with `[B, N, classes, 4]` deltas.
+            sizes: tensor, `[B, 2]`, heights and widths in pixels to which boxes are clipped;
+                defaults to None, no clipping.
 
         Returns:
             A float32 tensor `[..., 4]`.
@@ -112,7 +112,7 @@ def _centres_and_sides(boxes):
 
 
 def _quotient(numerator, side):
-    # The side is replaced before the division too, or the gradient would be NaN.
+    # The side is replaced before the division too, because the gradient would be NaN otherwise.
     exists = side >= SHORTEST_SIDE
     return ops.where(exists, numerator / ops.where(exists, side, 1.0), 0.0)
 

@@ -1,4 +1,4 @@
-"""Which object a box is to be trained for: assignment by the largest overlap."""
+"""Assigns boxes to objects by the largest overlap."""
 
 from keras import ops
 
@@ -18,27 +18,28 @@ def match_boxes(
     low_quality: bool = False,
     usable: Tensor = None,
 ) -> Tensor:
-    """Assigns every box an object, the background, or nothing: MMDetection's `MaxIoUAssigner`.
+    """Assigns every box to an object, the background or neither, as MMDetection's `MaxIoUAssigner`.
 
     A box whose largest overlap is below `negative` is background; from `positive` on it belongs to
-    the object that it overlaps most (of equal ones, the first); between the two it is ignored.
-    With `low_quality`, every object whose best overlap is at least `minimum` then takes all boxes
-    with just that overlap, whomever they belonged to; of several such objects the last one wins.
+    the object that it overlaps most (of equal ones, the first); between the two it is ignored. With
+    `low_quality`, every object whose best overlap is at least `minimum` is then also assigned all
+    boxes with exactly that overlap, whatever they were assigned to before; of several such objects
+    the last one wins.
 
-    Objects are gone through one by one, and no longer than there are objects in any image of the
-    batch: memory is that of a few arrays `[B, N]`. No gradients flow.
+    The objects are processed one by one, up to the largest number of objects per image, so the
+    memory is that of a few arrays `[B, N]`. There are no gradients.
 
     Args:
-        boxes: tensor `[B, N, 4]`, or `[N, 4]` for all images, as anchors.
+        boxes: tensor `[B, N, 4]`, or `[N, 4]` for all images, such as anchors.
         targets: tensor `[B, G, 4]`, the objects' boxes.
-        valid: boolean tensor `[B, G]`, false where a target is padding, which gets no box.
+        valid: boolean tensor `[B, G]`, false for padding, which gets no box.
         positive: number, the overlap (intersection over union) from which a box is positive.
         negative: number, at most `positive`, below which it is background.
-        minimum: number, the best overlap from which an object takes boxes of low quality.
-        low_quality: boolean, whether it does. The region proposal network has it, the box head
-            does not.
-        usable: optional boolean tensor `[B, N]`, false where a box is ignored, whatever it
-            overlaps; so an object's best overlap is one with the others.
+        minimum: number, the best overlap from which an object is assigned boxes of low quality.
+        low_quality: boolean, whether to assign such boxes. The region proposal network does, the
+            box head does not.
+        usable: optional boolean tensor `[B, N]`, false for boxes that are ignored; they do not
+            count for an object's best overlap.
 
     Returns:
         An int32 tensor `[B, N]`: the index of a target, -1 for background, -2 for ignored.
@@ -73,7 +74,7 @@ def match_boxes(
 
 
 def _go_through(boxes, targets, valid, minimum, usable):
-    """Returns, all `[B, N]`: a box's largest overlap, with which target, and who took it last."""
+    """Returns each box's largest overlap, its target, and its low-quality target, all `[B, N]`."""
     padded, number = targets.shape[1], boxes.shape[-2]
     shape = (ops.shape(targets)[0], number)
     nobody = ops.full(shape, -1, dtype="int32")
@@ -93,8 +94,8 @@ def _go_through(boxes, targets, valid, minimum, usable):
     def unfinished(target, *_):
         return target < end
 
-    # The overlaps come from the round before: were they computed here, a compiler could compute
-    # them twice, differently in the last bit, and no box would then equal the largest.
+    # The overlaps come from the previous round: if they were computed here, a compiler could
+    # compute them twice with different rounding, and no box would then equal the largest.
     def next_target(target, overlaps, best, match, taken):
         match = ops.where(overlaps > best, target, match)
         best = ops.maximum(overlaps, best)

@@ -1,4 +1,4 @@
-"""A random sample of boxes, positive and background in a set proportion, in fixed shape."""
+"""Random samples of positive and background boxes with fixed proportion and shape."""
 
 import keras
 from keras import ops
@@ -10,17 +10,17 @@ from keras_dla.utils.validation import check_positive_integer
 
 
 def sample_mask(matches: Tensor, count: int, positive_fraction: float, seed: int | None) -> tuple:
-    """Draws `count` boxes of every image, without replacement: MMDetection's `RandomSampler`.
+    """Draws `count` boxes per image without replacement, as MMDetection's `RandomSampler`.
 
-    At most `count * positive_fraction` boxes, rounded down, are positive, drawn uniformly among the
-    positive ones; background boxes, drawn likewise, fill up the rest as far as there are any.
+    At most `count * positive_fraction` boxes, rounded down, are positive, drawn uniformly;
+    background boxes, drawn in the same way, fill up the rest as far as there are any.
 
     Args:
         matches: integer tensor `[B, N]` as `match_boxes` returns it: 0 or more for a positive box,
-            -1 for background, -2 for a box not to be drawn.
+            -1 for background, -2 for a box that is not drawn.
         count: integer.
         positive_fraction: number from 0 to 1.
-        seed: integer, or `keras.random.SeedGenerator` for other numbers at every call.
+        seed: integer, or `keras.random.SeedGenerator` for different numbers at every call.
 
     Returns:
         Two boolean tensors `[B, N]`: the positive and the background boxes that were drawn.
@@ -39,7 +39,7 @@ def sample_mask(matches: Tensor, count: int, positive_fraction: float, seed: int
     matches = ops.convert_to_tensor(matches)
     indices, drawn, positive = _draw(matches, count, positive_fraction, seed)
     number = matches.shape[1]
-    # What was not drawn is marked on a last column that nobody reads.
+    # Boxes that were not drawn are marked in an extra last column that is not read.
     indices = ops.where(drawn, indices, number)
     rows = ops.arange(ops.shape(matches)[0], dtype="int32")[:, None] * (number + 1)
     blank = ops.zeros_like(ops.pad(matches, ((0, 0), (0, 1))), dtype="int32")
@@ -62,8 +62,8 @@ def sample_boxes(matches: Tensor, count: int, positive_fraction: float, seed: in
         seed: integer or `keras.random.SeedGenerator`.
 
     Returns:
-        indices: int32 tensor `[B, count]` into N, 0 behind the last box that was drawn.
-        valid: boolean tensor `[B, count]`, which of the indices are there.
+        indices: int32 tensor `[B, count]` into N, padded with 0.
+        valid: boolean tensor `[B, count]`, false for padding.
 
     Raises:
         ValueError: if `count` is not a positive integer, or `positive_fraction` not from 0 to 1.
@@ -88,7 +88,7 @@ def _draw(matches, count, positive_fraction, seed):
     matches = ops.pad(
         matches, ((0, 0), (0, max(0, count - matches.shape[1]))), constant_values=IGNORED
     )
-    # The largest of random numbers are a uniform draw, whatever is left out of the comparison.
+    # The boxes with the largest random numbers are a uniform draw.
     lots = keras.random.uniform(ops.shape(matches), dtype="float32", seed=seed)
     positives, number = _largest(lots, matches >= 0, count)
     positive_number = ops.minimum(number, int(count * positive_fraction))
@@ -100,6 +100,6 @@ def _draw(matches, count, positive_fraction, seed):
 
 
 def _largest(lots, among, count):
-    """Returns where the largest of some lots are, and how many of them there are, `[B, 1]`."""
+    """Returns the indices of the largest random numbers, and how many there are, `[B, 1]`."""
     number = ops.sum(ops.cast(among, "int32"), axis=1, keepdims=True)
     return stable_top_k(ops.where(among, lots, -1.0), count), number

@@ -4,12 +4,12 @@ from keras import ops
 
 from keras_dla.utils.types import Tensor
 
-# Below this area, in square pixels, a union counts as this area: boxes without area overlap by 0.
+# A union smaller than this, in square pixels, counts as this, so boxes without area overlap by 0.
 SMALLEST_UNION = 1e-6
 
 
 def box_area(boxes: Tensor) -> Tensor:
-    """Returns the areas of boxes; a box with a side that is zero or negative has none.
+    """Returns the areas of boxes; a box with a side that is zero or negative has an area of 0.
 
     Args:
         boxes: tensor `[..., 4]`.
@@ -28,14 +28,15 @@ def box_area(boxes: Tensor) -> Tensor:
 
 
 def elementwise_overlap(a: Tensor, b: Tensor) -> Tensor:
-    """Returns intersection over union of box by box.
+    """Returns the intersection over union of pairs of boxes, element by element.
 
     Args:
         a: tensor `[..., 4]`.
         b: tensor `[..., 4]` whose leading axes broadcast against those of `a`.
 
     Returns:
-        A float32 tensor `[...]` from 0 to 1. Boxes without area overlap nothing, nor themselves.
+        A float32 tensor `[...]` from 0 to 1. Boxes without area overlap nothing, not even
+        themselves.
 
     Example:
     >>> from keras_dla.detection.ops.boxes import elementwise_overlap
@@ -60,7 +61,7 @@ def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
         b: tensor `[..., M, 4]`; the leading axes broadcast.
 
     Returns:
-        A float32 tensor `[..., N, M]` from 0 to 1. Boxes without area overlap nothing, nor
+        A float32 tensor `[..., N, M]` from 0 to 1. Boxes without area overlap nothing, not even
         themselves.
 
     Example:
@@ -75,12 +76,12 @@ def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
 
 
 def clip_boxes(boxes: Tensor, sizes: Tensor) -> Tensor:
-    """Moves the corners of boxes that lie outside their image onto its border.
+    """Moves the corners of boxes that are outside their image to its border.
 
     Args:
-        boxes: tensor `[..., 4]`, as `[B, N, 4]`.
-        sizes: tensor `[..., 2]` of heights and widths, as `[B, 2]`; its leading axes are the
-            first of those of `boxes`.
+        boxes: tensor `[..., 4]`, such as `[B, N, 4]`.
+        sizes: tensor `[..., 2]` of heights and widths, such as `[B, 2]`; its leading axes are the
+            first axes of `boxes`.
 
     Returns:
         A float32 tensor of the shape of `boxes`.

@@ -1,4 +1,4 @@
-"""What the losses of detectors have in common: entry by entry, in float32."""
+"""Element-wise losses of the detectors, in float32."""
 
 from keras import ops
 
@@ -16,7 +16,7 @@ def absolute_error(targets: Tensor, deltas: Tensor) -> Tensor:
 
 
 def gather_targets(values: Tensor, matches: Tensor) -> Tensor:
-    """Returns the entry of `values` that each box was matched to; any entry where there is none.
+    """Returns the entry of `values` to which each box was matched; any entry if there is none.
 
     Args:
         values: `[batch, G, ...]`.

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: of boxes that overlap much, the one with the highest score stays."""
+"""Non-maximum suppression: of boxes that overlap, only the one with the highest score is kept."""
 
 import numpy as np
 from keras import ops
@@ -8,9 +8,9 @@ from keras_dla.detection.ops.stable_top_k import stable_top_k
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
-# So many boxes, the best not yet looked at, are compared at once with those kept and each other.
+# The number of boxes that are compared at once with the kept boxes and with each other.
 BLOCK = 128
-# Of two boxes of a block only the earlier, which has the higher score, suppresses the other.
+# Within a block only an earlier box, which has the higher score, suppresses a later one.
 BEFORE = np.triu(np.ones((BLOCK, BLOCK), "bool"), 1)
 
 
@@ -22,25 +22,25 @@ def non_maximum_suppression(
     classes: Tensor = None,
     valid: Tensor = None,
 ) -> tuple:
-    """Greedy non-maximum suppression in fixed shape: the exact one, on every backend.
+    """Exact greedy non-maximum suppression in fixed shape, on every backend.
 
-    By descending score (of equal scores, the lower index first) a box is kept unless a kept box
-    overlaps it by more than `iou_threshold`. Boxes are taken in blocks of 128, and no more blocks
-    are looked at once every group has `max_outputs` boxes or no candidates. No gradients flow.
+    By descending score (for equal scores, the lower index first) a box is kept unless a kept box
+    overlaps it by more than `iou_threshold`. Boxes are processed in blocks of 128, until every
+    group has `max_outputs` boxes or no candidates. There are no gradients.
 
     Args:
-        boxes: tensor `[B, N, 4]`: B groups that do not meet, as the images of a batch.
+        boxes: tensor `[B, N, 4]`: B independent groups, such as the images of a batch.
         scores: tensor `[B, N]`. A box whose score is -inf or NaN is never kept.
         iou_threshold: number from 0 to 1.
-        max_outputs: integer, how many boxes of a group are returned.
+        max_outputs: integer, the number of boxes per group that are returned.
         classes: optional integer tensor `[B, N]`; boxes of different classes do not suppress each
             other; defaults to `None`.
-        valid: optional boolean tensor `[B, N]`; others are never kept, and suppress none; defaults
-            to `None`.
+        valid: optional boolean tensor `[B, N]`, false for boxes that are ignored; defaults to
+            `None`.
 
     Returns:
-        indices: int32 tensor `[B, max_outputs]` into N, by descending score, 0 behind the last.
-        valid: boolean tensor `[B, max_outputs]`, which of the indices are there.
+        indices: int32 tensor `[B, max_outputs]` into N, by descending score, padded with 0.
+        valid: boolean tensor `[B, max_outputs]`, false for padding.
 
     Raises:
         ValueError: if `iou_threshold` is not from 0 to 1, or `max_outputs` not a positive integer.
@@ -58,7 +58,7 @@ def non_maximum_suppression(
     boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
     order, candidates = _ranked(ops.stop_gradient(ops.cast(scores, "float32")), valid)
     number = boxes.shape[1]
-    # One row of zeros at least, which no box overlaps, stands for the boxes not yet kept.
+    # Rows of zeros, which overlap no box, stand for boxes not yet kept; there is at least one.
     missing = (0, BLOCK - number % BLOCK)
     ranked = [ops.pad(_take(boxes, order), ((0, 0), missing, (0, 0)))]
     if classes is not None:
@@ -79,24 +79,25 @@ def class_detections(
 ) -> dict:
     """Turns boxes and class scores into detections: the last step of a detector.
 
-    As MMDetection's `multiclass_nms`: every pair of box and class whose score exceeds
-    `score_threshold` is a candidate, and candidates of one class suppress each other. The two are
-    equal as long as no more than `candidates` pairs of an image exceed the threshold.
+    As in MMDetection's `multiclass_nms`, every pair of box and class whose score exceeds
+    `score_threshold` is a candidate, and candidates of one class suppress each other. The results
+    are the same as long as at most `candidates` pairs of an image exceed the threshold.
 
     Args:
-        boxes: tensor `[B, N, C, 4]`, a box for every class, or `[B, N, 1, 4]`.
+        boxes: tensor `[B, N, C, 4]`, one box per class, or `[B, N, 1, 4]`.
         scores: tensor `[B, N, C]`, without background.
         score_threshold: number that a score must exceed; defaults to `0.05`.
-        iou_threshold: number from 0 to 1, the overlap above which the weaker of two is left out;
-            defaults to `0.5`.
-        max_detections: integer D, how many detections of an image are returned; defaults to `100`.
-        candidates: integer, how many pairs of an image, the likeliest, are looked at; defaults to
-            `2000`.
+        iou_threshold: number from 0 to 1, the overlap above which the one with the lower score is
+            suppressed; defaults to `0.5`.
+        max_detections: integer D, the number of detections per image that are returned; defaults to
+            `100`.
+        candidates: integer, the number of highest-scoring pairs per image that are considered;
+            defaults to `2000`.
 
     Returns:
-        A dictionary by descending score: `"boxes"` float32 `[B, D, 4]`, `"scores"` float32
-        `[B, D]`, `"classes"` int32 `[B, D]`, and `"sources"` int32 `[B, D]`, the index in N of the
-        box. Behind the last detection the class is -1 and all else 0.
+        A dictionary by descending score: `"boxes"` float32 `[B, D, 4]`, `"scores"` float32 `[B,
+        D]`, `"classes"` int32 `[B, D]`, and `"sources"` int32 `[B, D]`, the index in N of the box.
+        Padding has class -1 and zeros elsewhere.
 
     Raises:
         ValueError: if `boxes` and `scores` do not fit, or another argument is not as above.
@@ -140,7 +141,7 @@ def _likeliest_pairs(boxes, scores, score_threshold, candidates):
 
 
 def _ranked(scores, valid):
-    """Returns the order of descending scores, and how many of a group may be kept at all."""
+    """Returns the order of descending scores, and the number of candidates per group."""
     usable = scores > -float("inf")
     if valid is not None:
         usable = usable & ops.cast(valid, "bool")
@@ -149,11 +150,11 @@ def _ranked(scores, valid):
 
 
 def _keep(ranked, candidates, number, iou_threshold, max_outputs):
-    """Returns the places in `ranked` that are kept, `[B, max_outputs]`, `number` behind the last.
+    """Returns the places in `ranked` that are kept, `[B, max_outputs]`, padded with `number`.
 
     Args:
-        ranked: boxes `[B, number + padding, 4]` by descending score, and perhaps their classes.
-        candidates: int32 `[B]`, how many of them may be kept.
+        ranked: boxes `[B, number + padding, 4]` by descending score, and optionally their classes.
+        candidates: int32 `[B]`, the number of them that may be kept.
     """
     rows = ops.arange(ops.shape(candidates)[0], dtype="int32")[:, None] * (max_outputs + 1)
 
@@ -168,7 +169,7 @@ def _keep(ranked, candidates, number, iou_threshold, max_outputs):
         alive = (here < candidates[:, None]) & ~suppressed
         keep = _settle(alive, ops.logical_and(_suppresses(block, block, iou_threshold), BEFORE))
         seats = kept[:, None] + ops.cumsum(ops.cast(keep, "int32"), axis=1) - 1
-        # Whatever is not kept, or comes too late, goes to a last column that nobody reads.
+        # Boxes that are not kept, or come too late, go to an extra last column that is not read.
         seats = rows + ops.where(keep, ops.minimum(seats, max_outputs), max_outputs)
         places = ops.scatter_update(
             ops.reshape(places, (-1,)),
@@ -195,9 +196,9 @@ def _suppresses(ranked, others, iou_threshold):
 def _settle(alive, suppresses):
     """Returns the only `keep` with `keep[i] = alive[i] and no keep[j] that suppresses i`.
 
-    Only earlier boxes suppress, so the first i entries are right after i rounds: whatever does
-    not change any more is the solution. That takes as many rounds as the longest chain of boxes
-    each of which decides the next one, usually a few.
+    Only earlier boxes suppress, so the first i entries are right after i rounds, and a result that
+    no longer changes is the solution. This takes as many rounds as the longest chain of boxes in
+    which each decides the next one, usually a few.
     """
 
     def changing(keep, changed):
@@ -221,14 +222,14 @@ def _check_threshold(iou_threshold):
 
 
 def _checked_pairs(boxes, scores):
-    """Returns both in float32 and without gradients, with one box at least."""
+    """Returns both in float32 and without gradients, with at least one box."""
     boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
     scores = ops.stop_gradient(ops.cast(scores, "float32"))
     shape, expected = tuple(boxes.shape), tuple(scores.shape)
     fits = len(shape) == 4 and len(expected) == 3 and shape[1] == expected[1]
     if not fits or shape[2] not in (1, expected[2]) or shape[3] != 4:
         raise ValueError(
-            "`boxes` must be `[B, N, C, 4]` or `[B, N, 1, 4]` where `scores` is `[B, N, C]`, but "
+            "`boxes` must be `[B, N, C, 4]` or `[B, N, 1, 4]` if `scores` is `[B, N, C]`, but "
             f"their shapes are {shape} and {expected}."
         )
     if shape[1] == 0:

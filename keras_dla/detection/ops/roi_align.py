@@ -1,4 +1,4 @@
-"""RoIAlign (He et al., 2017): what feature maps hold inside boxes, resampled to one size."""
+"""RoIAlign (He et al., 2017): resamples the parts of feature maps inside boxes to a fixed size."""
 
 from keras import ops
 
@@ -13,7 +13,7 @@ from keras_dla.utils.validation import (
     standardize_data_format,
 )
 
-# Rows and columns that a box reads where the size of a map is unknown.
+# The rows and columns that a box reads if the size of a map is unknown.
 WINDOW = 32
 
 
@@ -26,32 +26,32 @@ def roi_align(
     window: int | None = None,
     data_format: str | None = None,
 ) -> Tensor:
-    """Resamples the part of a feature map that lies in each box to `output_size` x `output_size`.
+    """Resamples the part of a feature map inside each box to `output_size` x `output_size`.
 
         out[i, j, c] = sum over y, x of Wy[i, y] Wx[j, x] F[y, x, c]
 
     Wy[i, y] is the mean, over the samples of bin i, of the weight that bilinear interpolation gives
-    to row y. It is RoIAlign as MMDetection has it: half a cell is taken off the coordinates
+    to row y. This is RoIAlign as in MMDetection: half a cell is subtracted from the coordinates
     (`aligned`), a bin of a box that is n cells high has ceil(n / `output_size`) samples along this
-    side (`sampling_ratio=0`), a sample more than one cell outside the map counts as 0 and one less
-    far takes the nearest cell. A box without area gives zeros.
+    side (`sampling_ratio=0`), a sample more than one cell outside the map counts as 0, and one
+    nearer to the map takes the nearest cell. A box without area gives zeros.
 
-    With a `window`, so many rows or columns are read at most, which takes less time and is exact
+    With a `window`, at most this many rows or columns are read, which takes less time and is exact
     for sides of at most `window - 2` cells. Along a longer side every s-th row is read, with the
-    least s that reaches the end, and bilinear interpolation takes place between the rows that are
-    read; a row beyond the map is its last row. The number of samples stays.
+    smallest s that reaches the end, and values are interpolated bilinearly between the rows that
+    are read; a row beyond the map is its last row. The number of samples does not change.
 
     Gradients flow to the features and not to the boxes.
 
     Args:
         features: `[maps, height, width, channels]` or channels first.
         boxes: `[batch, number, 4]`, corners (x1, y1, x2, y2) in pixels.
-        stride: number of pixels a cell.
+        stride: number of pixels per cell.
         output_size: integer.
         indices: integers `[batch, number]`, the map that each box reads; by default the boxes of
             the i-th entry of the batch read the i-th map.
-        window: integer of at least 2, how many rows and columns of the map a box reads at most;
-            defaults to None, all that it needs, or 32 where the size of the map is unknown.
+        window: integer of at least 2, the largest number of rows and columns of the map that a box
+            reads; defaults to None, as many as it needs, or 32 if the size of the map is unknown.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Returns:
@@ -95,27 +95,27 @@ def pyramid_roi_align(
     window: int | None = None,
     data_format: str | None = None,
 ) -> Tensor:
-    """Does `roi_align` on that level of a feature pyramid whose cells suit the box's size.
+    """Applies `roi_align` to the level of a feature pyramid that suits the size of each box.
 
         level = floor(log2(sqrt(width * height) / finest_scale + 1e-6)), between 0 and the last
 
-    So a box of the second to the last level but one is 14 to 28 cells in (geometric) mean size for
-    MMDetection's scale of 56 pixels and its strides 4, 8, 16, 32. All levels' cells lie in one
-    table, from which every box reads once, whatever its level.
+    With MMDetection's scale of 56 pixels and strides 4, 8, 16 and 32, a box of the second to the
+    last but one level therefore has a (geometric) mean size of 14 to 28 cells. The cells of all
+    levels are in one table, from which every box reads once, whatever its level.
 
-    Every box is read exactly, whatever its form: the least of a few windows that holds it is, see
-    `keras_dla.detection.ops.roi_windows`.
+    Every box is read exactly, whatever its shape, through the smallest of a few windows that
+    contains it; see `keras_dla.detection.ops.roi_windows`.
 
     Args:
         maps: list of `[batch, height, width, channels]` or channels first, finest first.
         boxes: `[batch, number, 4]`, corners (x1, y1, x2, y2) in pixels.
-        strides: list of the maps' pixels a cell.
+        strides: list of the maps' pixels per cell.
         output_size: integer.
-        finest_scale: number, half the size in pixels from which on a box is of the second level;
+        finest_scale: number, half the size in pixels from which a box belongs to the second level;
             defaults to `56`.
-        window: integer of at least 2, how many rows and columns of the map a box reads at most, as
-            of `roi_align`; defaults to None, all that it needs, or 32 where the size of a map is
-            unknown.
+        window: integer of at least 2, the largest number of rows and columns of the map that a box
+            reads, as in `roi_align`; defaults to None, as many as it needs, or 32 if the size of a
+            map is unknown.
         data_format: `"channels_last"` or `"channels_first"`; Keras's own by default.
 
     Returns:
@@ -139,7 +139,7 @@ def pyramid_roi_align(
     data_format = standardize_data_format(data_format)
     if not maps or len(maps) != len(strides):
         raise ValueError(
-            f"`strides` must have one entry for each of the {len(maps)} `maps`, but is {strides!r}."
+            f"`strides` must have one entry per map ({len(maps)}), but is {strides!r}."
         )
     maps = [ops.convert_to_tensor(level) for level in maps]
     for level in maps:
@@ -184,7 +184,7 @@ def _checked_boxes(boxes, output_size, window):
 
 
 def _windows(maps, strides, finest_scale, window, data_format):
-    """Returns the windows by which boxes are read: one that was chosen, or those that are exact."""
+    """Returns the windows through which boxes are read: the given one, or the exact ones."""
     if window is not None:
         return [(window, window)]
     shapes = [tuple(level.shape[axis] for axis in spatial_axes(data_format)) for level in maps]
@@ -199,7 +199,7 @@ def _size(features, data_format):
 
 
 def _batch_numbers(boxes):
-    """Returns `[batch, 1]`, the place of each box in the batch."""
+    """Returns `[batch, 1]`, the index of each entry of the batch."""
     return ops.arange(ops.shape(boxes)[0], dtype="int32")[:, None]
 
 
@@ -233,11 +233,11 @@ class _Maps:
 
         Args:
             positions: `[batch, number, 4]`, corners in cells, 0 being the centre of the first cell.
-            begin: int32 `[batch, number]`, where the map of each box begins in the table.
+            begin: int32 `[batch, number]`, the place in the table at which each box's map begins.
             sizes: float32 `[batch, number, 2]`, height and width of each box's map.
             output_size: integer, bins along each side.
-            windows: list of pairs, how many cells along its longer and its shorter side a box may
-                read.
+            windows: list of pairs, the numbers of cells that a box may read along its longer and
+                shorter side.
         """
         number, channels = positions.shape[1], self.cells.shape[-1]
         if number == 0:
@@ -268,36 +268,37 @@ class _Maps:
         return crops if last else ops.transpose(crops, (0, 1, 4, 2, 3))
 
     def _read(self, window, output_size, longer, shorter, longer_pace, shorter_pace, begin):
-        """Reads some boxes' cells and contracts their longer sides, then their shorter ones.
+        """Reads the cells of some boxes and contracts their longer sides, then their shorter ones.
 
         Args:
-            window: how many cells of a box's longer and shorter side are read.
+            window: pair of integers, the cells that are read along a box's longer and shorter side.
             output_size: integer, bins along each side.
             longer: `[boxes, 3]`, start and end of the longer side, and the map's cells along it.
-            shorter: the same of the shorter side.
-            longer_pace: int32 `[boxes, 1]`, from one cell to the next along the longer side.
+            shorter: the same for the shorter side.
+            longer_pace: int32 `[boxes, 1]`, the distance in the table from one cell to the next
+                along the longer side.
             shorter_pace: the same along the shorter side.
-            begin: int32 `[boxes, 1]`, where the box's map begins in the table.
+            begin: int32 `[boxes, 1]`, the place in the table at which the box's map begins.
         """
         cells, (long, short) = self.cells, window
         rows, row_weights = _axis_weights(longer, output_size, long)
         columns, column_weights = _axis_weights(shorter, output_size, short)
         places = (rows * longer_pace + begin)[:, :, None] + (columns * shorter_pace)[:, None, :]
-        # The weights have no gradient, so no backend has to keep what is read here.
+        # The weights have no gradient, so no backend needs to keep what is read here.
         channels = cells.shape[-1]
         read = ops.reshape(take_rows(cells, places), (-1, long, short * channels))
         contracted = ops.matmul(ops.cast(row_weights, cells.dtype), read)
         contracted = ops.reshape(contracted, (-1, output_size, short, channels))
         crops = ops.matmul(ops.cast(column_weights, cells.dtype)[:, None], contracted)
-        # PyTorch multiplies float64 in float32 here.
+        # PyTorch would multiply float64 in float32 here.
         return ops.cast(crops, cells.dtype)
 
 
 def _samples(side, output_size):
-    """Returns how boxes' samples lie along a side: first, step, number per bin, and their reach.
+    """Returns the samples of boxes along a side: first, step, number per bin, and their range.
 
     Args:
-        side: `[boxes, 3]`, start and end in cells, and how many cells the map has.
+        side: `[boxes, 3]`, start and end in cells, and the number of cells of the map.
         output_size: integer, bins along the side.
     """
     start, end, size = side[:, :1], side[:, 1:2], side[:, 2:]
@@ -311,35 +312,35 @@ def _samples(side, output_size):
 
 
 def _needed(side, output_size):
-    """Returns how many cells along a side boxes read, `[boxes]` int32."""
+    """Returns the number of cells that boxes read along a side, `[boxes]` int32."""
     *_, low, high = _samples(side, output_size)
     return ops.cast(ops.maximum(high - low, 0.0)[:, 0], "int32") + 1
 
 
 def _axis_weights(side, output_size, window):
-    """The rows that boxes read, and what each contributes to every bin; likewise for columns.
+    """Returns the rows (or columns) that boxes read, and what each contributes to every bin.
 
     All samples of a box are equally spaced, `first`, `first + step`, ..., and those between two
-    neighbouring rows that are read are an arithmetic series. So their weights' sum is their number
-    times the weight of their mean, and no loop over the samples is needed.
+    neighbouring rows that are read form an arithmetic series. The sum of their weights is therefore
+    their number times the weight of their mean, and no loop over the samples is needed.
 
     Args:
-        side: `[boxes, 3]`, start and end in cells, and how many cells the map has.
+        side: `[boxes, 3]`, start and end in cells, and the number of cells of the map.
         output_size: integer, bins along the side.
-        window: integer, how many rows are read.
+        window: integer, the number of rows that are read.
 
     Returns:
         `[boxes, window]` int32 and `[boxes, output_size, window]` float32.
     """
     size = side[:, 2:]
     first, step, count, low, high = _samples(side, output_size)
-    # Between whole numbers, so that no rounding of the division moves the ceiling.
+    # Halfway between integers, so that rounding in the division does not change the ceiling.
     pace = ops.maximum(ops.ceil((high - low - 0.5) / max(window - 1, 1)), 1.0)
     slots = ops.arange(window, dtype="float32")
     rows = low + pace * slots
 
-    # How many samples lie before each of the rows. Those out of the map's reach lie before the
-    # first one (`low` is not below -1) or behind the last.
+    # The number of samples before each of the rows. Those out of the map's range are before the
+    # first one (`low` is not below -1) or after the last.
     first = first - low
     seen = ops.floor((size - low - first) / step) + 1
     before = ops.ceil((pace * slots - first) / step)

@@ -1,8 +1,8 @@
-"""How many cells of a map a box reads: the least of a few windows that holds it.
+"""The number of cells of a map that a box reads: the smallest of a few windows that contains it.
 
-Shapes are fixed where a backend compiles, but boxes differ: most are about square and read few
-cells, some are long, and some are as large as the image. One window for all of them would be as
-large as the map. So boxes are grouped by the least window that holds them.
+Compiling backends need fixed shapes, but boxes differ: most are about square and read few cells,
+some are long, and some are as large as the image. One window for all of them would be as large as
+the map, so boxes are grouped by the smallest window that contains them.
 """
 
 import math
@@ -13,16 +13,16 @@ from keras import ops
 
 from keras_dla.utils.types import Tensor
 
-# Boxes that are read at once where shapes are fixed.
+# The number of boxes that are read at once if shapes are fixed.
 BLOCK = 64
-# Maps of so few cells are read whole: grouping would take longer than it saves.
+# Smaller maps are read completely, because grouping would take longer than it saves.
 SMALL_MAP = 1200
 
 
 def exact_windows(
     shapes: Sequence[tuple[int, int]], strides: Sequence[float], finest_scale: float
 ) -> list[tuple[int, int]]:
-    """Returns windows, the smallest first, of which one holds any box of a feature pyramid.
+    """Returns windows, the smallest first; any box of a feature pyramid fits into one of them.
 
     A box of any level but the last has an area of less than `side` squared in cells, so the longer
     it is, the narrower. A box of the last level may be as large as the map.
@@ -30,10 +30,10 @@ def exact_windows(
     Args:
         shapes: list of pairs of integers, height and width of each map in cells, finest first.
         strides: list of numbers, pixels per cell of each map.
-        finest_scale: number, half the size in pixels from which on a box is of the second level.
+        finest_scale: number, half the size in pixels from which a box belongs to the second level.
 
     Returns:
-        A list of pairs of integers, cells along a box's longer side and along its shorter one.
+        A list of pairs of integers, the cells along a box's longer and shorter side.
 
     Example:
     >>> from keras_dla.detection.ops.roi_windows import exact_windows
@@ -48,7 +48,7 @@ def exact_windows(
         return [(longest, shortest)]
     levels = range(len(shapes) - 1)
     side = max(2 * finest_scale * 2**level / strides[level] for level in levels)
-    # A side of n cells reads n + 2 rows at most, and one more for rounding's sake.
+    # A side of n cells reads at most n + 2 rows, and one more because of rounding.
     square = math.ceil(side) + 4
     double = 2 * square - 2
     windows = [
@@ -57,7 +57,7 @@ def exact_windows(
         (double, math.ceil(side**2 / (square - 4)) + 3),
         (longest, math.ceil(side**2 / (double - 4)) + 3),
     ]
-    # No box reads more than the map has.
+    # No box reads more cells than the map has.
     windows = [(min(long, longest), min(short, longest)) for long, short in windows]
     windows = [(long, min(short, max(shortest, last[1]))) for long, short in windows]
     windows.sort(key=math.prod)
@@ -78,13 +78,13 @@ def crop_by_window(
     needed: Tensor,
     parts: Sequence[Tensor],
 ) -> Tensor:
-    """Returns `crop(window, *parts)` of every box, with the least window that holds the box.
+    """Returns `crop(window, *parts)` of every box, with the smallest window that contains the box.
 
     Args:
-        crop: function of a window and of the parts of some boxes, to `[boxes, ...]`.
+        crop: function of a window and of the parts of some boxes that returns `[boxes, ...]`.
         windows: list of pairs of integers, the cells along a longer and a shorter side.
-        needed: int32 tensor, `[boxes, 2]`, the cells that each box needs along both. The last
-            window holds what no other does.
+        needed: int32 tensor, `[boxes, 2]`, the cells that each box needs along both sides. The last
+            window contains all boxes that no other does.
         parts: list of tensors, `[boxes, ...]`.
     """
     if len(windows) == 1:
@@ -104,7 +104,7 @@ def _least_window(windows, needed):
 
 
 def _crop_groups(crop, windows, number, parts):
-    """The same where the number of boxes of a group need not be known."""
+    """The same for backends on which the number of boxes of a group need not be known."""
     places = [ops.nonzero(number == place)[0] for place in range(len(windows))]
     crops = [
         crop(window, *(ops.take(part, place, axis=0) for part in parts))
@@ -120,7 +120,7 @@ def _crop_groups(crop, windows, number, parts):
 
 
 def _crop_blocks(crop, windows, number, parts):
-    """The same in fixed shape: blocks of boxes of one window each, and blocks that are empty."""
+    """The same in fixed shape: blocks of boxes with one window each, some of them empty."""
     kinds = len(windows)
     boxes = ops.shape(number)[0]
     blocks = boxes // BLOCK + kinds
@@ -129,7 +129,7 @@ def _crop_blocks(crop, windows, number, parts):
     ends = ops.cumsum(filled)
     rank = ops.sum(is_kind * (ops.cumsum(is_kind, axis=0) - 1), axis=1)
     seat = ops.take(ends - filled, number) * BLOCK + rank
-    # An empty seat reads the first box, for nobody.
+    # An empty place reads the first box, and its result is not used.
     sitting = ops.scatter_update(
         ops.zeros((blocks * BLOCK,), "int32"), seat[:, None], ops.arange(boxes, dtype="int32")
     )
@@ -140,7 +140,7 @@ def _crop_blocks(crop, windows, number, parts):
 
     def read(block):
         branches = [lambda *x, w=window: crop(w, *x) for window in windows]
-        # Nothing is read of an empty block.
+        # Empty blocks are not computed.
         branches.append(lambda *x: ops.zeros_like(crop((1, 1), *x)))
         return ops.switch(block[0], branches, *block[1:])
 

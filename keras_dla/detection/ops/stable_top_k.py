@@ -14,9 +14,10 @@ _SORTS_ALL = ContextVar("sorts_all", default=False)
 
 @contextlib.contextmanager
 def sorting_all() -> Iterator[None]:
-    """While it lasts, `stable_top_k` sorts all scores, with the same result.
+    """A context in which `stable_top_k` sorts all scores, with the same result.
 
-    It is for exported programs: TensorFlow does not read the `top_k` of newer versions of JAX.
+    It is for exported programs, because TensorFlow cannot read the `top_k` of newer versions of
+    JAX.
     """
     token = _SORTS_ALL.set(True)
     try:
@@ -26,14 +27,14 @@ def sorting_all() -> Iterator[None]:
 
 
 def stable_top_k(scores: Tensor, count: int) -> Tensor:
-    """Returns where the `count` largest scores are, by descending score.
+    """Returns the indices of the `count` largest scores, by descending score.
 
-    Of equal scores the one with the lower index comes first, on every backend; and the scores are
-    not all sorted, which takes up to sixty times as long.
+    For equal scores the lower index comes first, on every backend. Sorting all scores instead would
+    take up to sixty times as long.
 
     Args:
         scores: tensor, `[..., N]` with `N >= count`; NaN counts as minus infinity.
-        count: integer, how many.
+        count: integer, the number of indices.
 
     Returns:
         An int32 tensor `[..., count]` of indices.
@@ -45,7 +46,7 @@ def stable_top_k(scores: Tensor, count: int) -> Tensor:
     [[1, 3, 0]]
     """
     scores = ops.stop_gradient(ops.convert_to_tensor(scores))
-    # XLA would put -0.0 behind 0.0, and every backend NaN elsewhere.
+    # XLA would rank -0.0 below 0.0, and the backends rank NaN differently.
     scores = ops.where(scores == 0, ops.zeros_like(scores), scores)
     if "float" in keras.backend.standardize_dtype(scores.dtype):
         scores = ops.where(ops.isnan(scores), ops.full_like(scores, -float("inf")), scores)
@@ -61,12 +62,12 @@ def stable_top_k(scores: Tensor, count: int) -> Tensor:
 
 
 def _stable_top_k_in_steps(scores, count):
-    """The same where `top_k` returns any of equal scores, in any order, as on torch."""
+    """The same if `top_k` returns equal scores in any order, as on PyTorch."""
     last = ops.top_k(scores, count)[0][..., -1:]
     greater, equal = scores > last, scores == last
     wanted = count - ops.sum(ops.cast(greater, "int32"), axis=-1, keepdims=True)
     first_equals = equal & (ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= wanted)
-    # The chosen ones by ascending index: a stable sort by score keeps that order among equals.
+    # By ascending index; a stable sort by score keeps this order among equal scores.
     number = scores.shape[-1]
     chosen = ops.where(greater | first_equals, -ops.arange(number, dtype="int32"), -number)
     indices = -ops.top_k(chosen, count)[0]

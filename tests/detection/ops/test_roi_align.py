@@ -191,9 +191,9 @@ def test_bad_arguments():
         roi_align(features, boxes, 1, 7, window=1)
     with pytest.raises(ValueError, match=r"^`data_format` must be one of"):
         roi_align(features, boxes, 1, 7, data_format="first")
-    with pytest.raises(ValueError, match=r"^`strides` must have one entry for each of the 1 "):
+    with pytest.raises(ValueError, match=r"^`strides` must have one entry per map \(1\)"):
         pyramid_roi_align([features], boxes, (4, 8), 7)
-    with pytest.raises(ValueError, match=r"^`strides` must have one entry for each of the 0 "):
+    with pytest.raises(ValueError, match=r"^`strides` must have one entry per map \(0\)"):
         pyramid_roi_align([], boxes, (), 7)
     with pytest.raises(ValueError, match=r"^`finest_scale` must be a positive number, but is 0\."):
         pyramid_roi_align([features], boxes, (4,), 7, finest_scale=0)
