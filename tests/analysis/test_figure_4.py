@@ -46,5 +46,5 @@ def test_runs_that_do_not_compare_are_one_sentence(runs, sentence):
 
 
 def test_a_folder_that_is_none_of_a_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder of a run"):
+    with pytest.raises(FileNotFoundError, match="must be the folder of a run"):
         figure_4([tmp_path])

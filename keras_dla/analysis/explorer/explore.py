@@ -82,7 +82,7 @@ def explore(
     """
     path = Path(path)
     if not path.parent.is_dir():
-        raise ValueError(f"`path` must lie in a folder that exists, but is {str(path)!r}.")
+        raise ValueError(f"`path` must be in an existing folder, but is {str(path)!r}.")
     named = dict(models) if isinstance(models, Mapping) else {models.name: models}
     images, inputs = np.asarray(images), checked_images(inputs)
     names = [f"image {n + 1}" for n in range(len(images))] if image_names is None else image_names

@@ -68,7 +68,7 @@ def _check_path(path: object) -> None:
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError(f"`path` must be a path of a file, but is {type(path).__name__}.")
     if not Path(path).parent.is_dir():
-        raise ValueError(f"`path` must lie in a folder that exists, but is {str(path)!r}.")
+        raise ValueError(f"`path` must be in an existing folder, but is {str(path)!r}.")
 
 
 def image_sheet(figure: "Figure", rows: int, columns: int) -> "Sequence[Axes]":

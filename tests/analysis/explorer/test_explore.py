@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_one_sentence(models, tmp_path, changed, sentence):
 
 
 def test_a_folder_that_does_not_exist(models, tmp_path):
-    with pytest.raises(ValueError, match="`path` must lie in a folder that exists"):
+    with pytest.raises(ValueError, match="`path` must be in an existing folder"):
         explore(models, INPUTS, tmp_path / "absent" / "a.html", images=PIXELS)
 
 

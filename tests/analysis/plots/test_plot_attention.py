@@ -145,7 +145,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match="must lie in a folder that exists"):
+    with pytest.raises(ValueError, match="must be in an existing folder"):
         plot_attention({"stage": scores()}, tmp_path / "missing" / "a.png")
 
 

@@ -113,5 +113,5 @@ def test_a_path_that_is_none():
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
-    with pytest.raises(ValueError, match="`path` must lie in a folder that exists"):
+    with pytest.raises(ValueError, match="`path` must be in an existing folder"):
         plot_class_activation(IMAGES, MAPS, path=tmp_path / "absent" / "maps.png")

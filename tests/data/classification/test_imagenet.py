@@ -284,7 +284,7 @@ def test_a_damaged_file_is_named_in_a_plain_fit(folder, tmp_path, damage):
     data = imagenet_dataset("validation", 2, copy, image_size=8)
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
     model.compile(loss="sparse_categorical_crossentropy", jit_compile=False)
-    sentence = f"{shard} is damaged: prepare the data set anew with tensorflow-datasets."
+    sentence = f"{shard} is damaged: prepare the data set again with tensorflow-datasets."
     said = pytest.raises(ValueError, match=f"^{re.escape(sentence)}$")
     with said as error, naming_damaged_batches():
         model.fit(data, shuffle=False, verbose=0)
