@@ -1,4 +1,4 @@
-"""Keras without TensorFlow, which it would import on every backend only to look for its objects."""
+"""Prevents Keras from importing TensorFlow on other backends, only to look for its objects."""
 
 import contextlib
 import sys
@@ -23,7 +23,7 @@ def without_tensorflow() -> Iterator[None]:
         from keras.src.utils.module_utils import tensorflow as module
     except ImportError:
         module = None
-    # A Keras that looks for it in another way, or has looked already, goes on as it does.
+    # A Keras that looks for it in another way, or has looked already, is not changed.
     if "tensorflow" in sys.modules or getattr(module, "_available", True) is not None:
         yield
         return

@@ -1,4 +1,4 @@
-"""Trained weights that come with the package: small files, each beside a card that describes it."""
+"""The bundled trained weights: small files, each with a card that describes it."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ INDIFFERENT = ("name", "trainable", "dtype", "data_format", "depth", "drop_path"
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What is known of a file of trained weights; it lies beside it as JSON.
+    """The description of a file of trained weights, stored with it as JSON.
 
     Args:
         network: string, its name as `keras_dla.models.get_model` takes it.
@@ -70,13 +70,13 @@ class Card:
 
     @property
     def title(self) -> str:
-        """The network's name, with the options that are not the default."""
+        """The network's name, with its non-default options."""
         unusual = [str(value) for value in self.options.values() if value != "official"]
         return " ".join([self.network, *unusual])
 
 
 def read_card(weights: Path) -> Card:
-    """Reads the card beside a file of weights.
+    """Reads the card of a file of weights.
 
     Raises:
         ValueError: when there is none, or it is damaged.
@@ -86,23 +86,24 @@ def read_card(weights: Path) -> Card:
         return Card(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"`weights` must have its card beside it, but {path} is missing or damaged ({error})."
+            f"`weights` must have a card in the same folder, but {path} is missing or damaged "
+            f"({error})."
         ) from error
 
 
 def shipped_weights() -> dict[Path, Card]:
-    """Returns the cards of the weights that come with the package, by file."""
+    """Returns the cards of the bundled weights, by file."""
     files = [path for path in sorted(FOLDER.glob("*.npz")) if path.with_suffix(".json").is_file()]
     return {path: read_card(path) for path in files}
 
 
 def is_packed(path: Path) -> bool:
-    """Returns whether a file is one of trained weights with a card."""
+    """Returns whether a file contains trained weights with a card."""
     return path.suffix == ".npz" and path.with_suffix(".json").is_file()
 
 
 def load_shipped(model: keras.Model, dataset: str, interaction: keras.layers.Layer | None) -> None:
-    """Loads the weights for a data set that come with the package.
+    """Loads the bundled weights for a data set.
 
     Args:
         model: `keras.Model`, just built.
@@ -114,9 +115,9 @@ def load_shipped(model: keras.Model, dataset: str, interaction: keras.layers.Lay
     """
     if dataset == "imagenet":
         raise ValueError(
-            "`weights` must be the path of a file: nobody has published 'imagenet' weights of "
-            "these networks; keras_dla.interop.load_pretrained_resnet(model, file) starts one "
-            "from a trained ResNet."
+            "`weights` must be the path of a file, because nobody has published 'imagenet' "
+            "weights of these networks; keras_dla.interop.load_pretrained_resnet(model, file) "
+            "starts a network from a trained ResNet."
         )
     cards = {path: card for path, card in shipped_weights().items() if card.dataset == dataset}
     for path, card in cards.items():
@@ -182,7 +183,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def assign_arrays(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
-    """Gives a model the weights of a file that fits it."""
+    """Loads the weights of a file that fits into a model."""
     for path, variable in _variables(model).items():
         variable.assign(arrays[path].astype("float32"))
 
@@ -199,7 +200,7 @@ def _difference(
     model: keras.Model,
     interaction: keras.layers.Layer | None,
 ) -> str | None:
-    """Returns in words why a model does not compute what a card's network does, if it does not."""
+    """Describes why a model differs from a card's network; `None` if it does not."""
     if _settings(interaction) != _settings(_interaction_of(card)):
         return "its blocks interact in another way"
     wanted = {path: tuple(variable.shape) for path, variable in _variables(model).items()}
@@ -208,7 +209,7 @@ def _difference(
         if there.get(path) != shape:
             return f"{path} of shape {shape} is {there.get(path, 'not in it')}"
     more = [path for path in there if path not in wanted and not path.startswith(CLASSIFIER)]
-    return f"it has {more[0]} besides" if more else None
+    return f"it also has {more[0]}" if more else None
 
 
 def _interaction_of(card: Card) -> keras.layers.Layer | None:

@@ -1,4 +1,4 @@
-"""The seed of everything that draws numbers while a network is made and trained."""
+"""Seeds all random numbers used in creating and training a network."""
 
 import keras
 

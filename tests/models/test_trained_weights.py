@@ -88,7 +88,7 @@ def test_damaged_files(packed, tmp_path):
     with pytest.raises(ValueError, match=r"`weights` must be an archive of arrays, but .*damaged"):
         ResNet(11, "dla_l", classes=10, weights=path)
     path.with_suffix(".json").write_text("{}")
-    with pytest.raises(ValueError, match=r"must have its card beside it, but .* damaged"):
+    with pytest.raises(ValueError, match=r"must have a card in the same folder, but .* damaged"):
         ResNet(11, "dla_l", classes=10, weights=path)
 
 

@@ -1,4 +1,4 @@
-"""`keras-dla weights`: the trained weights that come with the package."""
+"""`keras-dla weights`: the bundled trained weights."""
 
 import argparse
 from pathlib import Path
@@ -17,12 +17,12 @@ keras-dla predict --model dla_l_20 --weights cifar100 cat.png. The accuracy is t
 itself on all test images. --json prints the whole cards: recipe, versions, data and licence.
 """
 PACK_TEXT = """\
-RUN is the folder of a finished run of `keras-dla train`, which is only read. The weights are stored
-in float16, and their accuracy is measured with the file that was written, on all test images. A
-card (.json) says from which recipe, data and commit they come.
+RUN is the folder of a finished run of `keras-dla train`, which is not changed. The weights are
+stored in float16, and their accuracy is measured with the file that was written, on all test
+images. A card (.json) names the recipe, data and commit from which they come.
 
-Without --output the files are written to the package itself, where `weights="cifar100"` looks: do
-so in a clone, and commit them.
+Without --output the files are written to the package itself, where `weights="cifar100"` looks for
+them: do this in a clone, and commit the files.
 
   keras-dla weights pack runs/cifar100-dla_l_20-official-0 --data-dir data
   keras-dla weights pack runs/* --output packed
@@ -67,7 +67,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def list_weights(arguments: argparse.Namespace) -> None:
-    """Prints a line for each file."""
+    """Prints one line per file."""
     import dataclasses
 
     from keras_dla.models.trained_weights import shipped_weights

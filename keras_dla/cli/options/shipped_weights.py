@@ -1,4 +1,4 @@
-"""A network by its name, with the trained weights that come with the package."""
+"""A network given by name, with bundled trained weights."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_shipped_weights_options(parser: argparse.ArgumentParser, images: argparse.Action) -> None:
-    """Adds `--model` and `--weights`, which take the place of the network's file.
+    """Adds `--model` and `--weights`, which replace the network's file.
 
     Args:
         parser: `argparse.ArgumentParser`.
@@ -20,7 +20,7 @@ def add_shipped_weights_options(parser: argparse.ArgumentParser, images: argpars
     """
 
     class NetworkByName(argparse.Action):
-        """Notes the name; what would be the network's file is then the first image."""
+        """Stores the name; the argument for the network's file is then the first image."""
 
         def __call__(
             self,
@@ -41,13 +41,13 @@ def add_shipped_weights_options(parser: argparse.ArgumentParser, images: argpars
     parser.add_argument(
         "--weights",
         metavar="DATASET",
-        help="its trained weights that come with the package: cifar100; they bring the names of "
-        "the classes and the normalisation",
+        help="its bundled trained weights: cifar100; they include the class names and the "
+        "normalisation",
     )
 
 
 def check_shipped_weights(arguments: argparse.Namespace) -> None:
-    """Makes FILE the first image where the network is given by name.
+    """Makes FILE the first image if the network is given by name.
 
     Raises:
         CommandError: when one of the two options is missing, or there is no such network.
@@ -62,7 +62,7 @@ def check_shipped_weights(arguments: argparse.Namespace) -> None:
 
 
 def chosen_network(arguments: argparse.Namespace) -> "keras.Model":
-    """Returns the network of the file, or that of the name with its weights.
+    """Returns the network of the file, or the named one with its weights.
 
     Raises:
         CommandError: when the file cannot be loaded.

@@ -114,11 +114,11 @@ def whole_file(tf: ModuleType, path: Tensor, skip: Tensor, take: Tensor) -> Any:
 
 @contextlib.contextmanager
 def naming_damaged_batches() -> Iterator[None]:
-    """Turns TensorFlow's error for a damaged image or file inside the block into one sentence.
+    """Turns TensorFlow's error for a damaged image or file inside the block into a sentence.
 
     Raises:
-        ValueError: when a batch cannot be read; the message names the file, or what is wrong with the
-            image.
+        ValueError: when a batch cannot be read; the message names the file, or says what is wrong
+            with the image.
     """
     try:
         yield

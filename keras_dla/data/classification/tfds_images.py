@@ -102,7 +102,7 @@ class PreparedImages:
         return records.shuffle(shuffle_buffer, seed=seeds[1], **once)
 
     def _files(self, split):
-        """Returns the files of a split: a path each, with the numbers of records to skip and take."""
+        """Returns the files of a split: paths with the numbers of records to skip and to take."""
         parts = self._builder.info.splits[split].file_instructions
         paths = [str(part.filename) for part in parts]
         skips = np.array([part.skip for part in parts], "int64")

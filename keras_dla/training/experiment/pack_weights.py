@@ -1,4 +1,4 @@
-"""From the folder of a run to a small file of weights, with a card, as they come with the package.
+"""Packs the network of a run into a small file of weights with a card, like the bundled ones.
 
 The accuracy on the card is measured with the file itself, as a user's network reads it.
 """
@@ -32,7 +32,7 @@ from keras_dla.utils.files import replacing
 from keras_dla.utils.validation import check_choice
 
 MOST_BYTES = 1_200_000
-# float16 costs less accuracy than this; where more is lost, something else went wrong.
+# float16 costs less accuracy than this; a larger loss means that something else went wrong.
 MOST_LOST = 0.01
 LICENCE = "Apache-2.0, as the package"
 DATA = (
@@ -84,7 +84,7 @@ def pack_weights(
     experiment = read_result(folder).experiment
     path = Path(FOLDER if output is None else output) / f"{_file_name(experiment)}.npz"
     if path.exists() and not replace:
-        raise FileExistsError(f"{path} is there already.")
+        raise FileExistsError(f"{path} exists already.")
     source, row = _trained(folder, checkpoint)
     arrays = weight_arrays(load_model(source, compile=False))
     images, labels = ordered_test_images(experiment.dataset, data_dir)
@@ -117,7 +117,7 @@ def ordered_test_images(
 
 
 def predicted_classes(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Returns the class that a network takes each image for, in batches as in a run's evaluation.
+    """Returns the predicted class of each image, in batches as in a run's evaluation.
 
     Args:
         model: a classifier for CIFAR.
@@ -134,7 +134,7 @@ def _file_name(experiment: Experiment) -> str:
 
 
 def _trained(folder: Path, checkpoint: str) -> tuple[Path, dict]:
-    """Returns the file of a run's network, and the log's row of the epoch that it was saved after.
+    """Returns the file of a run's network, and the log's row of the epoch after which it was saved.
 
     Raises:
         ValueError: when the run is not finished, and so has no last network.
@@ -160,13 +160,15 @@ def _write_halves(path: Path, arrays: dict[str, np.ndarray]) -> None:
         halves = {name: array.astype("float16") for name, array in arrays.items()}
     for name, array in halves.items():
         if not np.isfinite(array).all():
-            raise ValueError(f"`folder` must hold weights that float16 can, but {name} is too big.")
+            raise ValueError(
+                f"`folder` must contain weights in the range of float16, but {name} is too large."
+            )
     with path.open("wb") as file:
         np.savez_compressed(file, **halves)  # type: ignore[arg-type]
     size = path.stat().st_size
     if size > MOST_BYTES:
         raise ValueError(
-            f"`folder` must hold a network that packs into {MOST_BYTES:,} bytes, but it takes "
+            f"`folder` must contain a network that packs into {MOST_BYTES:,} bytes, but it takes "
             f"{size:,}."
         )
 
@@ -178,7 +180,7 @@ def _predicted_by_file(experiment: Experiment, packed: Path, images: np.ndarray)
 
 
 def _options(experiment: Experiment) -> dict:
-    """Returns what `get_model` needs besides the name."""
+    """Returns the arguments of `get_model` besides the name."""
     given = {"formulation": experiment.formulation, "unit": experiment.unit}
     used = used_options(experiment.model, **given)
     return {name: value for name, value in used.items() if value is not None}

@@ -254,7 +254,7 @@ def new_model(experiment: Experiment) -> keras.Model:
 
 
 def with_used_options(experiment: Experiment) -> Experiment:
-    """Returns the experiment with the defaults in place of what its network does not use."""
+    """Returns the experiment with defaults for the options that its network does not use."""
     options = {name: getattr(experiment, name) for name in OPTIONS}
     used = used_options(experiment.model, **options)
     defaults = {name: getattr(Experiment, name) for name in OPTIONS}

@@ -207,7 +207,7 @@ def test_weights_that_come_with_the_package(capsys, files, run, fails):
     assert main(["weights", "pack", str(run)]) == 0
     said = capsys.readouterr().out
     assert "75.00 % of 8 test images right (the run: 75.00 %)" in said
-    assert "is there already" in fails("weights", "pack", run)
+    assert "exists already" in fails("weights", "pack", run)
     assert main(["weights", "list"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[:4] == [
         NETWORK,

@@ -53,7 +53,7 @@ def test_a_run_in_a_file_of_halves_with_its_card(run, tmp_path):
     images, labels = module.ordered_test_images("cifar10")
     np.testing.assert_array_equal(predicted, module.predicted_classes(model, images))
     assert (predicted == labels).mean() == ACCURACY
-    with pytest.raises(FileExistsError, match="is there already"):
+    with pytest.raises(FileExistsError, match="exists already"):
         pack_weights(folder, tmp_path / "packed")
     pack_weights(folder, tmp_path / "packed", replace=True)
 
@@ -70,10 +70,10 @@ def test_the_best_of_an_unfinished_run(changed, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        ({"MOST_BYTES": 1000}, r"must hold a network that packs into 1,000 bytes, but it takes"),
+        ({"MOST_BYTES": 1000}, r"must contain a network that packs into 1,000 bytes, but it takes"),
         (
             {"weight_arrays": lambda model: {"a/kernel": np.float32([1e6])}},
-            "weights that float16 can, but a/kernel is too big",
+            "weights in the range of float16, but a/kernel is too large",
         ),
         (
             {"ordered_test_images": lambda *_: (IMAGES, np.full(8, 11))},
@@ -90,7 +90,7 @@ def test_what_is_not_packed_leaves_nothing(run, tmp_path, monkeypatch, damage, s
 
 
 def test_folders_that_are_no_runs(changed, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"is no folder of a run"):
+    with pytest.raises(FileNotFoundError, match=r"must be the folder of a run"):
         pack_weights(tmp_path, tmp_path / "packed")
     (changed / "best.keras").unlink()
     with pytest.raises(FileNotFoundError, match=r"has no best\.keras"):
