@@ -56,7 +56,7 @@ def test_evaluation_matches_classes_by_name(names):
 
 
 def test_evaluation_refuses_unknown_classes():
-    with pytest.raises(ValueError, match=r"`dataset` must have classes.*\['cell'\]"):
+    with pytest.raises(ValueError, match=r"`dataset` must only have classes.*\['cell'\]"):
         other = dataset()
         other.source.class_names = ["circle", "square", "cell"]
         evaluate_coco(Oracle(), other)

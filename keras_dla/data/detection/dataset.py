@@ -48,10 +48,10 @@ class DetectionDataset(EpochDataset):
         shorter_side: int, the limit of an image's shorter side; defaults to `800`.
         longer_side: int, the limit of an image's longer side; defaults to `1333`.
         padded_shape: pair of int (height, width), multiples of 32, to which every batch is padded;
-            an image that would exceed it is made smaller. `common_padded_shape` finds the smallest
-            shape that holds all images. Defaults to `None`, the smallest shape that holds the
-            batch, which differs from batch to batch: JAX then compiles a program for each shape,
-            and TensorFlow does not know the size, which `FasterRCNN` and `MaskRCNN` need.
+            an image that would exceed it is made smaller, and `common_padded_shape` finds the
+            smallest shape that holds all images; defaults to `None`, the smallest shape that holds
+            the batch, which differs from batch to batch: JAX then compiles a program for each
+            shape, and TensorFlow does not know the size, which `FasterRCNN` and `MaskRCNN` need.
         flip: float, the probability that an image is mirrored; defaults to `0.5`. Set it to 0 for
             validation.
         shuffle: bool, whether every epoch has its own order; defaults to `True`. Set it to `False`

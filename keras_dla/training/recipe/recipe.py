@@ -196,7 +196,7 @@ def compile_model(
         model: a classifier with one output, `[batch, classes]`.
         recipe: a `Recipe`, such as `keras_dla.training.CIFAR`.
         steps_per_epoch: integer, optimizer steps in one epoch.
-        jit_compile: passed on to `model.compile()`. Defaults to None, which means `"auto"`, but
+        jit_compile: passed on to `model.compile()`; defaults to None, which means `"auto"`, but
             `False` for TensorFlow on a CPU, where its own kernels are faster than XLA's.
 
     Returns:
