@@ -19,7 +19,7 @@ REFUSED = {
     "resnext50_32x4d": ("a ResNet-50", "its 3x3 convolutions have groups (ResNeXt)"),
     "wide_resnet50_2": ("a ResNet-50", "its bottlenecks are wider than a quarter of its maps"),
     "res2net50_26w_4s": ("a ResNet-50", "its 3x3 convolutions are split into several (Res2Net)"),
-    "resnetv2_50": ("a ResNet-50", "its normalisation stands before its convolutions (ResNetV2)"),
+    "resnetv2_50": ("a ResNet-50", "its normalisation comes before its convolutions (ResNetV2)"),
     "seresnet50": ("an SE ResNet-50", "the linear maps of its squeeze-and-excitation have biases,"),
     "legacy_seresnet50": ("an SE ResNet-50", "and its stride is in the first 1x1 convolution"),
     "seresnet50t": ("an SE ResNet-50 for 10 classes", "its shortcuts average"),
