@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from keras_dla.detection import feature_extractor
+from keras_dla.detection import FasterRCNN
 from keras_dla.interop import load_pretrained_resnet
 from keras_dla.layers import MRLABase
 from keras_dla.layers.registry import interaction_names
@@ -210,12 +210,16 @@ def test_weights_of_a_builder(tmp_path):
 
 
 @on_pytorch
-def test_weights_of_a_detectors_backbone(tmp_path):
-    network = trained((1, 1), (8, 16), "imagenet")
+def test_a_detector_begins_with_the_maps_of_the_resnet(tmp_path):
+    network = trained((1, 1, 1), (8, 16, 16), "imagenet")
     torch.save(network.state_dict(), tmp_path / "resnet.pth")
-    arguments = {"stem": "imagenet", "planes": (8, 16), "include_top": False}
-    backbone = ResNet((1, 1), "mrla_l", data_format="channels_last", **arguments)
-    levels = feature_extractor(backbone, "channels_last", tmp_path / "resnet.pth").output
-    assert list(levels) == ["P2", "P3"]
-    kernel = keras.ops.convert_to_numpy(backbone.get_layer("stem_conv1").kernel)
-    np.testing.assert_array_equal(kernel, network.conv1.weight.detach().permute(2, 3, 1, 0))
+    arguments = {"stem": "imagenet", "planes": (8, 16, 16), "include_top": False}
+    backbone = ResNet((1, 1, 1), "mrla_l", data_format="channels_last", **arguments)
+    sizes = {"channels": 8, "head_units": 8, "data_format": "channels_last"}
+    detector = FasterRCNN(backbone, 2, backbone_weights=tmp_path / "resnet.pth", **sizes)
+    maps = detector.backbone.predict(images(64), verbose=0)
+    assert list(maps) == ["P2", "P3", "P4"]
+    with torch.no_grad():
+        expected = network.maps(torch.tensor(images(64).transpose(0, 3, 1, 2)))
+    for ours, theirs in zip(maps.values(), expected, strict=True):
+        close(ours, theirs.numpy().transpose(0, 2, 3, 1))

@@ -43,13 +43,19 @@ class TorchResNet(nn.Module):
         self.stages = len(blocks)
         self.fc = nn.Linear(channels, classes)
 
-    def forward(self, x):
+    def maps(self, x):
+        """The outputs of the stages."""
         x = torch.relu(self.bn1(self.conv1(x)))
         if self.stem == "imagenet":
             x = nn.functional.max_pool2d(x, 3, 2, 1)
+        maps = []
         for number in range(self.stages):
             x = getattr(self, f"layer{number + 1}")(x)
-        return self.fc(x.mean((2, 3)))
+            maps.append(x)
+        return maps
+
+    def forward(self, x):
+        return self.fc(self.maps(x)[-1].mean((2, 3)))
 
 
 def trained(blocks, planes, stem, classes=5, seed=0):
