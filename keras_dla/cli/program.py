@@ -88,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = PROGRAM
     try:
         parser = make_parser()
+        _refuse_empty(parser, sys.argv[1:] if argv is None else argv)
         arguments = parser.parse_args(argv)
         if arguments.command is None:
             parser.print_help(sys.stderr)
@@ -105,6 +106,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"{name}: error: ", as_sentence(error, arguments.typed))
         return FAILED
     return 0
+
+
+def _refuse_empty(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """An empty path would be the current folder, and an empty name would be none."""
+    for argument in argv:
+        if not argument or (argument.startswith("--") and argument.endswith("=")):
+            name = f" {argument}" if argument else ""
+            parser.error(f"an argument{name} is empty, as a variable that is not set would be")
 
 
 def _run(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import io
 import os
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,11 +70,11 @@ def read_image(
         orientation = _orientation(image)
         deep = image.mode == "F" or image.mode.startswith("I")
         pixels = np.array(image if deep else image.convert("RGB"))
-        largest = _largest_value(image)
+        largest = largest_value(image)
         # Pillow rotates a TIFF while it reads the pixels, and removes the tag.
         left = _orientation(image)
     if deep:
-        grey = _eight_bits(pixels, largest, _name_of(file, name))
+        grey = eight_bits(pixels, largest, _name_of(file, name))
         pixels = np.repeat(grey[:, :, None], 3, axis=2)
     if not as_stored:
         return _turned(pixels, left)
@@ -120,14 +120,23 @@ def _turned(pixels, orientation):
     return np.ascontiguousarray(pixels)
 
 
-def _largest_value(image) -> int | None:
+def largest_value(image: Any) -> int | None:
     """Returns a TIFF's largest pixel value according to its tag; `None` without the tag."""
     values = getattr(image, "tag_v2", {}).get(_MAX_SAMPLE_VALUE)
     return int(np.max(values)) if values else None
 
 
-def _eight_bits(pixels, largest, name):
-    """Converts grey values of more than 8 bits to uint8."""
+def eight_bits(pixels: np.ndarray, largest: int | None, name: str) -> np.ndarray:
+    """Converts grey values of more than 8 bits to uint8.
+
+    Args:
+        pixels: array of integers or of decimal fractions.
+        largest: integer, the value of white; `None` where the file does not tell.
+        name: string, the image's name for an error.
+
+    Raises:
+        ValueError: when the values do not tell which one is white.
+    """
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
     if pixels.dtype.kind == "f":
         if not (low >= 0 and high <= 1):

@@ -108,7 +108,7 @@ def _safetensors_damage(content: bytes) -> str:
         header = json.loads(content[8 : 8 + length])
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
         whole = 8 + length + max(ends, default=0)
-    except (ValueError, TypeError, KeyError, AttributeError, LookupError):
+    except (ValueError, RecursionError, TypeError, AttributeError, LookupError):
         return "is damaged, or cut off inside its header"
     if len(content) < whole:
         return f"is cut off: {len(content):,} bytes of {whole:,}"

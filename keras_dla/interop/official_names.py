@@ -111,6 +111,18 @@ def official_entries(model: keras.Model) -> list[Entry]:
     """
     layout = _layout(model)
     layers = {layer.name: layer for layer in model.layers}
+    try:
+        entries = _entries(layers, layout)
+    except (KeyError, AttributeError) as error:  # a network of one's own with names of ours
+        raise ValueError(
+            f"`model` must have the layers of the authors' network, but {model.name!r} lacks "
+            f"{error}."
+        ) from error
+    _check_complete(model, entries)
+    return entries
+
+
+def _entries(layers, layout):
     entries = [*stem_and_classifier(layers)]
     for s in numbers(f"stage{n}_block1_conv1" in layers for n in count(1)):
         stage = f"stage{s}"
@@ -121,7 +133,6 @@ def official_entries(model: keras.Model) -> list[Entry]:
         interaction = layers.get(f"{stage}_interaction")
         if interaction is not None:
             entries += _interaction(interaction, layout, s)
-    _check_complete(model, entries)
     return entries
 
 

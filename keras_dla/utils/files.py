@@ -1,11 +1,14 @@
 """Files that exist completely or not at all, whenever the process or the machine stops."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PARTIAL = ".partial-"
+LARGEST_JSON = 1_000_000  # bytes of a file of settings
 
 
 @contextlib.contextmanager
@@ -42,6 +45,36 @@ def replacing(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> Any:
+    """Reads a small file of JSON, which may begin with the mark of some editors (BOM).
+
+    Args:
+        path: `pathlib.Path`, the file.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        ValueError: when it is no JSON, or too large or too deep to be a file of settings.
+        OSError: when it cannot be read.
+
+    Example:
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "a.json"
+    ...     _ = path.write_text("[1]", encoding="utf-8-sig")
+    ...     read_json(path)
+    [1]
+    """
+    size = path.stat().st_size
+    if size > LARGEST_JSON:
+        raise ValueError(f"it is too large for a file of settings: {size} bytes")
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _flush(path: Path) -> None:

@@ -11,6 +11,8 @@ LOCK = "run.lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 # The locks that this process holds until it ends, each with the file that was locked.
 _held: dict[Path, tuple[FileLock, tuple[int, int]]] = {}
+# The file behind each path that was locked, which a link may lead elsewhere later.
+_behind: dict[Path, Path] = {}
 
 
 def lock_folder(folder: Path) -> None:
@@ -26,6 +28,7 @@ def lock_folder(folder: Path) -> None:
         BlockingIOError: when another process has locked it.
     """
     file = folder.resolve() / LOCK
+    _behind[folder.absolute()] = file
     if file in _held and _identity(file) == _held[file][1]:
         return
     lock = FileLock(file, blocking=False)
@@ -51,8 +54,8 @@ def check_lock(folder: Path) -> None:
     Args:
         folder: path of the folder.
     """
-    file = folder.resolve() / LOCK
-    if file in _held and _identity(file) != _held[file][1]:
+    file = _behind.get(folder.absolute(), folder.resolve() / LOCK)
+    if file in _held and _identity(folder / LOCK) != _held[file][1]:
         raise FileExistsError(
             f"{folder} was removed or replaced since this process opened it, so nothing more is "
             "written to it."
@@ -71,6 +74,7 @@ def _identity(file: Path) -> tuple[int, int]:
 def _forget() -> None:
     """Forgets the locks in a forked child process, which does not hold them."""
     _held.clear()
+    _behind.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -101,6 +101,8 @@ def test_version(capsys):
     [
         (["fly"], "keras-dla", "argument COMMAND: invalid choice: 'fly'"),
         (["train", "--epochs", "x"], "keras-dla train", "argument --epochs: invalid int value"),
+        (["list", ""], "keras-dla", "an argument is empty, as a variable that is not set would be"),
+        (["list", "--images="], "keras-dla", "an argument --images= is empty, as a variable that "),
         (["figure", "2"], "keras-dla figure 2", "the following arguments are required: "),
     ],
 )

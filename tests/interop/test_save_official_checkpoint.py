@@ -161,6 +161,14 @@ def test_a_folder_that_does_not_exist(tmp_path):
     )
 
 
+def test_a_network_of_ones_own_with_names_of_ours(tmp_path):
+    x = inputs = keras.Input((8, 8, 3))
+    for name in ("stem_conv1", "stage1_block1_conv1"):
+        x = keras.layers.Conv2D(2, 1, name=name)(x)
+    sentence = r"`model` must have the layers of the authors' network, but 'own' lacks 'stem_bn1'"
+    check_refused(keras.Model(inputs, x, name="own"), tmp_path / "weights.pth", sentence)
+
+
 @on_pytorch
 @pytest.mark.parametrize("name", ["cbam", "a2", "aa", "gc", "nl", "ba", "rla_g"])
 def test_only_networks_of_the_authors_have_names(tmp_path, name):

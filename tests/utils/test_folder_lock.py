@@ -70,5 +70,26 @@ def test_a_folder_that_another_process_made_anew_is_not_written_to(tmp_path):
     check_lock(folder)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_a_link_that_leads_elsewhere_meanwhile_is_not_followed(tmp_path):
+    folder, link = tmp_path / "run", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    lock_folder(link)
+    check_lock(link)
+    lock_folder(folder)  # the same, by its own name
+    check_lock(folder)
+    other = tmp_path / "other"
+    other.mkdir()
+    link.unlink()
+    link.symlink_to(other)
+    with pytest.raises(FileExistsError, match="was removed or replaced since this process opened"):
+        check_lock(link)
+    folder.rename(tmp_path / "away")
+    folder.symlink_to(other)
+    with pytest.raises(FileExistsError, match="was removed or replaced since this process opened"):
+        check_lock(folder)
+
+
 def test_a_folder_that_was_never_locked_passes(tmp_path):
     check_lock(tmp_path / "missing")

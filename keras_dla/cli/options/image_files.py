@@ -98,11 +98,14 @@ def _with_8_bits(image: Any, path: str, image_module: Any) -> Any:
     """Returns an image with 8 bits per channel; Pillow itself would clip 16 bits at 255."""
     import numpy as np
 
+    from keras_dla.data.images import eight_bits, largest_value
+
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
-        raise CommandError(f"{path} must have 8 or 16 bits per channel, but has more.")
-    reduced = image_module.fromarray((values >> 8).astype("uint8"))
+    try:
+        reduced = image_module.fromarray(eight_bits(values, largest_value(image), path))
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     reduced.info = image.info  # the EXIF orientation
     return reduced

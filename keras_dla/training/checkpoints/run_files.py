@@ -4,6 +4,7 @@ import csv
 import math
 import shutil
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def mend(folder: Path, progress: Progress) -> None:
         matches = read_log(folder / LOG) == [numbers_of(row) for row in progress.history]
     except ValueError:
         matches = False
-    if not (matches and (folder / BEST).exists()):
+    if not (matches and zipfile.is_zipfile(folder / BEST)):
         write_others(folder, progress)
 
 
@@ -96,10 +97,10 @@ def _keep_best(folder: Path, scores: list[float]) -> None:
     if all(last > score for score in earlier):
         with replacing(folder / BEST) as path:
             shutil.copyfile(folder / LAST, path)
-    elif not (folder / BEST).exists():
+    elif not zipfile.is_zipfile(folder / BEST):
         warnings.warn(
             f"{folder / BEST}, the model after epoch {scores.index(max(scores)) + 1}, is missing "
-            "and cannot be restored; the next better epoch will be saved.",
+            "or damaged and cannot be restored; the next better epoch will be saved.",
             stacklevel=2,
         )
 

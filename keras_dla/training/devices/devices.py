@@ -247,9 +247,10 @@ def _checked_hosts(hosts):
     hosts = [hosts] if isinstance(hosts, str) else list(hosts)
     for address in hosts:
         name, _, port = str(address).rpartition(":")
-        if not name or not port.isdigit():
+        if not name or not port.isdecimal() or not 0 < int(port) < 1 << 16:
             raise ValueError(
-                f"`hosts` must have an 'address:port' for every machine, but contains {address!r}."
+                f"`hosts` must have an 'address:port' for every machine, with a port from 1 to "
+                f"65535, but contains {address!r}."
             )
     if len(set(hosts)) < len(hosts):
         raise ValueError(f"`hosts` must be different from each other, but are {hosts}.")

@@ -11,13 +11,12 @@ import keras
 
 from keras_dla.data import cifar_steps_per_epoch
 from keras_dla.training.recipe.recipe import CIFAR, Recipe
-from keras_dla.utils.files import replacing
+from keras_dla.utils.files import read_json, replacing
 from keras_dla.utils.names import FORMULATIONS, PRECISIONS, SOURCES
 from keras_dla.utils.validation import check_choice, check_positive_integer, is_integer
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
 LAST_SEED = 2**32 - 1
-LARGEST_FILE = 1_000_000  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,13 +231,9 @@ def write_experiment(experiment: Experiment, path: str | os.PathLike) -> None:
 def _read_object(path: Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}.")
-    if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(
-            f"{path} must be the JSON file of an experiment, but is too large for one."
-        )
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        fields = read_json(path)
+    except ValueError as error:
         raise ValueError(
             f"{path} must be the JSON file of an experiment, but cannot be read as one ({error})."
         ) from error

@@ -61,7 +61,7 @@ def _existing(folder: Path) -> Path:
 
 def _used(folder: Path) -> int:
     """Returns the size of the run's existing checkpoints, which will be replaced."""
-    return sum(path.stat().st_size for path in folder.glob("*.keras")) if folder.is_dir() else 0
+    return sum(path.stat().st_size for path in folder.glob("*.keras") if path.is_file())
 
 
 def _megabytes(size: int) -> str:

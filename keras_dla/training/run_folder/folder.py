@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from keras_dla.training.devices.devices import is_main_process
-from keras_dla.utils.files import PARTIAL, replacing
+from keras_dla.utils.files import PARTIAL, read_json, replacing
 from keras_dla.utils.folder_lock import LOCK, lock_folder
 
 SETTINGS = "settings.json"
@@ -93,7 +93,7 @@ def _is_unused(folder: Path) -> bool:
 
 def _stored_settings(folder: Path) -> dict:
     try:
-        stored = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        stored = read_json(folder / SETTINGS)
     except FileNotFoundError:
         raise FileExistsError(
             f"{folder} contains files that do not belong to a run: choose an empty or a new folder."

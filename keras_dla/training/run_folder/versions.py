@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from keras_dla import version
-from keras_dla.utils.files import replacing
+from keras_dla.utils.files import read_json, replacing
 
 VERSIONS = "versions.json"
 
@@ -46,7 +46,7 @@ def _commit_of(clone: Path) -> dict[str, str]:
 
 def _read_entries(path: Path) -> list[dict]:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = read_json(path)
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}; delete it to continue the run.") from error
     whole = isinstance(entries, list) and all(

@@ -252,8 +252,8 @@ def test_the_options_are_fields_of_an_experiment():
             "divided like the others, but there are 3 devices.",
         ),
         (
-            ["--hosts", "here"],
-            "`--hosts` must have an 'address:port' for every machine, but contains",
+            ["--hosts", "a:70000"],
+            "`--hosts` must have an 'address:port' for every machine, with a port from 1 to 65535",
         ),
         (["--host", "1"], "`--host` must be an integer from 0 to 0, but is 1."),
     ],

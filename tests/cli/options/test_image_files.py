@@ -68,10 +68,12 @@ def test_16_bits_are_read_as_their_higher_8_whatever_the_colours(tmp_path):
     assert set(read_image(path, wanted(4, 4)).flatten().tolist()) == {0x5A}
 
 
-def test_more_than_16_bits(tmp_path):
-    path = saved(tmp_path, Image.fromarray(np.full((4, 4), 0.5, "float32")), "a.tif")
-    with pytest.raises(CommandError, match="must have 8 or 16 bits per channel, but has more"):
+def test_values_that_do_not_say_which_is_white(tmp_path):
+    path = saved(tmp_path, Image.fromarray(np.full((4, 4), 200, "int32")), "a.tif")
+    with pytest.raises(CommandError, match="numbers from 200 to 200, of which white is unknown"):
         read_image(path, wanted(4, 4))
+    path = saved(tmp_path, Image.fromarray(np.full((4, 4), 1.0, "float32")), "a.tif")
+    assert read_image(path, wanted(4, 4)).min() == 255
 
 
 def test_an_image_that_is_too_large(tmp_path, monkeypatch):

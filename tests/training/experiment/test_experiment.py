@@ -123,7 +123,7 @@ def test_bad_values_are_named(tmp_path, changed, sentence):
         ("[" * 100_000, "must be the JSON file of an experiment"),
         ("[]", "must contain one JSON object, but contains a list"),
         ('{"lr": 0.1}', "must only have the entries model, dataset, .*, but has 'lr'"),
-        (" " * 1_000_001, "but is too large for one"),
+        (" " * 1_000_001, "it is too large for a file of settings"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, sentence):

@@ -63,16 +63,19 @@ def test_rows_alone_do_not_make_a_run_a_finished_one(run):
         run_experiment(small(), run, verbose=0)
 
 
-def test_a_missing_best_model_is_made_again_or_said_to_be_lost(run):
+@pytest.mark.parametrize("content", [None, b"", b"PK\3\4 cut"])
+def test_a_missing_best_model_is_made_again_or_said_to_be_lost(run, content):
     _, progress = load_last(run)
     scores = [row["val_accuracy"] for row in progress.history]
     (run / "best.keras").unlink()
+    if content is not None:
+        (run / "best.keras").write_bytes(content)
     if scores[-1] > max(scores[:-1]):
         run_experiment(small(), run, verbose=0)
         assert (run / "best.keras").read_bytes() == (run / "last.keras").read_bytes()
     else:
         with pytest.warns(
-            UserWarning, match=r"best\.keras, the model after epoch 1, is missing and"
+            UserWarning, match=r"best\.keras, the model after epoch 1, is missing or damaged"
         ):
             run_experiment(small(), run, verbose=0)
 
