@@ -9,7 +9,7 @@ from keras_dla.models import LeanModel
 from keras_dla.training import EndlessBatches
 
 SPARSE = keras.losses.SparseCategoricalCrossentropy
-SENTENCE = "`labels` must be integers from 0 to 1, but have 2 among them."
+SENTENCE = "`labels` must be integers from 0 to 1, but contain 2."
 
 
 def dataset(*labels):
