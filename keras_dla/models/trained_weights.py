@@ -93,7 +93,8 @@ def read_card(weights: Path) -> Card:
 
 def shipped_weights() -> dict[Path, Card]:
     """Returns the cards of the bundled weights, by file."""
-    files = [path for path in sorted(FOLDER.glob("*.npz")) if path.with_suffix(".json").is_file()]
+    # Not what a process that was killed has left, whose name begins with a dot.
+    files = [path for path in sorted(FOLDER.glob("[!.]*.npz")) if is_packed(path)]
     return {path: read_card(path) for path in files}
 
 

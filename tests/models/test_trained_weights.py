@@ -41,6 +41,8 @@ def equal(model, own):
 
 def test_a_network_of_the_same_settings_gets_the_weights(packed):
     path, own = packed
+    for ending in (".npz", ".json"):  # of a process that was killed
+        (path.parent / f".partial-{path.stem}{ending}").write_text("half")
     assert equal(get_model("dla_l_11", classes=10, weights="cifar10"), own) == 0
     assert equal(ResNet((1, 1, 1), "dla_l", weights="cifar10", include_top=False), own) == 2
     assert equal(ResNet(11, "dla_l", classes=10, drop_path=0.3, weights=path), own) == 0
