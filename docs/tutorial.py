@@ -88,7 +88,7 @@ dla, _ = trained(keras_dla.models.ResNet((2, 2, 6), "dla_b", classes=3, name="dl
 # ## What the layers read
 #
 # `attention_scores` runs the model and returns an array `[images, heads, layers, layers]` for each
-# stage. A row is the layer that asks, a column the layer that it reads. Each row is a softmax and
+# stage. A row is a query layer, a column a key layer that it reads. Each row is a softmax and
 # sums to 1. DLA also multiplies each channel of an earlier layer by a scale before it is read.
 # `scores.weights` has the scores times these scales, which the plot shows. (In the light version,
 # `"dla_l"`, the layers share a single map. Its scores are only an approximation, and every plot of

@@ -159,7 +159,7 @@ def triangle(axis, array, title):
     edges = (0.5, len(array) + 0.5, len(array) + 0.5, 0.5)
     image = axis.imshow(shown, cmap="cividis", vmin=0, vmax=1, extent=edges)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set(title=title, xlabel="block that is read", ylabel="block that reads")
+    axis.set(title=title, xlabel="key block", ylabel="query block")
     ticks = range(1, len(array) + 1, 1 if len(array) < 8 else 2)
     axis.set(xticks=ticks, yticks=ticks)
     return image

@@ -1,4 +1,4 @@
-"""What the layers of a stage read of each other, where a model looks, and what it costs.
+"""Attention scores between layers, class activation maps, and the costs of models.
 
 Importing this module imports no matplotlib; the functions that draw import it when called.
 """

@@ -1,4 +1,4 @@
-"""The attention scores among the layers of each stage (what Figure 2 of the paper shows)."""
+"""The attention scores between the layers of each stage, as in Figure 2 of the paper."""
 
 from collections.abc import Mapping
 
@@ -9,18 +9,18 @@ from keras_dla.analysis.stages import LayerReport, measure_stages
 
 
 class AttentionScores(dict[str, np.ndarray]):
-    """The attention scores of every stage, with what a plot of them has to mention.
+    """The attention scores of every stage, with notes that a plot of them must mention.
 
-    A dictionary from the name of each layer of attention, in the order of the stages, to an array
-    `[batch, heads, layers, layers]`. A row is the layer that asks, a column the layer that it
-    reads; above the diagonal are zeros.
+    A dictionary from the name of each attention layer, in the order of the stages, to an array
+    `[batch, heads, layers, layers]`. A row is a query layer, a column a key layer, which the query
+    layer reads; the entries above the diagonal are zero.
 
     Args:
         scores: dictionary, name of the stage to scores.
-        weights: dictionary, name of the stage to the scores times the scales that the values of
-            the layers carry by then; defaults to `None`, which takes the scores themselves.
-        approximate: iterable of strings, the stages whose scores are an approximation, since
-            their layers read a shortcut in place of a running map; defaults to none.
+        weights: dictionary, name of the stage to the scores times the accumulated scales of the
+            layers' values; defaults to `None`, the scores themselves.
+        approximate: iterable of strings, the stages whose scores are an approximation, because
+            their layers read a shortcut instead of a running map; defaults to none.
 
     Example:
     >>> import numpy as np
@@ -41,12 +41,12 @@ class AttentionScores(dict[str, np.ndarray]):
 
     @property
     def refreshed(self) -> frozenset[str]:
-        """The stages whose weights are not the scores themselves."""
+        """The stages whose weights differ from the scores."""
         return frozenset(n for n in self if not np.array_equal(self[n], self.weights[n]))
 
     @classmethod
     def joined(cls, parts: "list[AttentionScores]") -> "AttentionScores":
-        """Returns the scores of several batches of images as those of one.
+        """Joins the scores of several batches of images.
 
         Args:
             parts: list of `AttentionScores` of one model.
@@ -64,43 +64,44 @@ class AttentionScores(dict[str, np.ndarray]):
 def attention_scores(
     model: keras.Model, images: np.ndarray, batch_size: int = 32
 ) -> AttentionScores:
-    """Returns how much every layer of a stage reads of each layer up to itself.
+    """Returns how much every layer of a stage reads from each layer up to itself.
 
-    The model is run as it is, one batch after the other; it may be loaded from a file, or be a
-    model of your own, functional or subclassed, that calls this package's layers.
+    The model is run unchanged, one batch after the other; it may be loaded from a file, or be your
+    own functional or subclassed model that calls this package's layers.
 
-    For the base versions (MRLA-B, DLA-B) the scores are the softmax of Eq. 2, and a row sums
-    to 1. In DLA-B the values are scaled besides: `weights` of what is returned holds the scores
-    times these scales, in the mean over the channels of a head, which is how much of a layer's
-    own values the asking layer gets.
+    For the base versions (MRLA-B, DLA-B) the scores are the softmax of Eq. 2, and a row sums to 1.
+    In DLA-B the values are also scaled: `weights` of the result contains the scores times these
+    scales, averaged over the channels of a head, which is how much of a key layer's own values the
+    query layer gets.
 
-    For the light versions (MRLA-L, DLA-L) they are the weights of the recurrence of Eq. 3,
+    For the light versions (MRLA-L, DLA-L) the scores are the weights of the recurrence of Eq. 3,
     unrolled as if it were an attention over all layers:
 
         score[l, l] = gate^l
         score[l, m] = gate^m * product of (lambda^j * d^j) over j = m+1..l,      m < l
 
-    with d = 1 in the static MRLA-L. The product is taken channel by channel and then averaged
-    over the channels of a head. Lambda is a free weight, so scores can be negative and rows sum to
-    anything. In the formulations `"official"` and `"verbatim"` these scores are an approximation,
-    named in `approximate` of what is returned: where a layer is called with a shortcut, its memory
-    is this shortcut and not the output of the recurrence, and in DLA-L the memory also passes a
-    depthwise convolution, which is left out here.
+    with d = 1 in the static MRLA-L. The product is taken channel by channel and then averaged over
+    the channels of a head. Lambda is an unconstrained weight, so scores can be negative and rows
+    need not sum to 1. In the formulations `"official"` and `"verbatim"` these scores are an
+    approximation, and the result lists the stages in `approximate`: a layer that is called with a
+    shortcut has this shortcut as its memory instead of the output of the recurrence, and in DLA-L
+    the memory also passes through a depthwise convolution, which is left out here.
 
     Args:
-        model: Keras model that holds `MRLABase`, `MRLALight` or `DynamicLayerAttention` at any
+        model: Keras model that contains `MRLABase`, `MRLALight` or `DynamicLayerAttention` at any
             level.
         images: array, `[batch, height, width, channels]` or channels first, normalised as the
             model expects it.
-        batch_size: integer, how many images run at once; defaults to 32.
+        batch_size: integer, the number of images per batch; defaults to 32.
 
     Returns:
-        An `AttentionScores`: a dictionary from the name of each layer of attention, in the order of
-        the stages, to an array `[batch, heads, layers, layers]`. If one layer serves several times,
-        the later passes are numbered: `"name_2"`.
+        An `AttentionScores`: a dictionary from the name of each attention layer, in the order of
+        the stages, to an array `[batch, heads, layers, layers]`. If a layer is used for several
+        stages, the later ones are numbered: `"name_2"`.
 
     Raises:
-        ValueError: when the model holds no layer attention, or `images` are not a batch of images.
+        ValueError: when the model contains no layer attention, or `images` are not a batch of
+            images.
 
     Source:
         Eq. 2, Eq. 3 and Figure 2 of https://arxiv.org/abs/2406.13392
@@ -125,22 +126,23 @@ def attention_scores(
         for name, stage in stages.items()
         if stage["is_base"].all() and np.any(stage["scales"] != 1)
     }
-    # The light form's scores hold the scales already.
+    # The light form's scores include the scales already.
     scores = {**weights, **refreshed}
     approximate = {name for name, stage in stages.items() if stage["is_approximate"].any()}
     return AttentionScores(scores, weights, frozenset(approximate))
 
 
 def reading_of_stage(layers: list[LayerReport]) -> dict[str, np.ndarray]:
-    """Returns what the layers of a stage read, in two factors.
+    """Returns how much the layers of a stage read from each other, as two factors.
 
     Args:
-        layers: list of what each layer reported.
+        layers: list of the observations of each layer.
 
     Returns:
-        A dictionary: `"parts"` `[batch, heads, layers, layers]`, the softmax of the base form or
-        the gate of the layer that is read in the light form; `"scales"` of the same shape, what its
-        values are multiplied by until they are read; `"is_base"` and `"is_approximate"` `[batch]`.
+        A dictionary: `"parts"` `[batch, heads, layers, layers]`, the softmax of the base form, or
+        the gate of the key layer in the light form; `"scales"` of the same shape, the product of
+        the factors by which the key layer's values are multiplied until they are read; `"is_base"`
+        and `"is_approximate"` `[batch]`.
     """
     is_base = "scores" in layers[0]
     parts = _softmaxes(layers) if is_base else _gates(layers)
@@ -166,13 +168,13 @@ def _softmaxes(layers) -> np.ndarray:
 
 
 def _gates(layers) -> np.ndarray:
-    """The gate of each layer in its column, in the rows of all layers that can read it."""
+    """Returns the gate of each layer in its column, in the rows of all layers that can read it."""
     gates = np.stack([layer["gate"] for layer in layers], axis=-1)
     return gates[:, :, None] * np.tri(len(layers), dtype=gates.dtype)
 
 
 def _left_of_values(layers) -> np.ndarray:
-    """By what the values of each layer were multiplied: `[batch, layers, layers, channels]`."""
+    """Returns the factors of each layer's values, `[batch, layers, layers, channels]`."""
     batch, _, heads = layers[0]["scores"].shape
     scales = next((layer["scales"] for layer in layers if "scales" in layer), None)
     channels = heads if scales is None else scales.shape[-1]
@@ -184,7 +186,7 @@ def _left_of_values(layers) -> np.ndarray:
 
 
 def _left_of_memory(layers) -> np.ndarray:
-    """What is left of each layer's values: `[batch, layers, layers, channels]`."""
+    """Returns the remaining share of each layer's values, `[batch, layers, layers, channels]`."""
     batch, depth = len(layers[0]["gate"]), len(layers)
     left = np.ones((batch, depth, depth, layers[0]["decay"].size), layers[0]["gate"].dtype)
     for asking, layer in enumerate(layers):

@@ -1,4 +1,4 @@
-"""Where in a classifier its scores are, before a softmax or another activation."""
+"""Finds a classifier's scores before the softmax or another final activation."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -14,29 +14,30 @@ TensorFunction: TypeAlias = Callable[[Tensor], Tensor]
 
 
 def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, TensorFunction]:
-    """Finds the scores of a classifier before the activation that ends it.
+    """Finds the scores of a classifier before its final activation.
 
-    That is what comes before a last `Softmax` or `Activation` layer, or inside a last
-    `keras.layers.Dense` before its activation. Any other last layer gives the scores itself.
+    These are the inputs of a final `Softmax` or `Activation` layer, or the outputs of a final
+    `keras.layers.Dense` before its activation. For any other final layer, its output is taken as
+    the scores.
 
     Args:
         model: functional or sequential classifier.
 
     Returns:
-        A tensor of the model's graph, and a function from its value to the scores
-        `[batch, classes]`.
+        A tensor of the model's graph, and a function that maps its value to the scores `[batch,
+        classes]`.
 
     Raises:
-        ValueError: when `model` is no such classifier.
+        ValueError: when `model` is not such a classifier.
     """
     _check_classifier(model)
     output = model.outputs[0]
     node = producers(model_nodes(model))[id(output)]
     layer = node.operation
-    # `keras.layers.Softmax` and what `keras.ops.softmax` leaves in the graph.
+    # `keras.layers.Softmax`, and the operation that `keras.ops.softmax` leaves in the graph.
     if isinstance(layer, keras.layers.Activation) or type(layer).__name__ == "Softmax":
         return node.input_tensors[0], _unchanged
-    # A subclass may compute anything, and a quantised kernel has scales beside it.
+    # A subclass may compute anything, and a quantised kernel has additional scales.
     if type(layer) is keras.layers.Dense and layer.quantization_mode is None:
         return node.input_tensors[0], _before_activation(layer)
     return output, _unchanged

@@ -1,4 +1,4 @@
-"""Which tensor of a classifier is the feature map to look at."""
+"""Finds the feature map of a classifier for class activation maps."""
 
 import keras
 
@@ -9,7 +9,7 @@ from keras_dla.ops.channels import spatial_axes
 
 
 def feature_map(model: keras.Model, layer: str | keras.layers.Layer | None) -> keras.KerasTensor:
-    """Returns the map that `layer` makes at its last call, or the last map before global pooling.
+    """Returns the output of `layer` at its last call, or the last map before global pooling.
 
     Raises:
         ValueError: when there is no such map.
@@ -18,7 +18,7 @@ def feature_map(model: keras.Model, layer: str | keras.layers.Layer | None) -> k
 
 
 def data_format_of(model: keras.Model, tensor: keras.KerasTensor) -> str:
-    """Returns the data format of the nearest layer up to a map that has one."""
+    """Returns the data format of the nearest layer before a map that has one."""
     made_by = producers(model_nodes(model))
     return _data_format(tensor, made_by)
 
@@ -36,15 +36,15 @@ def _last_map(model) -> keras.KerasTensor:
             maps += [] if node.is_input else [tensor]
         elif has_graph(node.operation):
             raise ValueError(
-                f"`model` must not hide its feature maps in a model within it, but has "
+                "`model` must not have its feature maps inside a nested model, but has "
                 f"{node.operation.name!r}."
             )
     if not maps:
         raise ValueError(f"`model` must have a feature map, but {model.name!r} has none.")
     if len(maps) > 1:
         raise ValueError(
-            f"`layer` must name a layer of {model.name!r}, which ends in {len(maps)} maps, "
-            f"but is None."
+            f"`layer` must name a layer of {model.name!r}, which has {len(maps)} last feature "
+            "maps, but is None."
         )
     return maps[0]
 
@@ -69,7 +69,7 @@ def _map_of_layer(model, layer) -> keras.KerasTensor:
 
 
 def _is_pooled(tensor, made_by) -> bool:
-    """Global pooling may leave its axes, with one place in each."""
+    """Returns whether a map is pooled globally, possibly with its axes kept."""
     axes = spatial_axes(_data_format(tensor, made_by))
     return all(tensor.shape[axis] == 1 for axis in axes)
 

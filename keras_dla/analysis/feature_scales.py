@@ -1,4 +1,4 @@
-"""The scales d by which dynamic layer attention refreshes the features of old layers (Eq. 6)."""
+"""The scales d with which dynamic layer attention refreshes the features of old layers (Eq. 6)."""
 
 import keras
 import numpy as np
@@ -12,20 +12,21 @@ def feature_scales(
     """Returns the scales d of every channel, for each layer that refreshes.
 
     Args:
-        model: Keras model that holds `DynamicLayerAttention` at any level.
+        model: Keras model that contains `DynamicLayerAttention` at any level.
         images: array, `[batch, height, width, channels]` or channels first, normalised as the
             model expects it.
-        batch_size: integer, how many images run at once; defaults to 32.
+        batch_size: integer, the number of images per batch; defaults to 32.
 
     Returns:
         A dictionary from the name of each dynamic layer, in the order of the stages, to an array.
-        In light mode, where one map stands for all old layers: `[batch, layers, channels]`. In base
-        mode: `[batch, layers, layers, channels]`, with the layer that refreshes in the rows and
-        the refreshed one (its values) in the columns; ones where nothing is refreshed.
-        Static layers are left out.
+        In light mode, in which one map represents all old layers, the shape is `[batch, layers,
+        channels]`. In base mode it is `[batch, layers, layers, channels]`, with the refreshing
+        layer in the rows and the refreshed one (its values) in the columns, and ones where nothing
+        is refreshed. Static layers are left out.
 
     Raises:
-        ValueError: when the model holds no layer attention, or `images` are not a batch of images.
+        ValueError: when the model contains no layer attention, or `images` are not a batch of
+            images.
 
     Source:
         Eq. 6 of https://arxiv.org/abs/2406.13392
@@ -43,7 +44,7 @@ def feature_scales(
 
 
 def scales_of_stage(layers: list[LayerReport]) -> dict[str, np.ndarray] | None:
-    """Returns the scales as `"scales"`, from what each layer reported; `None` if it is static."""
+    """Returns the scales as `"scales"` from the observations; `None` if the layers are static."""
     if all("scales" in layer for layer in layers):
         return {"scales": np.stack([layer["scales"] for layer in layers], axis=1)}
     # The first layer of the base mode has nothing to refresh yet.

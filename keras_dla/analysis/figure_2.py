@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: attention scores of one stage, static beside dynamic."""
+"""Figure 2 of the paper: attention scores of one stage, static and dynamic side by side."""
 
 import os
 from typing import TYPE_CHECKING
@@ -23,29 +23,29 @@ def figure_2(
     title: str | None = None,
     batch_size: int = 32,
 ) -> "Figure":
-    """Draws the attention scores of a stage of two trained networks, static beside dynamic.
+    """Draws the attention scores of a stage in two trained networks, static and dynamic.
 
-    The paper shows the first two panels. In DLA-B the values that a score weighs have been
-    refreshed since they were made, most often to less of themselves, so a third panel shows the
-    scores times these scales: how much of its own values each layer contributes.
+    The paper shows the first two panels. In DLA-B the values that a score weights have been
+    refreshed since they were computed, mostly by scales below 1, so a third panel shows the scores
+    times these scales: how much of its own values each layer contributes.
 
     Args:
         static: Keras model with static layer attention, such as MRLA-B-56.
         dynamic: Keras model with dynamic layer attention, such as DLA-B-56.
         images: array, `[batch, height, width, channels]` or channels first, normalised as both
             models expect it.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        stage: integer, the number of the stage from 1 on, or the name of its layer of attention;
+        stage: integer, the number of the stage from 1 on, or the name of its attention layer;
             defaults to 3, as in the paper.
-        title: string, a line above the panels; defaults to `None`.
-        batch_size: integer, how many images run at once; defaults to 32.
+        title: string, the title above the panels; defaults to `None`.
+        batch_size: integer, the number of images per batch; defaults to 32.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
-        ValueError: when a model holds no layer attention or no such stage, or the folder of
+        ValueError: when a model contains no layer attention or no such stage, or the folder of
             `path` does not exist.
         ImportError: when matplotlib is not installed.
 

@@ -11,7 +11,8 @@ from keras_dla.training import Result, read_result
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# What runs of one figure may differ in: it shows the first three, and takes means over the seeds.
+# The settings in which the runs of a figure may differ: it shows the first three, and averages over
+# seeds.
 MAY_DIFFER = ("dataset", "model", "unit", "seed")
 
 
@@ -25,20 +26,20 @@ def figure_4(
     """Draws test accuracy over depth of finished runs, one panel per data set.
 
     Args:
-        runs: sequence of the folders of runs, or of what `keras_dla.training.read_result` returned
-            of them. They may differ in network, data set, unit and seed alone.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        runs: sequence of run folders, or of their results from `keras_dla.training.read_result`.
+            They may differ only in network, data set, unit and seed.
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        title: string, a line above the panels; defaults to `None`.
-        published: boolean, whether to draw the paper's figures for the same networks, dotted;
-            defaults to `True`.
+        title: string, the title above the panels; defaults to `None`.
+        published: boolean, whether to draw the paper's accuracies of the same networks as dotted
+            lines; defaults to `True`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
         ValueError: when there is no run, a run is not finished, or runs differ in something else.
-        FileNotFoundError: when a folder is not that of a run.
+        FileNotFoundError: when a folder is not the folder of a run.
         ImportError: when matplotlib is not installed.
 
     Source:
@@ -62,7 +63,7 @@ def accuracy_by_depth(results: Sequence[Result]) -> dict[str, dict[str, dict[int
         results: sequence of finished `Result`s.
 
     Raises:
-        ValueError: when there is none, one is not finished, or they do not compare.
+        ValueError: when there is none, one is not finished, or they are not comparable.
     """
     _check_comparable(results)
     curves: dict[str, dict[str, dict[int, list[float]]]] = {}
@@ -76,9 +77,9 @@ def accuracy_by_depth(results: Sequence[Result]) -> dict[str, dict[str, dict[int
 
 
 def _check_comparable(results: Sequence[Result]) -> None:
-    """Raises `ValueError` where the figure would set unlike runs side by side."""
+    """Raises `ValueError` if the runs are not comparable."""
     if not results:
-        raise ValueError("`runs` must hold at least one run, but is empty.")
+        raise ValueError("`runs` must contain at least one run, but is empty.")
     for result in results:
         if not result.is_finished:
             done, epochs = len(result.history), result.experiment.epochs
@@ -90,4 +91,4 @@ def _check_comparable(results: Sequence[Result]) -> None:
         values = {getattr(result.experiment, field.name) for result in results}
         if field.name not in MAY_DIFFER and len(values) > 1:
             listed = ", ".join(sorted(map(str, values)))
-            raise ValueError(f"`runs` must be of one {field.name}, but have {listed}.")
+            raise ValueError(f"`runs` must have the same {field.name}, but have {listed}.")

@@ -31,31 +31,31 @@ def class_activation_maps(
         map[i, j] = ReLU( sum over k of  alpha_k * A[i, j, k] ),
 
     resized to the image (bilinear) and divided by its largest entry. A map that is zero everywhere,
-    in which nothing speaks for the class, stays zero.
+    because nothing supports the class, stays zero.
 
-    The score is the one before the softmax, whose gradient fades where the model is sure and which
-    mixes in the other classes: a `Softmax` or `Activation` layer at the end is left out, and a
-    last `Dense` layer is taken without its activation. Of any other last layer, the output is the
-    score.
+    The score is taken before the softmax, because the softmax's gradient vanishes when the model is
+    confident, and mixes in the other classes: a final `Softmax` or `Activation` layer is left out,
+    and a final `Dense` layer is taken without its activation. For any other final layer, the output
+    is the score.
 
     Args:
         model: functional or sequential classifier from images to `[batch, classes]`: one of this
-            package, or your own. It is run as in inference and not changed.
+            package, or your own. It is run in inference and not changed.
         images: array, `[batch, height, width, channels]` or channels first, normalised as the
             model expects it.
-        classes: integers `[batch]`, the class to look for in each image, or one integer for all;
-            a model with a single output has class 0; defaults to `None`, the class that the
-            model predicts.
-        layer: layer of the model that makes a feature map, or its name; of a layer that is called
-            often, the last call counts; defaults to `None`, the last map before global pooling.
-        batch_size: integer, how many images run at once; defaults to 32.
+        classes: integers `[batch]`, the class to look for in each image, or one integer for all; a
+            model with a single output has only class 0; defaults to `None`, the predicted class.
+        layer: layer of the model that outputs a feature map, or its name; for a layer that is
+            called several times, the last call counts; defaults to `None`, the last map before
+            global pooling.
+        batch_size: integer, the number of images per batch; defaults to 32.
 
     Returns:
         A float32 array `[batch, height, width]` with entries from 0 to 1.
 
     Raises:
         ValueError: when an argument is not as described, or `layer` is `None` and the model does
-            not have one last map.
+            not have exactly one last map.
 
     Source:
         Grad-CAM, https://arxiv.org/abs/1610.02391
@@ -97,7 +97,7 @@ def class_activation_maps(
 def _slopes(
     scores: Callable[[list[Tensor]], Tensor], values: list[Tensor], classes: list[int] | None
 ) -> Tensor:
-    """The gradient of each image's score with respect to `values[0]`, its feature map."""
+    """Returns the gradients of the scores with respect to `values[0]`, the feature maps."""
 
     def chosen(features: Tensor) -> Tensor:
         by_class = scores([features, *values[1:]])
@@ -130,6 +130,7 @@ def _checked_classes(classes, batch: int, count: int) -> list[int] | None:
     fits = array.dtype.kind in "iu" and array.shape in [(), (batch,)]
     if not fits or array.min() < 0 or array.max() >= count:
         raise ValueError(
-            f"`classes` must be {batch} integers from 0 to {count - 1}, or one, but is {classes!r}."
+            f"`classes` must be {batch} integers from 0 to {count - 1}, or a single one, but is "
+            f"{classes!r}."
         )
     return np.broadcast_to(array, batch).tolist()

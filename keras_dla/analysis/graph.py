@@ -1,4 +1,4 @@
-"""A model's graph, and what comes before and after a tensor in it."""
+"""A model's graph, and the parts of it before and after a tensor."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from keras_dla.utils.types import Tensor
 
 
 def model_nodes(model: keras.Model) -> list[Any]:
-    """Returns the calls in a functional or built sequential model, each after those it reads."""
+    """Returns the calls of a functional or built sequential model, in an order to run them in."""
     return ordered_nodes(keras.Function(model.inputs, model.outputs))
 
 
@@ -26,7 +26,7 @@ def backwards(
     made_by: dict[int, Any],
     stop: Callable[[keras.KerasTensor], bool] = lambda tensor: False,
 ) -> Iterator[keras.KerasTensor]:
-    """Yields `tensor` and what it was made of, the nearest first; nothing behind `stop` tensors."""
+    """Yields `tensor` and the tensors it depends on, nearest first, up to the `stop` tensors."""
     seen, waiting = {id(tensor)}, [tensor]
     for tensor in waiting:
         yield tensor
@@ -39,19 +39,19 @@ def backwards(
 def cut(
     model: keras.Model, tensor: keras.KerasTensor, result: keras.KerasTensor
 ) -> tuple[keras.Model, Callable[[list[Tensor]], Tensor]]:
-    """Cuts a model at a tensor, from which the result follows.
+    """Cuts a model into a part up to a tensor and a function that continues from it.
 
-    Keras can make a model that begins at an intermediate tensor, but adds calls to the layers for
-    it, and loses track of layers that are called often.
+    Keras can make a model that starts at an intermediate tensor, but adds calls to its layers, and
+    loses track of layers that are called several times.
 
     Args:
         model: functional or built sequential model.
-        tensor: tensor of its graph to cut at.
-        result: tensor of its graph that is to be made of it.
+        tensor: tensor of its graph at which to cut.
+        result: tensor of its graph to compute from it.
 
     Returns:
-        A model from the inputs of `model` to a list: `tensor`, and what else is needed behind it.
-        And a function of such a list that returns `result`, run as in inference.
+        A model from the inputs of `model` to a list of `tensor` and the other tensors that are
+        needed, and a function of such a list that returns `result`, computed in inference.
     """
     nodes = model_nodes(model)
     needed = {id(x) for x in backwards(result, producers(nodes))}

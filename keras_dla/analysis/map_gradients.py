@@ -1,4 +1,4 @@
-"""The gradient of a number with respect to a tensor, on whichever backend runs."""
+"""The gradient of a number with respect to a tensor, on any backend."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def gradient(function: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
 
 
 def without_gradients() -> contextlib.AbstractContextManager:
-    """Returns a context in which PyTorch keeps no maps for a backward pass."""
+    """Returns a context in which PyTorch does not keep maps for a backward pass."""
     if keras.backend.backend() != "torch":
         return contextlib.nullcontext()
     import torch

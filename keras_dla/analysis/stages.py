@@ -1,4 +1,4 @@
-"""Runs a model and sorts by stage what its layer attentions report on the way."""
+"""Runs a model and groups the observations of its layer attentions by stage."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ from keras_dla.layers.observation import observe
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
-# What one layer of a stage reports, by name.
+# The observations of one layer of a stage, by name.
 LayerReport: TypeAlias = Mapping[str, np.ndarray]
 Measured: TypeAlias = dict[str, np.ndarray]
 
@@ -27,18 +27,18 @@ def measure_stages(
     batch_size: int,
     measure: Callable[[list[LayerReport]], Measured | None],
 ) -> dict[str, Measured]:
-    """Returns what `measure` makes of each stage, by the name of the stage's layer.
+    """Returns the result of `measure` for each stage, by the name of the stage's layer.
 
     Args:
-        model: Keras model or layer that holds layer attention at any level.
+        model: Keras model or layer that contains layer attention at any level.
         images: array, `[batch, height, width, channels]` or channels first, as `model` takes them.
-        batch_size: integer, how many images run at once.
-        measure: function of a list with one dictionary per layer, from the names of the reported
-            tensors to arrays; it returns a dictionary of arrays `[batch, ...]`, or `None` to leave
-            out the stage.
+        batch_size: integer, the number of images per batch.
+        measure: function of a list with one dictionary per layer, from the names of the observed
+            tensors to arrays, that returns a dictionary of arrays `[batch, ...]`, or `None` to
+            leave out the stage.
 
     Raises:
-        ValueError: when an argument is not as described, or the model holds no layer attention.
+        ValueError: when an argument is not as described, or the model contains no layer attention.
     """
     check_positive_integer("batch_size", batch_size)
     if not isinstance(model, keras.layers.Layer):
@@ -62,28 +62,28 @@ def _measure_batch(model, images, measure) -> dict[str, Measured]:
 
 
 def _build(model, images) -> None:
-    """Keras traces a layer that it builds at its first call; what it reports then is no array."""
+    """Builds the model first, because observations while Keras traces a layer are not arrays."""
     if not all(layer.built for layer in all_layers(model)):
         model(images[:1], training=False)
 
 
 def _stages(model, images) -> dict[str, list[LayerReport]]:
-    """Returns for every stage, in the order of the calls, what each of its layers reports."""
+    """Returns the observations of each layer of every stage, in the order of the calls."""
     with observe() as observations, without_gradients():
         model(images, training=False)
-    # Other interactions report as well, but scores are what layer attention has.
+    # Other interactions are observed as well, but only layer attention has scores.
     observations = [seen for seen in observations if isinstance(seen[0], LayerAttention)]
     if not observations:
         raise ValueError(
-            f"`model` must hold layer attention (MRLABase, MRLALight or DynamicLayerAttention), "
-            f"but {model.name!r} called none."
+            "`model` must contain layer attention (MRLABase, MRLALight or "
+            f"DynamicLayerAttention), but {model.name!r} called none."
         )
     names = _names_of_inner_layers(model)
     stages: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     latest: dict[int, dict[int, dict[str, np.ndarray]]] = {}
     for layer, index, tensors in observations:
         stage = latest.get(id(layer))
-        # The same tensor of the same index again: a model that is called twice inside another.
+        # The same tensor of the same index again means that a nested model was called twice.
         if stage is None or tensors.keys() & stage.get(index, {}).keys():
             name = names.get(id(layer), layer.name)
             _check_first(name, index)
@@ -96,13 +96,13 @@ def _stages(model, images) -> dict[str, list[LayerReport]]:
 def _check_first(name: str, index: int) -> None:
     if index:
         raise ValueError(
-            f"`model` must not take turns between two stages with the one layer {name!r}, "
-            f"because what it reports of them cannot be told apart."
+            f"`model` must not alternate between two stages with the same layer {name!r}, "
+            "because their observations cannot be separated."
         )
 
 
 def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    # Weights among them become tensors first: NumPy warns about a Keras variable.
+    # Weights are converted to tensors first, because NumPy warns about Keras variables.
     return {
         name: ops.convert_to_numpy(ops.convert_to_tensor(tensor))
         for name, tensor in tensors.items()
@@ -110,7 +110,7 @@ def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _names_of_inner_layers(model) -> dict[int, str]:
-    """The attention inside a dynamic layer reports; the layer around it has the stage's name."""
+    """Maps the attention inside a dynamic layer to the outer layer, which has the stage's name."""
     return {
         id(layer.attention): layer.name
         for layer in all_layers(model)

@@ -305,7 +305,7 @@ class InTurns(OwnModel):
 
 def test_one_layer_for_two_stages_in_turns_is_refused():
     layer = interaction("mrla_b", DEPTH)
-    with pytest.raises(ValueError, match="must not take turns between two stages"):
+    with pytest.raises(ValueError, match="must not alternate between two stages"):
         attention_scores(InTurns(layer), in_format(random_images(), layer))
 
 
@@ -343,7 +343,7 @@ def plain_model(data_format="channels_last"):
 @pytest.mark.parametrize(
     ("model", "images", "batch_size", "sentence"),
     [
-        (plain_model, (2, 8, 8, 32), 32, "must hold layer attention .*'plain' called none"),
+        (plain_model, (2, 8, 8, 32), 32, "must contain layer attention .*'plain' called none"),
         (plain_model, (8, 8, 32), 32, r"with 4 axes, but has shape \(8, 8, 32\)"),
         (plain_model, (0, 8, 8, 32), 32, r"at least one image.* has shape \(0, 8, 8, 32\)"),
         (plain_model, (2, 8, 8, 32), 0, "`batch_size` must be an integer of at least 1, but is 0"),

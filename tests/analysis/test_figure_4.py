@@ -35,9 +35,9 @@ def test_writes_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("runs", "sentence"),
     [
-        ([], "`runs` must hold at least one run"),
+        ([], "`runs` must contain at least one run"),
         ([run("dla_l_20", 0.5, epochs=3)], "dla_l_20 has 1 of 3 epochs"),
-        ([run("dla_l_20", 0.5), run("dla_l_20", 0.5, 2, 2)], "`runs` must be of one epochs"),
+        ([run("dla_l_20", 0.5), run("dla_l_20", 0.5, 2, 2)], "`runs` must have the same epochs"),
     ],
 )
 def test_runs_that_do_not_compare_are_one_sentence(runs, sentence):

@@ -271,7 +271,9 @@ def test_images_that_are_no_batch(images):
 @on_pytorch
 @pytest.mark.parametrize("classes", [[0, 1], [0, 1, 2], [-1, 0, 0], 2, 0.5, [[0, 1, 0]], "cat"])
 def test_classes_that_the_images_cannot_have(classes):
-    check_refused("`classes` must be 3 integers from 0 to 1, or one, but is", classes=classes)
+    check_refused(
+        "`classes` must be 3 integers from 0 to 1, or a single one, but is", classes=classes
+    )
 
 
 def test_a_batch_size_that_is_none():
@@ -306,7 +308,7 @@ def test_a_map_inside_a_nested_model():
     inner = classifier(average)
     images = keras.Input((8, 6, 3))
     model = keras.Model(images, scored(inner(layers.Rescaling(2.0)(images))))
-    check_refused("`model` must not hide its feature maps in a model within it", model)
+    check_refused("`model` must not have its feature maps inside a nested model", model)
 
 
 @on_pytorch

@@ -1,1 +1,1 @@
-"""What a network costs: parameters and FLOPs, layer by layer."""
+"""The parameters and FLOPs of a network, layer by layer."""

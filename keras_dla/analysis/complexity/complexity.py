@@ -1,4 +1,4 @@
-"""Parameters and FLOPs of a model (the columns of Table 2), counted from its graph."""
+"""The parameters and FLOPs of a model (the columns of Table 2), counted from its graph."""
 
 import math
 from collections import Counter
@@ -15,16 +15,16 @@ from keras_dla.utils.validation import sizes_fit
 def complexity(model: keras.Model, input_shape: Sequence | None = None) -> Complexity:
     """Counts the parameters and the FLOPs of a model, in total and by layer.
 
-    FLOPs are multiply-adds for one image, as in the paper's Table 2: those of convolutions,
-    linear maps and the sums of attention. Left out is what touches every entry once: biases,
+    FLOPs are multiply-adds for one image, as in the paper's Table 2: those of convolutions, linear
+    maps and the sums of attention. Operations that touch every entry once are left out: biases,
     normalisation, activation, pooling, addition, the scaling of a map by its gate. Every call of a
-    shared layer counts, models inside the model are walked, and nothing is run: only shapes go
-    through the graph, on any backend.
+    shared layer counts, nested models are included, and nothing is computed: only shapes are
+    propagated through the graph, on any backend.
 
-    This package's layers say by themselves what each of their parts costs, and so can a layer of
-    your own, by a method `flops`. It takes the arguments of `call` (without `training` and `mask`),
-    with a `keras.KerasTensor` of known size for every tensor, and returns the multiply-adds of its
-    parts for one image:
+    This package's layers report the costs of their parts, and so can your own layers, with a method
+    `flops`. It takes the arguments of `call` (without `training` and `mask`), with a
+    `keras.KerasTensor` of known size for every tensor, and returns the multiply-adds of its parts
+    per image:
 
         class Scores(keras.layers.Layer):
             def flops(self, inputs):
@@ -32,23 +32,23 @@ def complexity(model: keras.Model, input_shape: Sequence | None = None) -> Compl
                 return {"products": tokens * tokens * channels}
 
     Of Keras's layers, convolutions (also depthwise, separable and transposed ones), `Dense`,
-    normalisations, `Embedding` and those without weights are known. The others, and layers without
-    `flops` that Keras does not bring, are named in `uncounted` and in the table.
+    normalisations, `Embedding` and layers without weights are known. Other layers of Keras, and
+    other layers without `flops`, are listed in `uncounted` and in the table.
 
     Args:
         model: functional or sequential model.
         input_shape: tuple of integers, the input's shape without the batch axis, in the model's
-            data format; a list of shapes in the order of `model.inputs` where it has several;
-            defaults to `None`, the model's own, which must leave no size open.
+            data format; a list of shapes in the order of `model.inputs` if it has several; defaults
+            to `None`, the model's own, in which all sizes must be known.
 
     Returns:
         A `Complexity` with `params`, `trainable`, `non_trainable`, `flops`, `uncounted` and
-        `layers`, one `LayerComplexity` per layer; `str()` of it is a table, `to_markdown()`
-        another.
+        `layers`, one `LayerComplexity` per layer; `str()` of it is a table, and `to_markdown()` the
+        same in Markdown.
 
     Raises:
         ValueError: when `model` is not such a model, or `input_shape` does not fit it or leaves a
-            size open.
+            size unknown.
 
     Source:
         Table 2 of https://arxiv.org/abs/2406.13392
@@ -82,7 +82,7 @@ def _describe(model: object) -> str:
 
 
 def _input_shapes(model, input_shape) -> list[tuple]:
-    """Returns the shape of every input without the batch axis, all sizes known."""
+    """Returns the shape of every input without the batch axis, with all sizes known."""
     expected = [tuple(tensor.shape[1:]) for tensor in model.inputs]
     given = expected if input_shape is None else _as_shapes(input_shape)
     shapes = expected[0] if len(expected) == 1 else expected
@@ -93,14 +93,14 @@ def _input_shapes(model, input_shape) -> list[tuple]:
         )
     if any(None in shape for shape in given):
         raise ValueError(
-            f"`input_shape` must give every size, since the model's is {shapes}, "
-            f"but is {input_shape!r}."
+            f"`input_shape` must give every size, because the model's is {shapes}, but is "
+            f"{input_shape!r}."
         )
     return given
 
 
 def _as_shapes(shape: Sequence) -> list[tuple]:
-    """Returns the list of shapes that `shape`, a shape or a list of them, stands for."""
+    """Returns `shape`, a shape or a list of shapes, as a list of shapes."""
     if not isinstance(shape, (tuple, list)):
         return []
     several = all(isinstance(entry, (tuple, list)) for entry in shape)
@@ -114,7 +114,7 @@ def _fit(given: list[tuple], expected: list[tuple]) -> bool:
 
 
 def _rows(calls: list[Call]) -> tuple[LayerComplexity, ...]:
-    """Returns one row for every layer, and for other operations whose cost is not zero."""
+    """Returns one row per layer, and per other operation whose cost is not zero."""
     by_operation: dict[int, list[Call]] = {}
     seen: set[int] = set()
     for call in calls:
@@ -148,7 +148,7 @@ def _flops(calls: list[Call]) -> tuple[int | None, dict[str, int]]:
 
 
 def _count(layer, seen: set[int]) -> tuple[int, int]:
-    """Returns a layer's parameters that are not in `seen`, all and the trainable; adds them."""
+    """Counts a layer's parameters, all and trainable, that are not in `seen`, and adds them."""
     weights = {id(weight): weight for weight in layer.weights if id(weight) not in seen}
     seen.update(weights)
     trainable = {id(weight) for weight in layer.trainable_weights}

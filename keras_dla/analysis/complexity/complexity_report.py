@@ -14,13 +14,13 @@ class LayerComplexity:
     """The parameters and FLOPs of one layer.
 
     Args:
-        name: string, the layer's name, behind those of the models that it lies in:
+        name: string, the layer's name, after the names of the models that contain it:
             `"backbone/conv1"`.
         kind: string, the name of its class.
         output_shape: tuple, shape of its (first) output at its last call, without the batch axis.
-        params: integer, number of parameters, each counted with the first layer that holds it.
+        params: integer, number of parameters, each counted with the first layer that has it.
         trainable: integer, how many of them are trainable.
-        flops: integer, multiply-adds of all its calls for one image; `None` if they are not known.
+        flops: integer, multiply-adds of all its calls per image; `None` if they are not known.
         parts: dictionary, the same by part of the layer.
         calls: integer, how often the model calls it.
 
@@ -65,12 +65,12 @@ class Complexity:
 
     @property
     def non_trainable(self) -> int:
-        """How many parameters are not trainable: in BN the moving statistics."""
+        """The number of non-trainable parameters, which are BN's moving statistics."""
         return self.params - self.trainable
 
     @property
     def flops(self) -> int:
-        """Multiply-adds for one image, without those of the layers in `uncounted`."""
+        """Multiply-adds per image, without those of the layers in `uncounted`."""
         return sum(layer.flops or 0 for layer in self.layers)
 
     @property
@@ -89,7 +89,7 @@ class Complexity:
             A string.
         """
         table = as_markdown(HEADER, list(self._rows()), LEFT)
-        # Two spaces at the end of a line break it.
+        # In Markdown, two spaces at the end of a line break it.
         return "\n".join([f"**{self.title}**", "", table, "", "  \n".join(self._totals())])
 
     @property

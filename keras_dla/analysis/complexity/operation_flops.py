@@ -1,4 +1,4 @@
-"""What one call of a layer or operation costs, in multiply-adds."""
+"""The cost of one call of a layer or operation, in multiply-adds."""
 
 import math
 
@@ -7,13 +7,13 @@ from keras import layers
 from keras_dla.analysis.complexity.symbolic_run import Call, tensors
 from keras_dla.layers.flops import entries
 
-# The last axis of their kernel counts the entries of an output position.
+# Layers whose kernel's last axis is the number of entries per output position.
 FORWARD = (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense)
-# The last axis of their kernel counts the entries of an input position.
+# Layers whose kernel's last axis is the number of entries per input position.
 BACKWARD = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
-# They have weights, and touch every entry once.
+# Layers with weights that touch every entry once.
 FREE = (
     layers.BatchNormalization,
     layers.Embedding,
@@ -22,7 +22,7 @@ FREE = (
     layers.Normalization,
     layers.PReLU,
 )
-# Keras's own without weights that multiply tensors, or do anything.
+# Keras's layers without weights that multiply tensors or have an arbitrary function.
 OPEN_LAYERS = (layers.AdditiveAttention, layers.Attention, layers.Dot, layers.Lambda)
 OPEN_OPERATIONS = (
     "Conv",
@@ -40,10 +40,10 @@ OPEN_OPERATIONS = (
 
 
 def operation_flops(call: Call) -> dict[str, int] | None:
-    """Returns the multiply-adds of `call` for one image by part, or `None` if nobody knows them."""
+    """Returns the multiply-adds of `call` per image by part, or `None` if they are unknown."""
     layer = call.operation
     if callable(getattr(layer, "flops", None)):
-        # Keras adds these two by itself, and no cost depends on them.
+        # Keras adds these two itself, and no cost depends on them.
         own = {name: x for name, x in call.kwargs.items() if name not in ("training", "mask")}
         return dict(layer.flops(*call.args, **own))
     if _is_free(layer):
@@ -64,7 +64,7 @@ def _is_free(layer: object) -> bool:
 
 
 def _by_kind(layer, call: Call) -> dict[str, int] | None:
-    """Weights as such tell the cost: a kernel costs its entries wherever it is applied."""
+    """Returns the cost from the weights: a kernel costs its entries each time it is applied."""
     (inputs, *_), (outputs, *_) = tensors((call.args, call.kwargs)), tensors(call.outputs)
     if isinstance(layer, SEPARABLE):
         sizes = [math.prod(k.shape) for k in (layer.depthwise_kernel, layer.pointwise_kernel)]

@@ -1,4 +1,4 @@
-"""Sends shapes through a model's graph: every call in order, and nothing is computed."""
+"""Propagates shapes through a model's graph, call by call, without computing anything."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,11 +12,11 @@ class Call(NamedTuple):
     """One call of a layer or operation; tensors are `keras.KerasTensor`s.
 
     Args:
-        name: string, the operation's name, behind the names of the models that it lies in.
+        name: string, the operation's name, after the names of the models that contain it.
         operation: layer or operation.
         args: tuple, its positional arguments.
         kwargs: dictionary, its keyword arguments.
-        outputs: nest that it returns.
+        outputs: structure of tensors that it returns.
     """
 
     name: str
@@ -27,18 +27,18 @@ class Call(NamedTuple):
 
 
 def has_graph(operation: object) -> bool:
-    """Returns whether `operation` is a model that Keras holds as a graph."""
+    """Returns whether `operation` is a model with a graph in Keras."""
     if isinstance(operation, keras.Sequential):
         return operation.built
     return isinstance(operation, keras.Function)
 
 
 def symbolic_calls(model: keras.Model, inputs: list[keras.KerasTensor]) -> list[Call]:
-    """Returns the calls that `model` makes, those inside nested models included.
+    """Returns the calls of `model`, including those inside nested models.
 
     Args:
         model: functional or built sequential model.
-        inputs: list of a `keras.KerasTensor` for each of `model.inputs`.
+        inputs: list with one `keras.KerasTensor` per entry of `model.inputs`.
     """
     calls: list[Call] = []
     _run(model, inputs, "", calls)
@@ -64,5 +64,5 @@ def _call(operation, prefix: str, calls: list[Call], /, *args, **kwargs):
 
 
 def tensors(nest: object) -> list[keras.KerasTensor]:
-    """Returns the `keras.KerasTensor`s of a nest."""
+    """Returns the `keras.KerasTensor`s of a nested structure."""
     return [x for x in keras.tree.flatten(nest) if isinstance(x, keras.KerasTensor)]

@@ -1,1 +1,1 @@
-"""One HTML page on which a person looks at what the layers of networks read."""
+"""One HTML page that shows which layers of networks read which."""

@@ -102,8 +102,8 @@ function drawGrid(values, limits, chosen, onChoose, title) {
   const layers = values.length, size = 100 / layers, edge = 18, box = 101 + edge;
   const grid = drawn("svg", { class: "grid", viewBox: `0 0 ${box} ${box}`, role: "img", "aria-label": title });
   const middle = { class: "axis", "text-anchor": "middle" };
-  grid.append(drawn("text", { ...middle, x: edge + 50, y: box - 1 }, "layer that is read"));
-  grid.append(drawn("text", { ...middle, transform: "translate(5 50) rotate(-90)" }, "layer that asks"));
+  grid.append(drawn("text", { ...middle, x: edge + 50, y: box - 1 }, "key layer"));
+  grid.append(drawn("text", { ...middle, transform: "translate(5 50) rotate(-90)" }, "query layer"));
   const step = Math.ceil(layers / 10);
   values.forEach((row, asking) => {
     row.forEach((value, read) => {

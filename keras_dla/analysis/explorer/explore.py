@@ -1,4 +1,4 @@
-"""Writes what networks see, predict and read of their layers into one HTML page."""
+"""Writes predictions, class activation maps and attention scores into one HTML page."""
 
 import html
 import json
@@ -29,35 +29,33 @@ def explore(
     title: str = TITLE,
     batch_size: int = 32,
 ) -> Path:
-    """Writes an HTML page on which a person explores what the layers of networks read.
+    """Writes an HTML page for exploring which layers of networks read which.
 
-    The page is one file that needs no server and no network. It shows, for each image and for each
-    model beside the others, the class scores, where the model sees a class (Grad-CAM) and, per
-    stage, which layers read which: scores, the scales that the values carry, and their product,
-    with sliders over layers and heads.
+    The page is one file that needs neither a server nor an internet connection. For each image,
+    with the models side by side, it shows the class scores, where the model sees a class (Grad-CAM)
+    and, per stage, which layers read which: the scores, the accumulated scales of the values, and
+    their product, with sliders for layers and heads.
 
     Args:
-        models: Keras model with layer attention, a classifier; or a dictionary of several by the
-            names that the page gives them, as `{"static": mrla, "dynamic": dla}`.
+        models: Keras classifier with layer attention, or a dictionary of several by their names on
+            the page, such as `{"static": mrla, "dynamic": dla}`.
         inputs: array, `[batch, height, width, channels]` or channels first, the images normalised
             as every model expects them.
-        path: path, the `.html` file to write, as a whole or not at all.
+        path: path, the `.html` file to write, completely or not at all.
         images: array, uint8 `[batch, height, width, channels]` with 1 or 3 channels, the same
-            images to look at.
-        image_names: sequence of strings, the name of each image; defaults to `None`, which numbers
-            them.
-        class_names: sequence of strings, the name of each class; defaults to `None`, which
-            names them by their numbers.
+            images for display.
+        image_names: sequence of strings, the name of each image; defaults to `None`, their numbers.
+        class_names: sequence of strings, the name of each class; defaults to `None`, their numbers.
         title: string, the page's title; defaults to `"What the layers read"`.
-        batch_size: integer, how many images run at once; 1 for a network in the formulation
-            `"verbatim"`, whose predictions depend on the batch; defaults to 32.
+        batch_size: integer, the number of images per batch; use 1 for the formulation `"verbatim"`,
+            in which predictions depend on the batch; defaults to 32.
 
     Returns:
         The `pathlib.Path` of the page.
 
     Raises:
-        ValueError: when a model is no classifier with layer attention, the arrays do not fit each
-            other or the models, or the folder of `path` does not exist.
+        ValueError: when a model is not a classifier with layer attention, the arrays do not fit
+            each other or the models, or the folder of `path` does not exist.
         ImportError: when Pillow is not installed.
 
     Source:
@@ -102,13 +100,13 @@ def page_text(page: dict) -> str:
     """Returns the HTML of a page.
 
     Args:
-        page: dictionary of what JSON can hold: `title`, `images`, `classes` and `models`.
+        page: dictionary of JSON values: `title`, `images`, `classes` and `models`.
     """
     parts = {
         name: (files(__package__) / name).read_text("utf-8")
         for name in ("page.html", "page.css", "page.js", "drawing.js")
     }
-    # Inside a script, `<` could end the script: names come from a person's files.
+    # Inside a script, `<` could end the script, and the names come from the user's files.
     data = json.dumps(page, separators=(",", ":")).replace("<", "\\u003c")
     filled = {
         "@TITLE@": html.escape(page["title"]),
@@ -126,7 +124,7 @@ def page_text(page: dict) -> str:
 
 def _check(models, images, inputs, image_names, class_names) -> None:
     if not models:
-        raise ValueError("`models` must hold at least one model, but is empty.")
+        raise ValueError("`models` must contain at least one model, but is empty.")
     check_shown_images(images)
     if images.dtype != np.uint8:
         raise ValueError(f"`images` must be uint8, but is {images.dtype}.")

@@ -1,12 +1,12 @@
-// What the page shows, and what a person chooses.
+// What the page shows, and what the user chooses.
 const page = JSON.parse(document.getElementById("data").textContent);
 const chosen = { image: 0, stage: 0, quantity: 0, layer: 0, head: 0, ranks: page.models.map(() => 0) };
 const QUANTITIES = [
-  ["score × scale", "Score times scale: how much of its own values each layer contributes to the layer that asks."],
-  ["score", "Score: the softmax of Eq. 2 in the base form, where a row sums to 1; in the light form the gate of the layer that is read."],
-  ["scale", "Scale: what the values of a layer have been multiplied by until they are read, in the mean over the channels of a head. Static layers leave values as they are: 1."],
+  ["score × scale", "Score times scale: how much of its own values each layer contributes to the query layer."],
+  ["score", "Score: the softmax of Eq. 2 in the base form, where a row sums to 1; in the light form the gate of the key layer."],
+  ["scale", "Scale: the factor by which the values of the key layer have been multiplied when they are read, averaged over the channels of a head. It is 1 for static layers."],
 ];
-const APPROXIMATE = "Light form, an approximation: its layers read the block's shortcut, or a convolution of their memory, where these numbers suppose a running map.";
+const APPROXIMATE = "Light form, an approximation: its layers read the block's shortcut, or a convolution of their memory, but these numbers assume a running map.";
 
 for (const model of page.models) {
   const { height, width } = model.maps;
@@ -27,7 +27,7 @@ function className(index) {
   return page.classes ? page.classes[index] : `class ${index}`;
 }
 
-// Rows of what each layer reads, of one head or in the mean over all.
+// Rows of what each layer reads, for one head or averaged over all.
 function rowsOf(stage) {
   const cells = stage.layers * (stage.layers + 1) / 2;
   const head = Math.min(chosen.head, stage.heads);

@@ -1,4 +1,4 @@
-"""What the page shows of an image and of a model, as JSON can hold it."""
+"""The data of images and models on the page, as JSON values."""
 
 import base64
 import io
@@ -12,16 +12,16 @@ from keras_dla.analysis.plots.plot_attention import readable_stage
 from keras_dla.analysis.stages import measure_stages
 from keras_dla.utils.optional_imports import import_for
 
-# Class scores that are listed, and those with a map.
+# The number of class scores that are listed, and of those with a map.
 LISTED, MAPPED = 5, 3
-# Pixels: larger images are shown smaller, and those above the second are stored as JPEG.
+# In pixels: larger images are reduced to the first, and stored as JPEG above the second.
 LARGEST, LOSSLESS = 256, 64
 MAP_SIZE = 32
 INT16 = 32767
 
 
 def image_data(image: np.ndarray, name: str) -> dict:
-    """Returns an image as a URL that holds it, with its name."""
+    """Returns an image as a data URL, with its name."""
     pillow = import_for("explore", "PIL.Image", "plot")
     shown = pillow.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
     shown.thumbnail((LARGEST, LARGEST))
@@ -56,7 +56,7 @@ def _class_scores(model, inputs, batch_size: int) -> np.ndarray:
 
 
 def _maps(model, inputs, classes: np.ndarray, batch_size: int) -> dict:
-    """Returns a map for each image and each of its likeliest classes, in bytes from 0 to 255."""
+    """Returns a map per image and most likely class, in bytes from 0 to 255."""
     by_rank = [
         class_activation_maps(model, inputs, column, batch_size=batch_size) for column in classes.T
     ]
@@ -66,7 +66,7 @@ def _maps(model, inputs, classes: np.ndarray, batch_size: int) -> dict:
 
 
 def _sampled(maps: np.ndarray) -> np.ndarray:
-    """Takes every n-th row and column of maps that are larger than the page needs."""
+    """Subsamples maps that are larger than the page needs."""
     steps = (-(-size // MAP_SIZE) for size in maps.shape[2:])
     rows, columns = (slice(step // 2, None, step) for step in steps)
     return maps[:, :, rows, columns]
@@ -88,7 +88,7 @@ def _stage_data(name: str, reading: dict[str, np.ndarray]) -> dict:
 
 
 def _packed(values: np.ndarray) -> dict:
-    """Returns numbers as 16-bit integers times a unit: image, head, then row by row."""
+    """Returns numbers as 16-bit integers times a unit, by image, head and row."""
     unit = float(np.abs(values).max()) / INT16 or 1.0
     integers = np.rint(values / unit).astype("<i2")
     return {"unit": unit, "int16": _base64(integers.tobytes())}

@@ -1,4 +1,4 @@
-"""The paper's tables of parameters and FLOPs, with ours beside the published figures."""
+"""The paper's tables of parameters and FLOPs, with our counts beside the published figures."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ TITLES = {
 }
 HEADER = ("network", "parameters", "M", "printed", "met", "G FLOPs", "printed", "met")
 
-# Where a printed figure is not met, and the likely cause; `tests` recomputes the numbers in them.
+# Printed figures that are not met, and the likely causes; the tests recompute these numbers.
 NOTES: dict[int, tuple[str, ...]] = {
     1: ("DLA-L-56, CIFAR-100: 825,840 is printed as 0.82, cut off instead of rounded.",),
     2: (
@@ -37,17 +37,17 @@ NOTES: dict[int, tuple[str, ...]] = {
 
 
 def paper_table(number: int) -> list[tuple[str, ...]]:
-    """Builds the networks of a table of the paper and counts them.
+    """Builds the networks of a table of the paper and counts their parameters and FLOPs.
 
     Args:
         number: integer, 1, 2, 4 or 6.
 
     Returns:
-        A list of rows: network, trainable parameters, the same in millions as the paper rounds
-        them, the printed figure, whether they are equal, and the same of the FLOPs.
+        A list of rows: network, trainable parameters, the same in millions, rounded as in the
+        paper, the printed figure, whether they are equal, and the same for FLOPs.
 
     Raises:
-        ValueError: when the paper has no such columns in that table.
+        ValueError: when the paper's table has no such columns.
 
     Source:
         Tables 1, 2, 4 and 6 of https://arxiv.org/abs/2406.13392
@@ -80,7 +80,7 @@ def _compare(row: Row, size: int) -> tuple[str, ...]:
 
 
 def _rounded(value: float, printed: str) -> str:
-    """Writes `value` with as many digits as the printed figure has."""
+    """Formats `value` with as many digits as the printed figure."""
     return f"{value:.{len(printed.partition('.')[2])}f}"
 
 

@@ -64,7 +64,7 @@ UNITS = {
     "dsu": ("76.41", "0.36"),
 }
 
-# Table 5: the function that the DSU of DLA-L normalises its old state with, CIFAR-100.
+# Table 5: the function with which the DSU of DLA-L normalises its old state, CIFAR-100.
 ACTIVATIONS = {
     56: {
         "identity": ("74.63", "0.14"),
@@ -96,12 +96,12 @@ INTEGRATION: dict[int, dict[str | None, Printed]] = {
     },
 }
 
-# The units that the networks have if nothing else is said.
+# The networks' default units.
 OWN_UNITS = {"dla_b": "dsu", "dla_l": "dsu", "dianet": "dia"}
 
 
 def published_accuracy(model: str, dataset: str, unit: str | None = None) -> Accuracy | None:
-    """Returns the accuracy that the paper prints for a network on CIFAR, if it does.
+    """Returns the accuracy that the paper prints for a network on CIFAR, if any.
 
     Args:
         model: string, the network, such as `"dla_l_56"`.
@@ -109,7 +109,7 @@ def published_accuracy(model: str, dataset: str, unit: str | None = None) -> Acc
         unit: string, its recurrent unit; defaults to `None`, its own.
 
     Returns:
-        An `Accuracy`, or `None` where the paper prints none.
+        An `Accuracy`, or `None` if the paper prints none.
 
     Example:
     >>> print(published_accuracy("dla_l_56", "cifar100"))
@@ -145,7 +145,7 @@ def _accuracy(printed: Printed | None, table: int) -> Accuracy | None:
 
 
 def label(model: str, unit: str | None = None) -> str:
-    """Returns a network's name as the tables write it.
+    """Returns a network's name as in the tables.
 
     Example:
     >>> label("dla_l_110", "lstm"), label("dla_l_56", "dsu_tanh"), label("nl_20")

@@ -7,7 +7,7 @@ class Row(NamedTuple):
     """One row of a table.
 
     Args:
-        label: string, the network as the table calls it.
+        label: string, the network's name in the table.
         model: string, its name for `keras_dla.models.get_model`.
         arguments: dictionary, further arguments of `get_model`.
         params: string, the printed millions of parameters.

@@ -1,1 +1,1 @@
-"""Drawings of what models read, see and predict."""
+"""Plots of attention scores, class activation maps, predictions and detections."""

@@ -1,4 +1,4 @@
-"""Figures without a window: matplotlib when it is needed, and files that are whole or not there."""
+"""Figures without windows; matplotlib is imported when needed, and files are never half-written."""
 
 import os
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ TITLE_HEIGHT = 0.5  # inches
 def new_figure(
     caller: str, width: float, height: float, path: str | os.PathLike | None, title: str | None
 ) -> "Figure":
-    """Returns an empty figure that belongs to no window, so there is none to close.
+    """Returns an empty figure without a window, so that there is none to close.
 
     Args:
         caller: string, the public function that draws.
         width: float, in inches.
         height: float, in inches, without the title.
-        path: path or `None`, the file to be written; it is checked here, before any work.
-        title: string or `None`, a line above everything.
+        path: path or `None`, the file to be written, which is checked before any work.
+        title: string or `None`, the title of the figure.
 
     Raises:
-        ValueError: when the folder of `path` does not exist, or `path` is no path.
+        ValueError: when the folder of `path` does not exist, or `path` is not a path.
         ImportError: when matplotlib is not installed.
     """
     _check_path(path)
@@ -51,7 +51,7 @@ def save_figure(figure: "Figure", path: str | os.PathLike | None, dpi: int = 150
 
     Args:
         figure: `matplotlib.figure.Figure`.
-        path: path or `None`; its ending names the format, PNG where there is none. `None` writes
+        path: path or `None`; its ending names the format, PNG if there is none. `None` writes
             nothing.
         dpi: integer, dots per inch; defaults to 150.
     """
@@ -72,7 +72,7 @@ def _check_path(path: object) -> None:
 
 
 def image_sheet(figure: "Figure", rows: int, columns: int) -> "Sequence[Axes]":
-    """Returns the axes of a sheet of images, row by row, without frames or ticks."""
+    """Returns the axes of a grid of images, row by row, without frames or ticks."""
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.set_axis_off()
@@ -80,7 +80,7 @@ def image_sheet(figure: "Figure", rows: int, columns: int) -> "Sequence[Axes]":
 
 
 def check_shown_images(images: np.ndarray) -> None:
-    """Raises `ValueError` unless `images` is a batch of grey or colour images to look at."""
+    """Raises `ValueError` unless `images` is a batch of grey or colour images."""
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not len(images):
         raise ValueError(
             f"`images` must have shape (batch, height, width, channels) with 1 or 3 channels and "
@@ -97,5 +97,5 @@ def check_one_per_image(name: str, count: int, images: np.ndarray) -> None:
 
 
 def name_of_class(number: int, class_names: Sequence[str] | None) -> str:
-    """Returns the name of a class, or its number where there are no names."""
+    """Returns the name of a class, or its number if there are no names."""
     return f"class {number}" if class_names is None else class_names[number]

@@ -1,4 +1,4 @@
-"""The attention scores as a drawing: Figure 2 of the paper."""
+"""Plots attention scores, as in Figure 2 of the paper."""
 
 import os
 import re
@@ -17,17 +17,17 @@ Scores: TypeAlias = Mapping[str, np.ndarray]
 
 PANEL = 3.0  # inches
 LABELS = 0.5  # inches below the panels
-# Up to so many layers the numbers fit into their cells.
+# Up to this number of layers, the numbers fit into their cells.
 NUMBERED = 6
 TICKS = 10
 APPROXIMATE = (
     "* Light form, an approximation: its layers read the block's shortcut, or a convolution of "
-    "their memory,\nwhere these scores suppose a running map."
+    "their memory,\nbut these scores assume a running map."
 )
 
 
 class Panel(NamedTuple):
-    """One stage to draw.
+    """One stage of the plot.
 
     Args:
         title: string.
@@ -45,28 +45,28 @@ def plot_attention(
     title: str | None = None,
     cmap: str = "cividis",
 ) -> "Figure":
-    """Draws the mean scores over images and heads, one panel per stage.
+    """Draws the scores averaged over images and heads, one panel per stage.
 
-    A row is the layer that asks, a column the layer that it reads; the cells above the diagonal,
-    which no layer can read, stay blank. All panels share one scale of colours. Where the values
-    carry scales (DLA-B), the scores are drawn times these (`AttentionScores.weights`). Stages of
-    the light form whose scores are an approximation have a star, and a line below says why.
+    A row is a query layer, a column a key layer; the cells above the diagonal stay blank, because a
+    layer cannot read later layers. All panels share one colour scale. For DLA-B, whose values are
+    scaled, the scores are drawn times these scales (`AttentionScores.weights`). Stages of the light
+    form whose scores are an approximation are marked with a star, which a note below explains.
 
     Args:
-        scores: what `attention_scores` returned; or a dictionary of such, as
-            `{"static": scores, "dynamic": others}`, which are drawn side by side, one row per
-            stage. Plain dictionaries of arrays are drawn as they are.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        scores: the result of `attention_scores`; or a dictionary of several, such as `{"static":
+            scores, "dynamic": others}`, which are drawn side by side, one row per stage. Plain
+            dictionaries of arrays are drawn as they are.
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        title: string, a line above the panels; defaults to `None`.
-        cmap: string, the name of matplotlib's colour map; defaults to `"cividis"`, which reads the
-            same in black and white and with colour blindness.
+        title: string, the title above the panels; defaults to `None`.
+        cmap: string, the name of matplotlib's colour map; defaults to `"cividis"`, which is also
+            readable in black and white and with colour blindness.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
-        ValueError: when `scores` is empty or holds an array of another shape, or the folder of
+        ValueError: when `scores` is empty or contains an array of another shape, or the folder of
             `path` does not exist.
         ImportError: when matplotlib is not installed.
 
@@ -102,7 +102,7 @@ def plot_attention(
 
 
 def _groups(scores) -> dict[str, Scores]:
-    """Returns the dictionaries of stages by the name that stands before theirs."""
+    """Returns the dictionaries of stages by the name of their group."""
     _check_dictionary("`scores` is", scores)
     if not any(isinstance(value, Mapping) for value in scores.values()):
         return {"": scores}
@@ -115,13 +115,13 @@ def _check_dictionary(subject: str, stages: object) -> None:
     if not isinstance(stages, Mapping) or not stages:
         kind = "empty" if isinstance(stages, Mapping) else type(stages).__name__
         raise ValueError(
-            f"`scores` must be what `attention_scores` returned, or a dictionary of such, "
-            f"but {subject} {kind}."
+            "`scores` must be the result of `attention_scores`, or a dictionary of several, but "
+            f"{subject} {kind}."
         )
 
 
 def _panels(groups: Mapping[str, Scores]) -> np.ndarray:
-    """Returns the grid of `Panel`s, with `None` where is none."""
+    """Returns the grid of `Panel`s, with `None` where there is none."""
     grid = _grid([_stage_panels(stages, prefix) for prefix, stages in groups.items()])
     return grid if len(groups) == 1 and "" in groups else grid.T
 
@@ -140,13 +140,13 @@ def _approximate(stages: Scores) -> frozenset[str]:
 
 
 def _what(groups: Iterable[Scores]) -> str:
-    """Names what the colours are: scores, or scores times the scales of the values."""
+    """Returns the label of the colours: scores, or scores times the scales of the values."""
     scaled = any(isinstance(stages, AttentionScores) and stages.refreshed for stages in groups)
     return "attention score × scale of the values" if scaled else "attention score"
 
 
 def readable_stage(name: str) -> str:
-    """Returns the builders' names as words; a user's own name stays as it is.
+    """Returns the builders' names of stages as words; other names are not changed.
 
     Example:
     >>> readable_stage("stage3_interaction"), readable_stage("mine")
@@ -164,19 +164,19 @@ def _grid(rows: list[list[Panel]]) -> np.ndarray:
 
 
 def _mean(name: str, array: np.ndarray) -> np.ndarray:
-    """The mean over images and heads, with nothing (NaN) above the diagonal."""
+    """Returns the mean over images and heads, with NaN above the diagonal."""
     array = np.asarray(array)
     if array.ndim != 4 or array.shape[2] != array.shape[3] or not array.size:
         raise ValueError(
-            f"`scores` must hold arrays of shape (batch, heads, layers, layers), "
-            f"but {name!r} has shape {array.shape}."
+            f"`scores` must contain arrays of shape (batch, heads, layers, layers), but {name!r} "
+            f"has shape {array.shape}."
         )
     mean = array.astype("float64").mean(axis=(0, 1))
     return np.where(np.tri(len(mean), dtype=bool), mean, np.nan)
 
 
 def _limits(panels: np.ndarray) -> tuple[float, float]:
-    """Zero is always on the scale, so that no attention looks the same in every figure."""
+    """Returns limits that include zero, so that "no attention" always looks the same."""
     values = [panel.mean for panel in panels.flat if panel is not None]
     lowest, highest = min(map(np.nanmin, values)), max(map(np.nanmax, values))
     return min(0.0, float(lowest)), max(0.0, float(highest))
@@ -184,7 +184,7 @@ def _limits(panels: np.ndarray) -> tuple[float, float]:
 
 def _draw(axis, panel: Panel, cmap: str, limits):
     layers = len(panel.mean)
-    # The edges of the cells are such that a layer's number is its coordinate.
+    # The edges of the cells are chosen so that a layer's number is its coordinate.
     edges = (0.5, layers + 0.5, layers + 0.5, 0.5)
     image = axis.imshow(panel.mean, cmap=cmap, vmin=limits[0], vmax=limits[1], extent=edges)
     ticks = range(1, layers + 1, -(-layers // TICKS))
@@ -212,6 +212,6 @@ def _write_numbers(axis, image, mean: np.ndarray) -> None:
 
 def _label_edges(axes) -> None:
     for axis in axes[-1]:
-        axis.set_xlabel("layer that is read")
+        axis.set_xlabel("key layer")
     for axis in axes[:, 0]:
-        axis.set_ylabel("layer that asks")
+        axis.set_ylabel("query layer")

@@ -1,4 +1,4 @@
-"""Class activation maps laid over their images."""
+"""Plots class activation maps over their images."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 6
-# How the eye weighs red, green and blue (ITU-R BT.601).
+# The weights of red, green and blue in luminance (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -33,26 +33,25 @@ def plot_class_activation(
     title: str | None = None,
     cmap: str = "viridis",
 ) -> "Figure":
-    """Draws every image, and below it the same in grey under the colours of its map.
+    """Draws every image, and below it the same image in grey under its coloured map.
 
-    A line runs round the places where the map is at least half its largest entry.
+    A contour surrounds the places where the map is at least half its largest entry.
 
     Args:
         images: array, `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats
             from 0 to 1.
-        maps: array, `[batch, height, width]` from 0 to 1, what `class_activation_maps` returned.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        maps: array, `[batch, height, width]` from 0 to 1, the result of `class_activation_maps`.
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        classes: array, integers `[batch]`, the class that each map is of; defaults to `None`,
-            which names no class.
-        class_names: sequence of strings, the name of each class; defaults to `None`, which
-            names them by their numbers.
-        title: string, a line above the images; defaults to `None`.
-        cmap: string, the name of matplotlib's colour map; defaults to `"viridis"`, which reads the
-            same in black and white and with colour blindness.
+        classes: array, integers `[batch]`, the class of each map; defaults to `None`, no class
+            names.
+        class_names: sequence of strings, the name of each class; defaults to `None`, their numbers.
+        title: string, the title above the images; defaults to `None`.
+        cmap: string, the name of matplotlib's colour map; defaults to `"viridis"`, which is also
+            readable in black and white and with colour blindness.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
         ValueError: when the arrays do not fit each other, or the folder of `path` does not exist.

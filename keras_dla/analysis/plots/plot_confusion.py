@@ -1,4 +1,4 @@
-"""A figure of the classes that a detector takes for which."""
+"""Plots a detector's confusion matrix."""
 
 import os
 from typing import TYPE_CHECKING
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NOTHING = "nothing"
-# Counts in more cells than this would not be legible.
+# With more cells than this, the counts would not be legible.
 MOST_NUMBERS = 16
 
 
 def plot_confusion(
     report: DetectionReport, path: str | os.PathLike | None = None, title: str | None = None
 ) -> "Figure":
-    """Draws a detector's confusion matrix: rows are what is there, columns what was found.
+    """Draws a detector's confusion matrix: rows are true classes, columns detected classes.
 
     The colour of a cell is its share of the row; the numbers are counts. The last column shows
-    objects that were missed, the last row detections where no object is.
+    objects that were missed, the last row detections without an object.
 
     Args:
         report: `keras_dla.detection.DetectionReport`.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        title: string, a line above the figure; defaults to `None`.
+        title: string, the title of the figure; defaults to `None`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
         ValueError: when the folder of `path` does not exist.

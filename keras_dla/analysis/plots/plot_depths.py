@@ -1,4 +1,4 @@
-"""Accuracy over depth, as Figure 4 of the paper shows it."""
+"""Plots accuracy over depth, as in Figure 4 of the paper."""
 
 import os
 import statistics
@@ -26,21 +26,21 @@ def plot_depths(
 ) -> "Figure":
     """Draws test accuracy over depth, one panel per data set and one line per interaction.
 
-    A point is the mean of its runs, a bar the standard deviation of several runs. An interaction
-    has one colour in all panels, and the legend stands below them.
+    A point is the mean of its runs, a bar their standard deviation. An interaction has the same
+    colour in all panels, and the legend is below them.
 
     Args:
-        accuracies: dictionary, for each data set, for each interaction, for each depth the
-            accuracies of the runs, in percent. A unit other than the interaction's own stands
-            behind it, as in `"dla_l-lstm"`.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        accuracies: nested dictionary from data set, interaction and depth to the accuracies of the
+            runs, in percent. A unit other than the interaction's default is appended, as in
+            `"dla_l-lstm"`.
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        title: string, a line above the panels; defaults to `None`.
-        published: boolean, whether to draw the paper's figures for the same networks, dotted;
-            defaults to `True`.
+        title: string, the title above the panels; defaults to `None`.
+        published: boolean, whether to draw the paper's accuracies of the same networks as dotted
+            lines; defaults to `True`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
         ValueError: when there is nothing to draw, or the folder of `path` does not exist.
@@ -68,7 +68,7 @@ def plot_depths(
 
 
 def _colours(accuracies) -> dict[str, str]:
-    """Returns a colour for every interaction, the same in all panels."""
+    """Returns a colour per interaction, the same in all panels."""
     names = dict.fromkeys(name for curves in accuracies.values() for name in curves)
     return {name: f"C{number % 10}" for number, name in enumerate(names)}
 

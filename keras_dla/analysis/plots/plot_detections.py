@@ -1,4 +1,4 @@
-"""Images with what a detector finds in them."""
+"""Plots images with their detections."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,8 +38,8 @@ def plot_detections(
 ) -> "Figure":
     """Draws images with a frame, the class and the score of every detection.
 
-    Each class has a colour. A detection's mask, where it has one, lies over the image in that
-    colour; what is to be found, where it is given, has a dashed white frame.
+    Each class has a colour, in which a detection's mask, if it has one, covers the image. Targets,
+    if they are given, have dashed white frames.
 
     Args:
         images: array, `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats
@@ -48,19 +48,18 @@ def plot_detections(
             `[batch, detections, 4]` as (x1, y1, x2, y2) in pixels of `images`, `"scores"` and
             `"classes"` `[batch, detections]`, with class -1 for no detection, and optionally
             `"masks"` `[batch, detections, rows, columns]` from 0 to 1 inside the box.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        targets: dictionary of `"boxes"` `[batch, objects, 4]` and `"classes"`
-            `[batch, objects]`, with class -1 for no object; defaults to `None`, which draws none.
-        class_names: sequence of strings, the name of each class; defaults to `None`, which
-            names them by their numbers.
-        threshold: float, the least score of a detection that is drawn; defaults to 0.5.
-        sizes: array, integers `[batch, 2]`, the height and width in pixels of each image inside
-            its padding, which is not shown then; defaults to `None`, for images without padding.
-        title: string, a line above the images; defaults to `None`.
+        targets: dictionary of `"boxes"` `[batch, objects, 4]` and `"classes"` `[batch, objects]`,
+            with class -1 for no object; defaults to `None`, no targets.
+        class_names: sequence of strings, the name of each class; defaults to `None`, their numbers.
+        threshold: float, the lowest score of a detection that is drawn; defaults to 0.5.
+        sizes: array, integers `[batch, 2]`, the height and width in pixels of each image inside its
+            padding, which is then not shown; defaults to `None`, for images without padding.
+        title: string, the title above the images; defaults to `None`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
         ValueError: when the arrays do not fit each other, or the folder of `path` does not exist.
@@ -133,7 +132,7 @@ def _frame(axis, box, colour, linewidth, **line):
     from matplotlib.patheffects import withStroke
 
     x1, y1, x2, y2 = np.asarray(box, "float64") - 0.5  # a pixel's centre is a whole number here
-    # A dark rim, which shows the frame on ground of its own colour.
+    # A dark outline, which makes the frame visible on a background of its own colour.
     rim = withStroke(linewidth=linewidth + 1, foreground=(0, 0, 0, 0.5))
     line = {**line, "linewidth": linewidth, "path_effects": [rim]}
     axis.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], color=colour, **line)
@@ -150,7 +149,7 @@ def _mask(axis, mask, colour):
 
 
 def _around(mask):
-    """Returns where the outermost pixels of the mask with a border of one pixel have centres."""
+    """Returns the coordinates of the first and last pixels of a mask with a border of one."""
     height, width = mask.shape
     return -1, width, -1, height
 
@@ -167,5 +166,5 @@ def _label(axis, box, height, text, colour):
         verticalalignment="bottom" if above else "top",
         bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
         clip_on=True,
-        zorder=4,  # above the frames of all
+        zorder=4,  # above all frames
     )

@@ -1,4 +1,4 @@
-"""A figure of a detector's precision at every recall."""
+"""Plots a detector's precision-recall curves."""
 
 import os
 from typing import TYPE_CHECKING
@@ -18,19 +18,20 @@ PANEL = 4.5  # inches
 def plot_precision_recall(
     report: DetectionReport, path: str | os.PathLike | None = None, title: str | None = None
 ) -> "Figure":
-    """Draws the precision at every recall for an overlap of 0.5, of each class and on average.
+    """Draws the precision-recall curves for an overlap of 0.5, per class and on average.
 
-    There is a panel for boxes, and one for masks where they are measured. The area below a class's
-    line is its AP50. With more than seven classes their lines are grey and only the mean is named.
+    There is a panel for boxes, and one for masks if they are measured. The area below a class's
+    curve is its AP50. With more than seven classes, their curves are grey and only the mean is
+    labelled.
 
     Args:
         report: `keras_dla.detection.DetectionReport`.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
-        title: string, a line above the figure; defaults to `None`.
+        title: string, the title of the figure; defaults to `None`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
         ValueError: when the folder of `path` does not exist.
@@ -58,7 +59,7 @@ def plot_precision_recall(
 
 
 def _draw(axis, report, curves):
-    """Draws curves `[classes, recalls]`; a class without objects, which is -1, has none."""
+    """Draws curves `[classes, recalls]`; a class without objects, marked by -1, has none."""
     known = [n for n, curve in enumerate(curves) if curve.max(initial=-1) > -1]
     few = len(curves) <= len(PALETTE)
     for number in known:

@@ -1,4 +1,4 @@
-"""A sheet of images with what they show and what the model says."""
+"""Plots images with their true and predicted classes."""
 
 import os
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 6
-# Vermilion of the colour-blind safe palette of Okabe and Ito.
+# Vermilion of Okabe and Ito's colour-blind safe palette.
 WRONG = "#d55e00"
 
 
@@ -31,22 +31,21 @@ def plot_predictions(
     class_names: Sequence[str] | None = None,
     title: str | None = None,
 ) -> "Figure":
-    """Draws images with their true and predicted class; the wrong ones in a frame.
+    """Draws images with their true and predicted class; wrong predictions have a frame.
 
     Args:
         images: array, `[batch, height, width, channels]` with 1 or 3 channels, uint8, or floats
             from 0 to 1.
         predictions: array, the predicted classes as integers `[batch]`, or probabilities
             `[batch, classes]`.
-        path: path, the file to write, as a whole or not at all; its ending names the format
+        path: path, the file to write, completely or not at all; its ending names the format
             (`.png`, `.pdf`, `.svg`); defaults to `None`, which writes nothing.
         labels: array, integers `[batch]`, the true classes.
-        class_names: sequence of strings, the name of each class; defaults to `None`, which
-            names them by their numbers.
-        title: string, a line above the images; defaults to `None`.
+        class_names: sequence of strings, the name of each class; defaults to `None`, their numbers.
+        title: string, the title above the images; defaults to `None`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which belongs to no window.
+        A `matplotlib.figure.Figure` without a window.
 
     Raises:
         ValueError: when the arrays do not fit each other, or the folder of `path` does not exist.

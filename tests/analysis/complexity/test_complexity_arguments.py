@@ -16,8 +16,8 @@ def one_input():
 @pytest.mark.parametrize(
     ("model", "input_shape", "sentence"),
     [
-        (one_input, None, "`input_shape` must give every size, since the model's is (None, None, "),
-        (one_input, (8, None, 3), "since the model's is (None, None, 3), but is (8, None, 3)."),
+        (one_input, None, "`input_shape` must give every size, because the model's is (None, "),
+        (one_input, (8, None, 3), "because the model's is (None, None, 3), but is (8, None, 3)."),
         (one_input, (8, 8, 4), "must fit the model's (None, None, 3) without a batch axis, but is"),
         (one_input, (1, 8, 8, 3), "without a batch axis, but is (1, 8, 8, 3)."),
         (one_input, 224, "without a batch axis, but is 224."),

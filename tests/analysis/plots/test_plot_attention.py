@@ -48,8 +48,8 @@ def test_one_panel_a_stage_on_one_scale():
 
 def test_axes_count_layers_from_one():
     (panel,) = panels(plot_attention({"stage": scores(3)}))
-    assert panel.get_xlabel() == "layer that is read"
-    assert panel.get_ylabel() == "layer that asks"
+    assert panel.get_xlabel() == "key layer"
+    assert panel.get_ylabel() == "query layer"
     assert [label.get_text() for label in panel.get_yticklabels()] == ["1", "2", "3"]
     # Layer 1 asks at the top.
     assert panel.images[0].get_extent() == [0.5, 3.5, 3.5, 0.5]

@@ -44,7 +44,7 @@ def test_an_existing_file_is_kept(files, tmp_path, fails):
 def test_a_network_without_layer_attention(tmp_path, files, fails):
     output = tmp_path / "a.png"
     sentence = fails("attention", files.mean_first, *files.images, "-o", output, *CELLS)
-    assert sentence.startswith("FILE must hold layer attention")
+    assert sentence.startswith("FILE must contain layer attention")
     assert not output.exists()
 
 

@@ -102,7 +102,7 @@ def test_errors(fails, runs, tmp_path):
     assert fails("report", runs, "--figure", "f.txt").startswith("`--figure` must end in .png")
     a_run(runs, "e", [0.5, 0.6], model="dla_l_20", learning_rate=0.2)
     sentence = fails("report", runs, "--figure", tmp_path / "f.png")
-    assert sentence == "FOLDER must be of one learning_rate, but have 0.1, 0.2."
+    assert sentence == "FOLDER must have the same learning_rate, but have 0.1, 0.2."
 
 
 def test_nothing_finished(tmp_path, capsys):
