@@ -1,6 +1,6 @@
-"""Where the command `keras-dla` begins: Ctrl-C is one line while the packages are imported too.
+"""The entry point of `keras-dla`, which makes Ctrl-C print one line even during imports.
 
-It stands beside the package because whatever stands in it is imported after Keras.
+It is outside the package because every module inside is imported after Keras.
 """
 
 import sys

@@ -1,12 +1,13 @@
-"""Sets up an environment and does one job in it; needs Python 3.11 or newer with pip.
+"""Sets up an environment and runs one job in it; needs Python 3.11 or newer with pip.
 
-python run.py quickstart        trains a DLA-ResNet on bundled images and draws its attention
-python run.py test              everything that a change must pass
-python run.py test tests/layers --legs tests --backends jax
-python run.py test --thorough   leaves out nothing on TensorFlow and JAX, which takes hours
+python run.py quickstart        trains a DLA-ResNet on bundled images and draws its attention python
+run.py test              everything that a change must pass python run.py test tests/layers --legs
+tests --backends jax python run.py test --thorough   also runs what TensorFlow and JAX leave out,
+which takes hours
 
 The legs of the test are: checks (style, types, the site), tests (on each backend), oldest_keras
-(the smoke tests with the lowest Keras that the metadata allows), package (what is built installs).
+(the smoke tests with the lowest Keras that the metadata allows), package (the built package can be
+installed).
 """
 
 import argparse
@@ -34,8 +35,8 @@ EXTRAS = {
 }
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 OLDEST_KERAS = "keras==3.10.0"
-# What the tests compile is small and runs once: a quick compilation, and on JAX each only once.
-# The newer of XLA's two ways to write kernels takes twice as long to compile them.
+# What the tests compile is small and runs once, so compilation is made quick, and cached on JAX.
+# The newer of XLA's two kernel emitters takes twice as long to compile.
 QUICK_XLA = {
     "XLA_FLAGS": (
         "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
@@ -55,7 +56,7 @@ QUICK = {
 
 
 def environment(job: str) -> Path:
-    """Makes the environment of a job where it is missing or out of date; returns its Python."""
+    """Creates the environment of a job if it is missing or out of date; returns its Python."""
     folder = ENVIRONMENTS / job
     python = python_of(folder)
     stamp = folder / "stamp"
@@ -73,13 +74,13 @@ def python_of(folder: Path) -> Path:
 
 
 def requirements() -> str:
-    """Changes whenever what has to be installed does."""
+    """Returns a text that changes whenever the requirements do."""
     texts = (ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes()
     return hashlib.sha256(texts).hexdigest()
 
 
 def call(*command, folder: Path = ROOT, whole: bool = False, **variables) -> None:
-    """Runs a command, showing what it prints as it does; all at its end where `whole`."""
+    """Runs a command and shows its output as it comes, or with `whole` when it ends."""
     line = " ".join(["$", *(f"{name}={value}" for name, value in variables.items())])
     line = " ".join([line, *(str(word) for word in command)])
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if whole else {}
@@ -112,7 +113,7 @@ def test(legs: list[str], backends: list[str], thorough: bool, arguments: list[s
 
 
 def one_process_legs(python: Path, legs: list[str], backends: list[str]) -> Legs:
-    """Returns the legs that take one core, by their names."""
+    """Returns the legs that use one core, by their names."""
     chosen: Legs = {}
     if "package" in legs:
         chosen["package"] = partial(built_package, python)
@@ -126,20 +127,20 @@ def one_process_legs(python: Path, legs: list[str], backends: list[str]) -> Legs
 
 
 def side_by_side(legs: Legs, seconds: dict[str, float]) -> None:
-    """Runs as many legs at once as there are cores; each prints whole, when its commands end."""
+    """Runs as many legs at once as there are cores; each prints its output when it ends."""
 
     def run(name: str) -> None:
         with timed(seconds, name):
             legs[name]()
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # In the order of the legs, the first that failed is raised when all are done.
+        # When all are done, the first error in the order of the legs is raised.
         list(pool.map(run, legs))
 
 
 @contextmanager
 def timed(seconds: dict[str, float], leg: str) -> Iterator[None]:
-    """Notes how long a leg took, also where it fails."""
+    """Records how long a leg took, even if it fails."""
     start = time.monotonic()
     try:
         yield
@@ -148,7 +149,7 @@ def timed(seconds: dict[str, float], leg: str) -> Iterator[None]:
 
 
 def checks(python: Path) -> None:
-    """Runs what looks at the whole repository once, whatever the backend."""
+    """Runs the checks of the whole repository, which do not depend on the backend."""
     call(python, "-m", "ruff", "check", ".", whole=True)
     call(python, "-m", "ruff", "format", "--check", ".", whole=True)
     call(python, "-m", "mypy", whole=True)
@@ -156,8 +157,8 @@ def checks(python: Path) -> None:
 
 
 def tests(python: Path, backend: str, thorough: bool, arguments: list[str]) -> None:
-    # One process per core: small networks gain nothing from threads.
-    # Files in the order of `tests/conftest.py`: the longest first, so that no process ends alone.
+    # One process per core, because small networks gain nothing from threads. Files in the order of
+    # `tests/conftest.py`: the longest first, so that no process ends alone.
     order = ("--dist", "loadfile", "--no-loadscope-reorder")
     parallel = ("--numprocesses", "auto", *order, "--durations", "20")
     pytest = ("-m", "pytest", "--quiet", *parallel, *arguments)
@@ -170,7 +171,7 @@ def variables_of(backend: str) -> dict[str, str]:
 
 
 def oldest_keras_overlay(python: Path) -> Path:
-    """Installs the lowest Keras that the metadata allows in a folder that lies over the newest."""
+    """Installs the lowest Keras that the metadata allows in a folder that overrides the newest."""
     overlay = ENVIRONMENTS / OLDEST_KERAS
     if not overlay.is_dir():
         pip = (python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", overlay)
@@ -186,7 +187,7 @@ def oldest_keras(python: Path, backend: str, overlay: Path) -> None:
 
 
 def built_package(python: Path) -> None:
-    """Builds the wheel and the sdist, and installs one after the other where nothing else is."""
+    """Builds the wheel and the sdist, and installs each in an empty environment."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         call(python, "-m", "build", "--no-isolation", "--outdir", folder, ".", whole=True)
@@ -199,7 +200,7 @@ def built_package(python: Path) -> None:
             check = (
                 "from keras_dla import data, models; data.load_blood_cells(); models.DLAResNet20()"
             )
-            # From another folder, so that the archive is what is imported.
+            # From another folder, so that the installed archive is imported.
             variables = variables_of("jax")
             call(python_of(empty), "-c", check, folder=folder, whole=True, **variables)
             call(

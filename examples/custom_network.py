@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python examples/custom_network.py
 
-All that a stage needs is blocks whose outputs have one shape: the layer is called once
-behind each of them, and hands a state from one call to the next.
+A stage only needs blocks with outputs of the same shape: the layer is called once after each of
+them, and passes a state from one call to the next.
 """
 
 import argparse
@@ -19,19 +19,19 @@ from keras_dla.data import BLOOD_CELL_MEAN, BLOOD_CELL_STD, ArrayDataset, load_b
 from keras_dla.layers import BatchNormalization, Conv2D, DynamicLayerAttention
 from keras_dla.utils.out_of_memory import ending_without_memory
 
-# From this many training steps on, the moving statistics of BN have forgotten where they began.
+# After this many training steps, BN's moving statistics no longer depend on their initial values.
 STEPS_OF_BN = 100
 
 
 def block(x, filters):
-    """Convolution, BN, ReLU: the whole of a VGG-like network."""
+    """Convolution, BN and ReLU: the building block of a VGG-like network."""
     x = Conv2D(filters, 3)(x)
     x = BatchNormalization()(x)
     return layers.ReLU()(x)
 
 
 def stage(x, depth, filters, mode, name):
-    """`depth` blocks of equal shape, each of which reads the ones before it."""
+    """`depth` blocks of equal shape, each of which reads the blocks before it."""
     dla = DynamicLayerAttention(depth=depth, mode=mode, name=name)
     state = None
     for index in range(depth):
@@ -66,7 +66,7 @@ def main():
 
     train, test = load_blood_cells()
     as_they_are = {"augment": False, "mean": BLOOD_CELL_MEAN, "std": BLOOD_CELL_STD}
-    # Small batches make many steps per epoch, which the moving statistics of BN need.
+    # Small batches give many steps per epoch, which BN's moving statistics need.
     train = ArrayDataset(*train, batch_size=21, seed=args.seed, **as_they_are)
     test_images, test_labels = ArrayDataset(
         *test, batch_size=len(test[0]), shuffle=False, **as_they_are
@@ -84,22 +84,23 @@ def main():
     if steps < STEPS_OF_BN:
         print(
             f"note: {steps} training steps are fewer than the {STEPS_OF_BN} that "
-            "BN's moving statistics need, so the test accuracy can be far below that in training"
+            "BN's moving statistics need, so the test accuracy can be far below the training "
+            "accuracy"
         )
     predictions = model.predict(test_images, batch_size=66, verbose=0)
     accuracy = np.mean(predictions.argmax(axis=-1) == test_labels)
     print(f"test accuracy {accuracy:.1%} on {len(test_labels)} images")
 
-    # A `.keras` file holds the network with the layers that its stages share.
+    # A `.keras` file contains the network, including the layers that its stages share.
     path = args.output / "custom_network.keras"
     model.save(path)
     loaded = keras_dla.load_model(path)
     again = loaded.predict(test_images, batch_size=66, verbose=0)
     print(f"saved and loaded: predictions differ by {np.abs(again - predictions).max():.1e}")
 
-    # The loaded network tells what its layers read of each other.
+    # The attention scores of the loaded network show which layers read which.
     for name, scores in attention_scores(loaded, test_images[:66]).items():
-        print(f"{name}: row l is what layer l reads of layers 1..l")
+        print(f"{name}: row l is what layer l reads from layers 1..l")
         print(scores.mean(axis=(0, 1)).round(2))
     print(f"wrote {path}")
 

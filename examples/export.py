@@ -4,7 +4,7 @@
     KERAS_BACKEND=torch python examples/export.py dla_b_20 --format torch --images images.npy
     python examples/export.py --table        # which format is written from which backend
 
-`docs/exports.md` tells what each format needs.
+`docs/exports.md` explains what each format needs.
 """
 
 import argparse
@@ -70,13 +70,13 @@ LOADERS = {
 
 
 def largest_difference(model, network, images):
-    """Between Keras's outputs and those of the exported network."""
+    """Returns the largest difference between the outputs of Keras and of the exported network."""
     expected = keras.ops.convert_to_numpy(model(images, training=False))
     return float(np.abs(network(images) - expected).max())
 
 
 def table():
-    """Which format is written from which backend, in Markdown."""
+    """Returns the table of formats and backends in Markdown."""
     rows = [
         "| `format` | file | " + " | ".join(BACKENDS.values()) + " |",
         "|---|---|---|---|---|",
@@ -99,7 +99,9 @@ def parse_arguments(arguments=None):
     parser.add_argument(
         "--classes", type=int, default=100, help="number of classes of a network given by name"
     )
-    parser.add_argument("--table", action="store_true", help="only print which formats work")
+    parser.add_argument(
+        "--table", action="store_true", help="only print which backends write which formats"
+    )
     args = parser.parse_args(arguments)
     if not args.table and args.model is None:
         parser.error("needs a .keras file or the name of a network")

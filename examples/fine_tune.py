@@ -1,12 +1,12 @@
-"""Goes on from a trained plain ResNet to a DLA-ResNet, which begins as it.
+"""Turns a trained plain ResNet into a DLA-ResNet with the same outputs, and fine-tunes it.
 
     KERAS_BACKEND=jax python examples/fine_tune.py
     KERAS_BACKEND=torch python examples/fine_tune.py --images PHOTOGRAPHS --weights plain.keras
 
-Without `--weights` a plain ResNet-20 is trained first; a `.keras` file of one takes its place.
+Without `--weights` a plain ResNet-20 is trained first; a `.keras` file of one replaces it.
 Without `--images` the images are the photographs of blood cells that come with the package;
-PHOTOGRAPHS is a folder with a folder of images for each class. First the interaction and the
-classifier learn alone, then the whole network. To compare, `--start initial` keeps the
+PHOTOGRAPHS is a folder with one folder of images per class. First only the interaction and the
+classifier are trained, then the whole network. For comparison, `--start initial` keeps the
 interaction's own initial values, and `--start nothing` trains the whole network from new weights.
 """
 
@@ -24,7 +24,7 @@ from keras_dla.models import DLAResNet20, ResNet
 from keras_dla.training import Recipe, compile_model
 from keras_dla.utils.out_of_memory import ending_without_memory
 
-SIDE = 32  # of the images, in pixels
+SIDE = 32  # side of the images in pixels
 RECIPE = Recipe(
     name="fine_tune",
     epochs=3,
@@ -54,9 +54,9 @@ def parse_arguments():
         "--frozen-epochs",
         type=int,
         default=1,
-        help="epochs of the interaction and the classifier alone",
+        help="epochs that train only the interaction and the classifier",
     )
-    add("--epochs", type=int, default=RECIPE.epochs, help="epochs of the whole network")
+    add("--epochs", type=int, default=RECIPE.epochs, help="epochs that train the whole network")
     add("--seed", type=int, default=0)
     add("--output", type=Path, default=Path("."), help="folder for the network and the figure")
     return parser.parse_args()
@@ -73,7 +73,7 @@ def photographs(folder, seed):
     order = np.random.default_rng(seed).permutation(len(files))
     images = np.stack([resized(read_image(files[number][0])) for number in order])
     labels = np.array([files[number][1] for number in order])
-    count = len(files) // 5  # a fifth to test with
+    count = len(files) // 5  # a fifth for testing
     return (images[count:], labels[count:]), (images[:count], labels[:count]), names
 
 
@@ -83,7 +83,7 @@ def resized(image):
 
 
 def fit(model, train, epochs):
-    """Trains what is trainable of a model."""
+    """Trains the trainable weights of a model."""
     if epochs == 0:
         return
     recipe = RECIPE.scaled(epochs)
@@ -117,26 +117,26 @@ def main():
         plain = keras_dla.load_model(args.weights, compile=False)
     print(f"plain network: test accuracy {accuracy(plain, test, test_labels):.1%}")
 
-    # The same weights with dynamic layer attention, which changes nothing yet.
+    # The same weights with dynamic layer attention, which has no effect yet.
     model = DLAResNet20(classes=len(names))
     if args.start != "nothing":
         load_pretrained_resnet(model, plain, start=args.start)
     print(f"before fine-tuning: test accuracy {accuracy(model, test, test_labels):.1%}")
 
-    # What is new learns first, the rest stays as it is.
+    # First only the new layers are trained.
     if args.start == "nothing":
         print("no frozen epochs, because every weight is new")
     else:
         for layer in model.layers:
             layer.trainable = layer.name == "classifier" or layer.name.endswith("_interaction")
         fit(model, train, args.frozen_epochs)
-        print(f"the rest frozen: test accuracy {accuracy(model, test, test_labels):.1%}")
+        print(f"with the rest frozen: test accuracy {accuracy(model, test, test_labels):.1%}")
         model.trainable = True
     fit(model, train, args.epochs)
     print(f"fine-tuned: test accuracy {accuracy(model, test, test_labels):.1%}")
 
     figure = args.output / "fine_tune_attention.png"
-    plot_attention(attention_scores(model, test[0][0]), figure, title="What the layers read")
+    plot_attention(attention_scores(model, test[0][0]), figure, title="Which layers read which")
     model.save(args.output / "fine_tune.keras")
     print(f"wrote {figure} and {args.output / 'fine_tune.keras'}")
 

@@ -1,8 +1,8 @@
-"""Trains a small DLA-ResNet on real photographs in a minute, and shows what its layers read.
+"""Trains a small DLA-ResNet on real photographs in a minute, and shows which layers read which.
 
     KERAS_BACKEND=jax python examples/quickstart.py
 
-The images come with the package: red blood cells, white blood cells and platelets.
+The images are bundled: red blood cells, white blood cells and platelets.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main():
     keras.utils.set_random_seed(args.seed)
     recipe = RECIPE.scaled(args.epochs)
 
-    # The images: 840 to learn from, and 198 from other photographs to test with.
+    # The images: 840 for training, and 198 from other photographs for testing.
     train, (test_images, test_labels) = load_blood_cells()
     normal = {"mean": BLOOD_CELL_MEAN, "std": BLOOD_CELL_STD}
     train = ArrayDataset(*train, batch_size=recipe.batch_size, seed=args.seed, **normal)
@@ -59,7 +59,7 @@ def main():
         test_images, test_labels, batch_size=66, augment=False, shuffle=False, **normal
     )
 
-    # The network: three stages, whose blocks read each other by dynamic layer attention.
+    # The network: three stages whose blocks interact by dynamic layer attention.
     model = DLAResNet20(classes=len(BLOOD_CELL_CLASSES), variant=args.variant)
     compile_model(model, recipe, steps_per_epoch=len(train))
     model.fit(train, epochs=recipe.epochs, shuffle=False, verbose=2)
@@ -68,15 +68,15 @@ def main():
     accuracy = np.mean(probabilities.argmax(axis=-1) == test_labels)
     print(f"test accuracy {accuracy:.1%} on {len(test_labels)} images")
 
-    # What the blocks of each stage read of each other, over the first 66 test images.
+    # Which blocks of each stage read which, averaged over the first 66 test images.
     attention_figure = args.output / "quickstart_attention.png"
     plot_attention(
         attention_scores(model, test[0][0]),
         attention_figure,
-        title=f"DLA-ResNet-20 ({args.variant}): attention among the layers of each stage",
+        title=f"DLA-ResNet-20 ({args.variant}): attention between the layers of each stage",
     )
 
-    # A handful of test images with the answers.
+    # Some test images with their predictions.
     predictions_figure = args.output / "quickstart_predictions.png"
     some = np.random.default_rng(args.seed).choice(len(test_labels), 24, replace=False)
     plot_predictions(

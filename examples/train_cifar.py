@@ -1,11 +1,10 @@
-"""Trains a network of the paper on CIFAR-10 or CIFAR-100, as the paper does.
+"""Trains a network of the paper on CIFAR-10 or CIFAR-100 with the paper's recipe.
 
     KERAS_BACKEND=jax python examples/train_cifar.py --dataset cifar100 --model dla_l_20
 
-The run's folder gets a log (`log.csv`), the best model (`best.keras`) and the state to
-go on from (`last.keras`): after Ctrl-C, a kill or a power cut, the same command with
-`--resume` goes on from the last state, to the same end. With `--devices 8` eight of them share
-every batch.
+The run's folder gets a log (`log.csv`), the best model (`best.keras`) and the state to resume from
+(`last.keras`): after Ctrl-C, a kill or a power cut, the same command with `--resume` continues from
+the last state, with the same result. With `--devices 8`, eight devices share every batch.
 """
 
 import argparse
@@ -32,15 +31,20 @@ def parse_arguments(argv):
     add("--dataset", choices=("cifar10", "cifar100"), default="cifar100")
     add("--model", default="dla_l_20", help="such as resnet_20, se_56, mrla_l_20, dla_b_110")
     add("--formulation", choices=("official", "paper", "verbatim"), default="official")
-    add("--epochs", type=int, default=CIFAR.epochs, help="the drops of the rate move in proportion")
+    add(
+        "--epochs",
+        type=int,
+        default=CIFAR.epochs,
+        help="number of epochs; the drops of the learning rate move in proportion",
+    )
     add("--batch-size", type=int, default=CIFAR.batch_size)
-    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of so many steps")
+    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of this many steps")
     add("--seed", type=int, default=0)
     add("--mixed-precision", choices=("float16", "bfloat16"))
     add(
         "--data",
         choices=("tfds", "memory"),
-        help="tf.data or arrays in memory (default: by the backend)",
+        help="tf.data or arrays in memory (default: depends on the backend)",
     )
     add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
     add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
@@ -54,7 +58,7 @@ def parse_arguments(argv):
         help="all machines, in the same order everywhere",
     )
     add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
-    add("--sync-batch-norm", action="store_true", help="batch statistics over all devices")
+    add("--sync-batch-norm", action="store_true", help="compute batch statistics over all devices")
     return parser.parse_args(argv)
 
 
@@ -80,7 +84,7 @@ def prepare(args):
 
 
 def train(args):
-    """What every process of `launch()` does."""
+    """Trains; runs in every process of `launch()`."""
     keep_freed_memory()
     run = prepare(args)
     if is_main_process():
@@ -107,7 +111,7 @@ def main(argv=None):
         check_devices(experiment_of(args), args.devices, args.hosts)
         launch(train, args.devices, (args,), args.hosts, args.host)
     except KeyboardInterrupt as stop:
-        sys.exit(f"\nStopped{stop}; the same command with --resume goes on.")
+        sys.exit(f"\nStopped{stop}; the same command with --resume continues.")
     except (DivergenceError, ValueError, OSError, ImportError, MemoryError) as error:
         sys.exit(f"train_cifar.py: {error}")
 

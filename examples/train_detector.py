@@ -1,4 +1,4 @@
-"""Trains a detector with a backbone of the paper (Section 4.2) and evaluates it as COCO does.
+"""Trains a detector with a backbone of the paper (Section 4.2), with COCO's evaluation.
 
     KERAS_BACKEND=torch python examples/train_detector.py
     KERAS_BACKEND=jax python examples/train_detector.py --detector mask_rcnn
@@ -8,13 +8,14 @@
     KERAS_BACKEND=jax python examples/train_detector.py --backbone dla_l_50 --side 600 \\
         --data voc/2007 --data-dir tensorflow_datasets
 
-The first is Faster R-CNN on made-up shapes: no download, 12 epochs of 2000 images, more than
-20 minutes on two CPU cores. What such runs reach is in docs/results.md.
+The first command trains Faster R-CNN on made-up shapes, without a download: 12 epochs of 2000
+images, more than 20 minutes on two CPU cores. Results of such runs are in docs/results.md.
 
 The run's folder gets a log (`log.csv`), the best model by AP50 on the validation images
-(`best.keras`), the state to go on from (`last.keras`, with `--resume`), the table of the evaluation
-and images of detections. Both are of the last epoch's model on the validation images, or, with
-`--test-annotations` and `--test-images`, of the best model on those, which chose nothing.
+(`best.keras`), the state to resume from (`last.keras`, with `--resume`), the table of the
+evaluation and images of detections. Table and images show the last epoch's model on the validation
+images, or, with `--test-annotations` and `--test-images`, the best model on these, which were not
+used to choose it.
 """
 
 import argparse
@@ -84,7 +85,9 @@ def parse_arguments(argv):
     add("--data-dir", help="folder of tensorflow-datasets (default: its usual one)")
     add("--annotations", help="COCO-format JSON of the training images")
     add("--images", help="folder of the training images")
-    add("--val-annotations", help="COCO-format JSON of the images that choose the best model")
+    add(
+        "--val-annotations", help="COCO-format JSON of the images by which the best model is chosen"
+    )
     add("--val-images")
     add(
         "--test-annotations",
@@ -95,10 +98,10 @@ def parse_arguments(argv):
     add(
         "--longer-side",
         type=int,
-        help="longest longer side (default: five thirds of the shorter side)",
+        help="upper limit of the longer side (default: five thirds of the shorter side)",
     )
     add("--images-per-epoch", type=int, default=2000, help="made-up images per epoch")
-    # Its name until 0.2, which goes on for a release.
+    # The name before 0.2, which keeps working for one release.
     add("--pictures", type=int, dest="images_per_epoch", help=argparse.SUPPRESS)
     add("--epochs", type=int, default=DETECTION.epochs)
     add("--batch-size", type=int, default=DETECTION.batch_size)
@@ -121,13 +124,18 @@ def check_data(parser, args):
     for name in (*FILES, *TEST_FILES):
         given = getattr(args, name) is not None
         if given and args.data != "coco":
-            parser.error(f"{option(name)} goes with --data coco, not --data {args.data}")
+            parser.error(
+                f"{option(name)} can only be given with --data coco, but --data is {args.data}"
+            )
         if not given and args.data == "coco" and name in FILES:
             parser.error(f"--data coco needs {option(name)}")
     if (args.test_annotations is None) != (args.test_images is None):
         parser.error("--test-annotations and --test-images must be given together")
     if args.data_dir is not None and args.data not in PREPARED:
-        parser.error(f"--data-dir goes with --data {', '.join(PREPARED)}, not {args.data}")
+        parser.error(
+            f"--data-dir can only be given with --data {', '.join(PREPARED)}, but "
+            f"--data is {args.data}"
+        )
     if args.detector == "mask_rcnn" and args.data in PREPARED:
         parser.error(f"--detector mask_rcnn needs masks, which --data {args.data} lacks")
 
@@ -137,7 +145,7 @@ def option(name):
 
 
 def sources(args):
-    """Training and validation images, and test images where they are given."""
+    """Returns the sources of training, validation and, if given, test images."""
     if args.data == "shapes":
         return [
             ShapesSource(args.images_per_epoch, args.side, seed=args.seed),
@@ -153,14 +161,14 @@ def sources(args):
 
 
 def datasets(args):
-    """A data set of each source; the first is shuffled and mirrored."""
+    """Returns a data set per source; the first is shuffled and mirrored."""
     train, *others = sources(args)
     check_classes(train, others)
     sides = {"shorter_side": args.side, "longer_side": args.longer_side}
     options = {
         "batch_size": args.batch_size,
         **sides,
-        # One shape for all batches, so that XLA compiles one program.
+        # All batches have the same shape, so that XLA compiles only one program.
         "padded_shape": common_padded_shape(train, *others, **sides),
         "mask_size": 112 if args.detector == "mask_rcnn" else None,
         "data_format": data_format(args),
@@ -176,19 +184,19 @@ def check_classes(train, others):
     for other in others:
         if not set(other.class_names) <= set(train.class_names):
             raise ValueError(
-                "all annotations must have classes of the training images, "
+                "all annotations must only have classes of the training images, "
                 f"{train.class_names}, but some have {other.class_names}."
             )
 
 
 def data_format(args):
-    """The order of the images' axes: RetinaNet knows one only, the others follow Keras."""
+    """Returns the data format: RetinaNet only supports one, the others follow Keras."""
     is_retinanet = args.detector == "retinanet"
     return RetinaNet.data_format if is_retinanet else keras.config.image_data_format()
 
 
 def small_backbone(args):
-    """A DLA network of four short and narrow stages, for training without a graphics card."""
+    """Returns a DLA network of four short and narrow stages, for training on a CPU."""
     return ResNet(
         (1, 2, 2, 1),
         "dla_l",
@@ -207,7 +215,7 @@ def new_model(args, classes, shape, steps_per_epoch):
         build = {"faster_rcnn": FasterRCNN, "mask_rcnn": MaskRCNN}[args.detector]
         size = {}
         if args.backbone == "small":
-            # Objects of 16 to 64 pixels: anchors of half the size, and small heads.
+            # For objects of 16 to 64 pixels: anchors of half the size, and small heads.
             size = {"channels": 64, "head_units": 256, "anchor_scale": 4, "finest_scale": 28}
             size |= {"proposals": 200, "samples": 64}
         model = build(backbone, classes, **size)
@@ -224,7 +232,9 @@ def new_model(args, classes, shape, steps_per_epoch):
 
 def prepare(args):
     if args.resume and not Path(args.output).is_dir():
-        raise ValueError(f"--resume goes on with a run, but there is no folder {args.output}.")
+        raise ValueError(
+            f"--output must be the folder of a run to resume, but there is no folder {args.output}."
+        )
     set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
@@ -267,7 +277,7 @@ def main(argv=None):
         with as_memory_error():
             run(args)
     except KeyboardInterrupt as stop:
-        sys.exit(f"\nStopped{stop}; --resume goes on.")
+        sys.exit(f"\nStopped{stop}; --resume continues.")
     except (DivergenceError, ValueError, OSError, ImportError, MemoryError) as error:
         sys.exit(f"train_detector.py: {error}")
 

@@ -1,12 +1,12 @@
-"""Trains a network of the paper on ImageNet, as the paper does.
+"""Trains a network of the paper on ImageNet with the paper's recipe.
 
     KERAS_BACKEND=jax python examples/train_imagenet.py --model dla_l_50 --data-dir DATA
 
-DATA is where tensorflow-datasets has prepared imagenet2012 (tfds build imagenet2012); the message
-about a missing data set has the command. The run's folder gets a log (`log.csv`), the best model
-(`best.keras`) and the state to go on from (`last.keras`): after Ctrl-C, a kill or a power cut, the
-same command with `--resume` goes on from the last state, to the same end. With `--devices 8` eight
-of them share every batch.
+DATA is the folder in which tensorflow-datasets has prepared imagenet2012 (tfds build imagenet2012);
+the error for a missing data set has the full command. The run's folder gets a log (`log.csv`), the
+best model (`best.keras`) and the state to resume from (`last.keras`): after Ctrl-C, a kill or a
+power cut, the same command with `--resume` continues from the last state, with the same result.
+With `--devices 8`, eight devices share every batch.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from keras_dla.training.run_folder.folder import holds_run
 from keras_dla.training.run_folder.tensorboard import has_tensorboard
 from keras_dla.training.run_folder.versions import note_versions
 
-# Where the run's files lie, and which machines train it, does not make it another run.
+# The place of the run's files and the machines that train it are not part of its settings.
 NO_SETTINGS = {"data_dir", "output", "resume", "devices", "hosts", "host"}
 
 
@@ -64,16 +64,16 @@ def parse_arguments(argv):
         "--epochs",
         type=int,
         default=IMAGENET.epochs,
-        help="the drops of the rate move in proportion",
+        help="number of epochs; the drops of the learning rate move in proportion",
     )
     add("--batch-size", type=int, default=IMAGENET.batch_size)
     add("--image-size", type=int, default=224)
     add(
         "--attention-weight-decay",
         type=float,
-        help="weight decay of attention layers (default: that of all)",
+        help="weight decay of attention layers (default: --weight-decay)",
     )
-    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of so many steps")
+    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of this many steps")
     add("--seed", type=int, default=0)
     add("--mixed-precision", choices=("float16", "bfloat16"))
     add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
@@ -87,7 +87,7 @@ def parse_arguments(argv):
         help="all machines, in the same order everywhere",
     )
     add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
-    add("--sync-batch-norm", action="store_true", help="batch statistics over all devices")
+    add("--sync-batch-norm", action="store_true", help="compute batch statistics over all devices")
     args = parser.parse_args(argv)
     dataset = args.dataset.replace("/", "_")
     args.output = args.output or f"runs/{dataset}-{args.model}-{args.formulation}-{args.seed}"
@@ -95,8 +95,8 @@ def parse_arguments(argv):
 
 
 def settings(args):
-    """What makes this run this run."""
-    # Runs of earlier versions have no such entry.
+    """Returns the settings that identify the run."""
+    # Runs of earlier versions do not have this entry.
     left_out = NO_SETTINGS if args.sync_batch_norm else NO_SETTINGS | {"sync_batch_norm"}
     names = vars(args).keys() - left_out
     return {"backend": keras.backend.backend(), **{name: vars(args)[name] for name in names}}
@@ -111,7 +111,8 @@ def new_model(args):
     channels_last = keras.config.image_data_format() == "channels_last"
     sides = (args.image_size, args.image_size)
     options = used_options(args.model, drop_path=recipe.drop_path)
-    if args.formulation != "official":  # in vain it is a mistake, which the network refuses
+    # Given for a network without formulations it is a mistake, which the network refuses.
+    if args.formulation != "official":
         options["formulation"] = args.formulation
     model = get_model(
         args.model,
@@ -126,7 +127,7 @@ def new_model(args):
 
 
 class Images:
-    """The batches, and where training starts among them."""
+    """The batches, and the step at which training starts."""
 
     def __init__(self, args):
         self.passes = imagenet_steps_per_epoch(
@@ -142,7 +143,7 @@ class Images:
         self.validation = imagenet_dataset("validation", **self.common)
 
     def train(self, first):
-        """Endless batches of one size, from number `first` on."""
+        """Returns endless batches of one size, starting with number `first`."""
         epoch, left_out = divmod(first, self.passes)
         train = imagenet_dataset(
             "train",
@@ -156,7 +157,7 @@ class Images:
 
 
 def check_validation(args):
-    """On JAX the last batch of the test, too, has to be divisible; the others then are."""
+    """Checks that the last test batch is divisible on JAX, as the other batches then are."""
     images = imagenet_steps_per_epoch("validation", 1, args.data_dir, args.dataset)
     if keras.backend.backend() == "jax" and images % args.devices:
         raise ValueError(
@@ -166,7 +167,7 @@ def check_validation(args):
 
 
 def prepare(args):
-    """Finds everything that could be wrong before the first step, and before it writes a file."""
+    """Prepares the run, with all checks before the first step and before any file is written."""
     check_writable(args.output)
     check_validation(args)
     set_random_seed(args.seed)
@@ -184,7 +185,7 @@ def prepare(args):
 
 
 def train(args):
-    """What every process of `launch()` does."""
+    """Trains; runs in every process of `launch()`."""
     keep_freed_memory()
     model, progress, images, folder = prepare(args)
     callbacks = [
@@ -226,7 +227,7 @@ def main(argv=None):
         check_batch_size(args.batch_size, args.devices, args.hosts)
         launch(train, args.devices, (args,), args.hosts, args.host)
     except KeyboardInterrupt as stop:
-        sys.exit(f"\nStopped{stop}; the same command with --resume goes on.")
+        sys.exit(f"\nStopped{stop}; the same command with --resume continues.")
     except (DivergenceError, ValueError, OSError, ImportError, MemoryError) as error:
         sys.exit(f"train_imagenet.py: {error}")
 

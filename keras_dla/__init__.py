@@ -1,7 +1,7 @@
 """Dynamic Layer Attention for Keras 3, on TensorFlow, JAX and PyTorch.
 
 `import keras_dla` registers every class with Keras, so that `keras.saving.load_model` finds them.
-Where Keras has no backend it still imports, and whatever needs one says so in a sentence.
+It can also be imported if Keras has no backend; anything that needs one then says so in a sentence.
 """
 
 from typing import Any
@@ -27,6 +27,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:  # it was not imported above
+    if name in __all__:  # `layers` and the other rooms were not imported above
         check_keras()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

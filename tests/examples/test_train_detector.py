@@ -74,7 +74,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(tmp_path, capsys):
     assert "boxes" in capsys.readouterr().out
     written = {path.name for path in whole.iterdir()}
     assert {"log.csv", "last.keras", "best.keras", "coco.txt", "detections.png"} <= written
-    with pytest.raises(SystemExit, match="Stopped after 1 epochs; --resume goes on"):
+    with pytest.raises(SystemExit, match="Stopped after 1 epochs; --resume continues"):
         main(*arguments, resumed, script=stopped_script())
     first = weights_of(resumed)
     main(*arguments, resumed, "--resume")
@@ -182,7 +182,7 @@ def test_classes_must_agree(tmp_path):
     arguments = coco_arguments(tmp_path, train=[(64, 64)], val=[(64, 64)])
     path = tmp_path / "val.json"
     path.write_text(path.read_text().replace("circle", "disc"))
-    with pytest.raises(SystemExit, match="must have classes of the training images"):
+    with pytest.raises(SystemExit, match="must only have classes of the training images"):
         main(*arguments, "--output", tmp_path / "run")
 
 
@@ -219,10 +219,13 @@ def test_images_are_in_the_models_order(detector, order, tmp_path):
     [
         (["--backbone", "vgg_16"], "`name` must be one of"),
         (["--data", "coco"], "--data coco needs --annotations"),
-        (["--annotations", "a.json"], "--annotations goes with --data coco, not --data shapes"),
-        (["--test-images", "x", "--data", "voc/2007"], "--test-images goes with --data coco"),
+        (["--annotations", "a.json"], "--annotations can only be given with --data coco, but"),
+        (
+            ["--test-images", "x", "--data", "voc/2007"],
+            "--test-images can only be given with --data coco",
+        ),
         (["--data", "voc/2009"], "argument --data: invalid choice: 'voc/2009'"),
-        (["--data-dir", "x"], "--data-dir goes with --data coco/2017, voc/2007, voc/2012, not"),
+        (["--data-dir", "x"], "--data-dir can only be given with --data coco/2017, voc/2007, "),
         (["--data", "voc/2012", "--detector", "mask_rcnn"], "which --data voc/2012 lacks"),
         (["--data", "voc/2012", "--data-dir", "nowhere"], "a folder with the data set 'voc/2012'"),
     ],
@@ -235,6 +238,6 @@ def test_refusals(arguments, sentence, tmp_path, capsys):
 
 
 def test_resuming_a_folder_that_is_not_there_is_one_sentence(tmp_path):
-    with pytest.raises(SystemExit, match="--resume goes on with a run, but there is no folder"):
+    with pytest.raises(SystemExit, match="--output must be the folder of a run to resume, but"):
         main("--output", tmp_path / "nowhere", "--resume")
     assert not list(tmp_path.iterdir())

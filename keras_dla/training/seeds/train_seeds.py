@@ -179,7 +179,7 @@ def evaluate_seeds(models: Sequence[keras.Model], data: Iterable) -> list[dict]:
     """
     check_jax("evaluate_seeds")
     if not models:
-        raise ValueError(f"`models` must hold at least one model, but is {models!r}.")
+        raise ValueError(f"`models` must contain at least one model, but is {models!r}.")
     _check_batches("data", data)
     return StackedModels(list(models)).test(batches_of(data))
 

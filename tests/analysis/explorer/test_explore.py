@@ -106,7 +106,7 @@ def test_large_images_become_small():
         ({"images": PIXELS[:1]}, "`inputs` must have a length of 1"),
         ({"image_names": ["a"]}, "`image_names` must have a length of 2"),
         ({"class_names": ["a"]}, "`class_names` must name the 3 classes of"),
-        ({"models": {}}, "`models` must hold at least one model"),
+        ({"models": {}}, "`models` must contain at least one model"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(models, tmp_path, changed, sentence):

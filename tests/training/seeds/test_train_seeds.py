@@ -217,7 +217,7 @@ def test_models_that_are_not_alike_are_refused():
     other.compile("sgd", "mse")
     with pytest.raises(ValueError, match="must have equal layers"):
         evaluate_seeds([make_small(), other], [])
-    with pytest.raises(ValueError, match="`models` must hold at least one model"):
+    with pytest.raises(ValueError, match="`models` must contain at least one model"):
         evaluate_seeds([], [])
 
 
