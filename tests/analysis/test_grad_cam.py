@@ -316,6 +316,6 @@ def test_several_last_maps():
     images = keras.Input((8, 6, 3))
     both = [average(features(images, name)) for name in ("left", "right")]
     model = keras.Model(images, scored(layers.Add()(both)))
-    check_refused("ends in 2 maps, but is None", model)
+    check_refused("which has 2 last feature maps, but is None", model)
     maps = class_activation_maps(model, IMAGES, CLASSES, layer="left")
     assert_maps(maps, expected_maps(KERNEL.T[CLASSES]))

@@ -216,6 +216,6 @@ def test_labels_without_a_class_are_refused_before_the_first_step():
     layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
     model = keras.Sequential(layers)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    with pytest.raises(ValueError, match="`labels` must be integers from 0 to 2, but have 3 among"):
+    with pytest.raises(ValueError, match="`labels` must be integers from 0 to 2, but contain 3"):
         resume_fit(model, lambda first: EndlessBatches(dataset, first), Progress(), 2, epochs=1)
     assert int(model.optimizer.iterations) == 0
