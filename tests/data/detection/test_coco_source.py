@@ -186,7 +186,7 @@ def test_missing_files_are_named(tmp_path):
 def test_an_image_of_another_size_is_refused(tmp_path):
     changed = changed_content("images", 0, "height", value=17)
     source = CocoSource(*write(tmp_path, changed))
-    with pytest.raises(ValueError, match=r"a.png' must have .*\(17, 20\). It has \(16, 20\)"):
+    with pytest.raises(ValueError, match=r"a.png' must have .*\(17, 20\), but has \(16, 20\)"):
         source[0]
 
 

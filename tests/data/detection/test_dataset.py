@@ -331,7 +331,7 @@ def test_blood_cells():
         ({"padded_shape": (64,)}, "`padded_shape` must be a pair"),
         ({"padded_shape": 64}, "`padded_shape` must be a pair"),
         ({"padded_shape": (64.0, 64.0)}, "`padded_shape` must be a pair"),
-        ({"padded_shape": (32, 32)}, "`padded_shape` must be at least `shorter_side` .*, 64"),
+        ({"padded_shape": (32, 32)}, "`padded_shape` must be at least `shorter_side` .64."),
         ({"flip": 1.5}, "`flip` must be a probability from 0 to 1, but is 1.5"),
         ({"flip": "half"}, "`flip` must be a probability"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),

@@ -49,9 +49,9 @@ def test_given_names_number_the_classes(tmp_path):
     [
         ({"text": "<annotation>"}, "in Pascal VOC's format, but"),
         ({"text": "<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"}, "has a DOCTYPE"),
-        ({"text": "<annotation/>"}, "no number size/height"),
+        ({"text": "<annotation/>"}, "a size/height that is not a number"),
         ({"objects": [("", 0, (1, 1, 2, 2))]}, "an object without a name"),
-        ({"objects": [("dog", 0, (1, 1, "b", 2))]}, "no number bndbox/xmax"),
+        ({"objects": [("dog", 0, (1, 1, "b", 2))]}, "a bndbox/xmax that is not a number"),
         ({"objects": [("dog", 1, (1, 1, 9, 9))]}, "no object that can be learned"),
         ({"objects": [("dog", 0, (9, 9, 1, 1))]}, "negative width"),
         ({"file": "..", "objects": None}, "leads out of the image folder"),
