@@ -1,6 +1,7 @@
 """The program: its commands, and how it reports their errors."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -119,6 +120,9 @@ def _refuse_empty(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     if sys.stdout is None:
         raise CommandError("standard output must be open to print the result, but is closed.")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal or file cannot show is escaped, as Python does on stderr.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         import_files(getattr(arguments, "imports", ()))
         arguments.run(arguments)

@@ -1,3 +1,4 @@
+import io
 import os
 import signal
 import subprocess
@@ -165,6 +166,15 @@ def test_output_that_cannot_be_written(redirected, sentence):
         text=True,
     )
     assert (done.returncode, done.stderr) == (2, f"keras-dla list: error: {sentence}\n")
+
+
+def test_what_the_output_cannot_show_is_escaped(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(list_models, "_is_wanted", lambda *_: print("ü 图 \udcff"))
+    main(["list"])
+    output.flush()
+    assert output.buffer.getvalue().startswith(b"\\xfc \\u56fe \\udcff")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of mem")])
