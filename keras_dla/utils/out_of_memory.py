@@ -47,13 +47,13 @@ def as_memory_error() -> Iterator[None]:
 
 @contextlib.contextmanager
 def ending_without_memory() -> Iterator[None]:
-    """Ends a script that has no memory left with the one sentence; also `@` above its `main`.
+    """Ends a script that runs out of memory with the one sentence; also a decorator of `main`.
 
     Example:
     >>> with ending_without_memory():
     ...     raise RuntimeError("CUDA out of memory.")
     Traceback (most recent call last):
-    SystemExit: The memory does not suffice: smaller images or batches need less, and ...
+    SystemExit: There is not enough memory: smaller images or batches need less, and ...
     """
     try:
         yield

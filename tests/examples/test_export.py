@@ -70,5 +70,5 @@ def test_no_memory_is_a_sentence(monkeypatch):
 
     script = load_example()
     monkeypatch.setattr(script, "load_network", allocate)
-    with pytest.raises(SystemExit, match=r"^The memory does not suffice: smaller images or "):
+    with pytest.raises(SystemExit, match=r"^There is not enough memory: smaller images or "):
         script.main(["dla_l_20"])

@@ -235,7 +235,7 @@ def test_a_data_set_without_labels_is_named(tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
     features = {"image": tfds.features.Image(encoding_format="jpeg")}
     prepare_images(tmp_path, name="Bare", sizes={"train": 2}, features=features)
-    with pytest.raises(ValueError, match=r"`name` must be a data set with.*'bare', which has 'im"):
+    with pytest.raises(ValueError, match=r"`name` must be a data set with.*'bare' has 'im"):
         imagenet_dataset(data_dir=tmp_path, name="bare")
 
 
