@@ -8,6 +8,8 @@ from keras import ops
 
 from keras_dla.analysis.complexity.symbolic_run import has_graph
 from keras_dla.analysis.graph import model_nodes, producers
+from keras_dla.layers.core.linear import Linear
+from keras_dla.ops.products import matmul
 from keras_dla.utils.types import Tensor
 
 TensorFunction: TypeAlias = Callable[[Tensor], Tensor]
@@ -38,7 +40,7 @@ def class_scores(model: keras.Model) -> tuple[keras.KerasTensor, TensorFunction]
     if isinstance(layer, keras.layers.Activation) or type(layer).__name__ == "Softmax":
         return node.input_tensors[0], _unchanged
     # A subclass may compute anything, and a quantised kernel has additional scales.
-    if type(layer) is keras.layers.Dense and layer.quantization_mode is None:
+    if type(layer) in (keras.layers.Dense, Linear) and layer.quantization_mode is None:
         return node.input_tensors[0], _before_activation(layer)
     return output, _unchanged
 
@@ -58,7 +60,7 @@ def _check_classifier(model) -> None:
 
 def _before_activation(dense: keras.layers.Dense) -> TensorFunction:
     def scores(x: Tensor) -> Tensor:
-        scores = ops.matmul(ops.cast(x, dense.variable_dtype), dense.kernel)
+        scores = matmul(ops.cast(x, dense.variable_dtype), dense.kernel)
         return scores if dense.bias is None else scores + dense.bias
 
     return scores

@@ -10,6 +10,8 @@ from keras import layers
 
 from keras_dla.keras_internals.lean_model import LeanModel
 from keras_dla.layers.block_attention.block_attention import BlockPlace
+from keras_dla.layers.core.linear import dense
+from keras_dla.layers.core.pooling import GlobalAveragePooling2D
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.layers.registry import find_interaction
@@ -141,10 +143,10 @@ def ResNet(  # noqa: N802
     if isinstance(interaction, LayerInteraction) and (include_top or pooling):
         x = interaction.head_input(x, state)
     if include_top:
-        x = layers.GlobalAveragePooling2D(data_format=data_format, name="avg_pool")(x)
+        x = GlobalAveragePooling2D(data_format=data_format, name="avg_pool")(x)
         x = _classifier(x, classes, classifier_activation)
     elif pooling is not None:
-        pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling]
+        pool = {"avg": GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling]
         x = pool(data_format=data_format, name=f"{pooling}_pool")(x)
     model = LeanModel(images, x, name=name or _default_name(depth))
     if not include_top:
@@ -207,7 +209,7 @@ def _block(x, branch_input, place, name, attention, data_format, last_gamma):
 
 def _classifier(x, classes, activation):
     initializer = torch_uniform(x.shape[-1])
-    return layers.Dense(
+    return dense(
         classes,
         activation=activation,
         kernel_initializer=initializer,

@@ -1,11 +1,15 @@
-"""Stages in float64 against arrays of the authors' code in float64: equal to twelve digits."""
+"""Stages and networks in float64 against arrays of the authors' code in float64."""
 
 from functools import partial
 
 import keras
+import numpy as np
 import pytest
 
+import keras_dla
+from keras_dla.analysis.class_scores import class_scores
 from keras_dla.interop import load_official_checkpoint
+from keras_dla.models import ResNet, used_options
 from tests import golden
 from tests.backends import all_on_pytorch
 from tests.gradients import gradients
@@ -53,3 +57,41 @@ def test_stage_equals_the_authors_in_float64(name, float64):
     output, input_grad, _ = gradients(model, images, cotangent)
     golden.assert_close(every(output, 8), expected["output_train"], TOLERANCE)
     golden.assert_close(every(input_grad, 2), expected["input_grad"], TOLERANCE)
+
+
+@pytest.mark.parametrize("name", all_on_pytorch(reversed(golden.NETWORKS), 1))
+def test_network_equals_the_authors_in_float64(name, float64):
+    formulation = CASES.get(name, "official")
+    full = f"{name}_verbatim" if formulation == "verbatim" else name
+    arrays = golden.load_shared(f"cifar_{name}_29")
+    expected = golden.part(golden.load("networks_float64"), f"{full}/")
+    interaction = golden.NETWORKS[name][0]
+    options = used_options(f"{interaction or 'resnet'}_29", formulation=formulation)
+    model = ResNet(
+        29, interaction, classes=100, classifier_activation=None, data_format="channels_last",
+        **options,
+    )  # fmt: skip
+    load_official_checkpoint(model, golden.part(arrays, "state/"))
+    images = golden.as_format(arrays["input"], "channels_last").astype("float64")
+    for mode, training in (("eval", False), ("train", True)):
+        logits = keras.ops.convert_to_numpy(model(images, training=training))
+        assert logits.dtype == "float64"
+        golden.assert_close(logits, expected[f"logits_{mode}"], TOLERANCE)
+
+
+def test_float64_in_what_ends_a_network(float64, tmp_path):
+    """The softmax, and the scores that pictures are drawn of; saved and loaded."""
+    model = ResNet((1,), None, classes=3, planes=(8,), data_format="channels_last")
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    features = keras.Model(model.inputs, model.get_layer("avg_pool").output)
+    logits = keras.ops.convert_to_numpy(features(images, training=False))
+    kernel, bias = model.get_layer("classifier").get_weights()
+    logits = logits @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    golden.assert_close(model(images, training=False), expected, TOLERANCE)
+    tensor, scores = class_scores(model)
+    found = keras.Model(model.inputs, tensor)(images, training=False)
+    golden.assert_close(scores(found), logits, TOLERANCE)
+    model.save(tmp_path / "model.keras")
+    copy = keras_dla.load_model(tmp_path / "model.keras")
+    golden.assert_close(copy(images, training=False), expected, TOLERANCE)

@@ -9,6 +9,7 @@ from keras import ops
 from keras_dla.detection.ops.box_coder import BoxCoder
 from keras_dla.detection.ops.losses import absolute_error, gather_targets
 from keras_dla.detection.ops.non_maximum_suppression import class_detections
+from keras_dla.layers.core.linear import dense
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import standardize_data_format
 
@@ -51,8 +52,12 @@ class BoxHead(keras.layers.Layer):
         self.deltas = self._dense(4 * classes, "deltas", _normal(0.001))
 
     def _dense(self, units, name, initializer, activation=None):
-        return keras.layers.Dense(
-            units, activation, kernel_initializer=initializer, dtype=self.dtype_policy, name=name
+        return dense(
+            units,
+            activation=activation,
+            kernel_initializer=initializer,
+            dtype=self.dtype_policy,
+            name=name,
         )
 
     def build(self, input_shape: tuple) -> None:

@@ -8,8 +8,10 @@ from keras import ops
 from keras_dla.detection.ops.losses import binary_cross_entropy, gather_targets
 from keras_dla.detection.ops.roi_align import roi_align
 from keras_dla.layers.core.convolution import Conv2D
+from keras_dla.layers.core.linear import dense
 from keras_dla.layers.initializers import he_normal_fan_out
 from keras_dla.ops.channels import channel_axis
+from keras_dla.ops.products import einsum
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import standardize_data_format
 
@@ -67,7 +69,7 @@ class MaskHead(keras.layers.Layer):
             name="upsampling",
             **options,
         )
-        self.logits = keras.layers.Dense(classes, name="logits", **options)
+        self.logits = dense(classes, name="logits", **options)
 
     def build(self, input_shape: tuple) -> None:
         shape = list(input_shape[:1] + input_shape[2:])
@@ -109,7 +111,7 @@ def mask_of_class(masks: Tensor, classes: Tensor) -> Tensor:
         classes: int32 `[batch, R]`; the mask of a negative class is zero.
     """
     chosen = ops.one_hot(classes, masks.shape[-1], dtype=masks.dtype)
-    return ops.einsum("brijc,brc->brij", masks, chosen)
+    return einsum("brijc,brc->brij", masks, chosen)
 
 
 def mask_targets(

@@ -5,6 +5,7 @@ from keras import ops
 from keras_dla.detection.ops.roi_windows import crop_by_window, exact_windows
 from keras_dla.detection.validation import check_positive_number, check_window
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.ops.products import matmul
 from keras_dla.ops.rows import take_rows
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import (
@@ -287,11 +288,9 @@ class _Maps:
         # The weights have no gradient, so no backend needs to keep what is read here.
         channels = cells.shape[-1]
         read = ops.reshape(take_rows(cells, places), (-1, long, short * channels))
-        contracted = ops.matmul(ops.cast(row_weights, cells.dtype), read)
+        contracted = matmul(ops.cast(row_weights, cells.dtype), read)
         contracted = ops.reshape(contracted, (-1, output_size, short, channels))
-        crops = ops.matmul(ops.cast(column_weights, cells.dtype)[:, None], contracted)
-        # PyTorch would multiply float64 in float32 here.
-        return ops.cast(crops, cells.dtype)
+        return matmul(ops.cast(column_weights, cells.dtype)[:, None], contracted)
 
 
 def _samples(side, output_size):

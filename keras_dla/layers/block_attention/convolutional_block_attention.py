@@ -105,7 +105,8 @@ class ConvolutionalBlockAttention(BlockAttention):
     def _spatial_gate(self, x, training):
         axis = channel_axis(self.data_format)
         maximum = ops.cast(largest(x, axis), self.variable_dtype)
-        average = ops.mean(ops.cast(x, self.variable_dtype), axis=axis, keepdims=True)
+        total = ops.sum(ops.cast(x, self.variable_dtype), axis=axis, keepdims=True)
+        average = total / x.shape[axis]  # Keras's mean of float64 is one in float32.
         logits = self.convolution(ops.concatenate([maximum, average], axis=axis))
         gate = ops.sigmoid(self.norm(logits, training=training))
         return ops.cast(gate, self.compute_dtype)
