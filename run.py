@@ -1,9 +1,9 @@
 """Sets up an environment and runs one job in it; needs Python 3.11 or newer with pip.
 
-python run.py quickstart        trains a DLA-ResNet on bundled images and draws its attention python
-run.py test              everything that a change must pass python run.py test tests/layers --legs
-tests --backends jax python run.py test --thorough   also runs what TensorFlow and JAX leave out,
-which takes hours
+python run.py quickstart        trains a DLA-ResNet on bundled images and draws its attention
+python run.py test              everything that a change must pass
+python run.py test tests/layers --legs tests --backends jax
+python run.py test --thorough   also what TensorFlow and JAX leave out, which takes hours
 
 The legs of the test are: checks (style, types, the site), tests (on each backend), oldest_keras
 (the smoke tests with the lowest Keras that the metadata allows), package (the built package can be
