@@ -3,9 +3,9 @@
     python benchmarks/batch_dependence.py runs/verbatim/last.keras --data-dir DATA
 
 In the authors' code the context of a batch's first image refreshes the features of all of them
-(`formulation="verbatim"`), so its test accuracy is one of a batch size and an order. This prints
-the accuracy of a trained network for several of both, and how many predictions are others than
-those of every image alone. With `"official"` and `"paper"` there are none but for rounding.
+(`formulation="verbatim"`), so its test accuracy depends on the batch size and on the order of the
+images. This prints the accuracy of a trained network for several of both, and how many predictions
+differ from those for each image alone. With `"official"` and `"paper"` none do, up to rounding.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     KERAS_BACKEND=jax python benchmarks/depthwise.py
 
 The forms take turns; each figure is the median of the rounds, in milliseconds. The last column
-is the form that `keras_dla` takes there.
+marks the form that `keras_dla` uses there.
 """
 
 import argparse

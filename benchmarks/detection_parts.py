@@ -3,10 +3,11 @@
     python benchmarks/detection_parts.py
     python benchmarks/detection_parts.py --parts roi_align --boxes 512 --batch-size 2
 
-The straightforward RoIAlign takes 2x2 samples a bin, gathers the four neighbours of each and does
-so on every level for every box; the straightforward suppression keeps the best box that is left,
-one by one. Every form runs in a process of its own, so that its peak memory is its own; the
-processes take turns. A training step is forward and backward by the feature maps.
+The straightforward RoIAlign takes 2x2 samples per bin, gathers the four neighbours of each and does
+so on every level for every box; the straightforward suppression picks the best remaining box, one
+at a time. Every form runs in a process of its own, so that its peak memory is its own; the
+processes take turns. A training step is the forward pass and the gradient with respect to the
+feature maps.
 """
 
 import argparse

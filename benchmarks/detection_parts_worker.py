@@ -1,4 +1,4 @@
-"""One form of one part of a detector in one process: a step for every line it reads."""
+"""Runs one form of one part of a detector: one step for every line that it reads."""
 
 import json
 import sys

@@ -3,14 +3,14 @@
     KERAS_BACKEND=torch python benchmarks/detectors.py
     KERAS_BACKEND=jax python benchmarks/detectors.py --backbone dla_l_50 --batch-size 2
 
-Prints images a second in training and in inference, and what share of the time every part takes:
-the networks (backbone, pyramid, proposal network, box head), then what is between them. The parts
+Prints images per second in training and in inference, and the share of the time of each part: the
+networks (backbone, pyramid, proposal network, box head), then what lies between them. The parts
 run alone, on maps and boxes of the same size, after each measured step of the whole; in training
 forward and backward. Their shares need not add up to the whole, which runs as one program.
 
 With `--beside-torchvision`, steps of torchvision's Faster R-CNN with the same settings take turns
-with ours. With one thread
-(`OMP_NUM_THREADS=1`) and `--clock cpu`, other programs on the machine disturb it little:
+with ours. With one thread (`OMP_NUM_THREADS=1`) and `--clock cpu`, other programs on the machine
+hardly disturb it:
 
     OMP_NUM_THREADS=1 KERAS_BACKEND=torch python benchmarks/detectors.py --size 320 320 \\
         --batch-size 2 --beside-torchvision --clock cpu
@@ -209,7 +209,7 @@ def main() -> None:
         for name, value in seconds.items():
             print(f"| {kind} | {name} | {value:.2f} | {value / seconds['whole']:.0%} |")
         rate = arguments.batch_size / seconds["whole"]
-        print(f"| {kind} | images a second | {rate:.2f} | |", flush=True)
+        print(f"| {kind} | images per second | {rate:.2f} | |", flush=True)
 
 
 if __name__ == "__main__":

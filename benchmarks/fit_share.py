@@ -4,10 +4,11 @@
     KERAS_BACKEND=torch python benchmarks/fit_share.py --batch-size 32 --steps 2 --rounds 1
 
 A step through the pipeline shuffles, crops, flips and normalises a batch, takes the step inside
-`fit()`, and looks after divergence as a run does; the bare step is `train_on_batch()` of a batch
-that is ready. The share is what is spent outside the network: 1 - bare / whole. All take turns, and
-the medians of the rounds count. The first call of each, which compiles, does not. A share below
-zero says that `fit()` hides more than it costs: it need not wait for the device at every step.
+`fit()`, and checks for divergence as a run does; the bare step is `train_on_batch()` with a batch
+that is ready. The share is the time spent outside the network: 1 - bare / whole. All take turns;
+the figures are medians over the rounds, without the first call of each, which compiles. A share
+below zero means that `fit()` saves more than it costs: it need not wait for the device at every
+step.
 """
 
 import argparse

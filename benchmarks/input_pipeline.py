@@ -2,9 +2,9 @@
 
     KERAS_BACKEND=torch python benchmarks/input_pipeline.py
 
-The pipelines and the network take turns; each figure is the median of the rounds, in images a
-second. Without folders of real data, they read made images of the same sizes: CIFAR's, and
-JPEGs of 500x375. The ratio is to what the network consumes when it waits for nothing.
+The pipelines and the network take turns; each figure is the median of the rounds, in images
+per second. Without folders of real data, they read generated images of the same sizes: CIFAR's, and
+JPEGs of 500x375. The ratio is relative to what the network consumes when it never waits.
 """
 
 import argparse

@@ -3,11 +3,12 @@
     python benchmarks/launches.py --networks resnet dla_l dla_b
     python benchmarks/launches.py --reference path/to/the/authors/checkout --no-compiled
 
-On a graphics card a small network takes as long as its launches do. They are counted in inference
-and in a forward and backward pass of training, but for views and allocations, in two ways: what
-PyTorch dispatches to the device, and what its profiler sees there that does not come down to other
-operations. A convolution, BN or matrix product is one, whatever it calls on a CPU. Compiled,
-it is the calls of fused kernels and of library kernels in the code that PyTorch's compiler writes.
+On a graphics card the time of a small network is that of its launches. They are counted in
+inference and in a forward and backward pass of training, without views and allocations, in two
+ways: what PyTorch dispatches to the device, and the operations in its profile that call no others.
+A convolution, BN or matrix product counts as one, whatever it calls on a CPU. For the compiled
+network, the calls of fused kernels and of library kernels are counted in the code that PyTorch's
+compiler generates.
 `--reference` is a checkout of the authors' repository.
 """
 

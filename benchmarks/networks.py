@@ -3,9 +3,9 @@
     python benchmarks/networks.py --depth 56 --batch-size 64
     python benchmarks/networks.py --depth 110 --batch-size 32 --reference path/to/their/checkout
 
-Every network runs in a process of its own, so that its peak memory is its own; the processes take
-turns, so that what else the machine does falls on all of them alike. `--reference` is a checkout
-of the authors' repository, whose PyTorch networks then run beside ours.
+Every network runs in a process of its own, so that its peak memory can be measured; the processes
+take turns, so that whatever else the machine does affects all of them alike. `--reference` is a
+checkout of the authors' repository, whose PyTorch networks then run beside ours.
 """
 
 import argparse

@@ -4,9 +4,10 @@
     python benchmarks/on_a_card.py --tiny --no-compiled       # on any machine, to see that it runs
 
 It needs neither a network connection nor TensorFlow. `--output card` writes `card.json`, with
-everything measured, and `card.md`, the same as a table. Seconds are medians. An epoch is one of
-CIFAR-100's size, of made-up images that lie on the card. What the time does not suffice for is left
-out. PyTorch's peak memory is that of one measurement; JAX's is the highest of the process so far.
+everything measured, and `card.md`, the same as a table. Seconds are medians. An epoch has as
+many images as CIFAR-100; they are random and lie on the card. Measurements for which no time is
+left are skipped. PyTorch's peak memory is that of one measurement; JAX's is the highest of the
+process so far.
 """
 
 import argparse

@@ -3,10 +3,10 @@
     KERAS_BACKEND=jax python benchmarks/precision.py
     KERAS_BACKEND=tensorflow python benchmarks/precision.py --network se_20 --epochs 2 --seeds 1
 
-The data are the photographs of blood cells that come with the package: 840 to learn from, 198 to
-test with. Every precision trains with the same seeds: the same initial values, batches and
-augmentation. The table has means over the seeds; one of the test images is 0.5 %. On a CPU
-PyTorch's kernels for 16 bits are many times slower than those for 32.
+The data are the bundled photographs of blood cells: 840 for training, 198 for testing. Every
+precision is trained with the same seeds: the same initial values, batches and augmentation. The
+table shows means over the seeds; one test image is 0.5 %. On a CPU, PyTorch's 16-bit kernels are
+many times slower than its 32-bit ones.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python benchmarks/several_seeds.py --model dla_l_20 --seeds 5
 
-The ratio says how many runs' time the seeds take together: on a graphics card that one small
-network leaves idle it is well below their number.
+The ratio is the time of all seeds together over that of one run: on a graphics card that one small
+network leaves mostly idle, it is well below the number of seeds.
 """
 
 import argparse

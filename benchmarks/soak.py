@@ -1,9 +1,9 @@
-"""Does the memory of a long run stop growing: resident memory while a network trains and tests.
+"""Measures resident memory while a network trains and tests, to see whether it stops growing.
 
     KERAS_BACKEND=tensorflow python benchmarks/soak.py --steps 2000
 
-Prints the process's memory every so many steps, and how much a step adds in each quarter of the
-run. Linux only.
+Prints the process's memory at regular intervals, and how much each step adds in each quarter of
+the run. Linux only.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""What a ResNet-50 of keras.applications computes, and ours with the same weights.
+"""Compares a ResNet-50 of keras.applications with ours, given the same weights.
 
     KERAS_BACKEND=torch python benchmarks/stride_of_applications.py
 
-Both are the same network but for the place of the stride: keras.applications has it in the first
-1x1 convolution of a stage, ours, torchvision's, timm's and KerasHub's in the 3x3 convolution.
-Prints for every stage, and for the logits, the largest difference in parts of the largest entry.
-`keras_dla.interop.load_pretrained_resnet` refuses the former for what this shows.
+The two differ in the place of the stride alone: in keras.applications it is in the first 1x1
+convolution of a stage; in ours, torchvision's, timm's and KerasHub's it is in the 3x3 convolution.
+Prints the largest difference for every stage and for the logits, relative to the largest entry.
+This is why `keras_dla.interop.load_pretrained_resnet` refuses networks of keras.applications.
 """
 
 import keras

@@ -1,12 +1,12 @@
-"""Copies a data set in COCO's format with every photograph turned, as phones store them.
+"""Copies a data set in COCO's format with every photograph rotated, as phones store them.
 
     python benchmarks/turned_photographs.py bccd/test.json bccd/images turned
     keras-dla evaluate best.keras --annotations bccd/test.json --images bccd/images
     keras-dla evaluate best.keras --annotations turned/test.json --images turned/images
 
-Each photograph is stored in one of the eight orientations of EXIF, which says how it is to be seen.
-The annotations stay. The copies are PNG files, which lose nothing, so both evaluations must print
-the same figures.
+Each photograph is stored in one of the eight orientations of EXIF, which says how it is to be
+shown. The annotations stay the same. The copies are lossless PNG files, so both evaluations must
+print the same figures.
 """
 
 import argparse

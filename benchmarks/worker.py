@@ -1,4 +1,4 @@
-"""One network in one process: does a step for every line it reads, and answers with seconds."""
+"""Runs one network: takes one step for every line that it reads, and answers with seconds."""
 
 import json
 import resource
