@@ -19,16 +19,27 @@ SHIPPED = sorted(path.name for path in shipped_weights())
 FEW = None if THOROUGH else 1000
 
 
+def read(labels):
+    return lambda *_, **__: (None, (IMAGES, labels))
+
+
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory):
-    """The path of a file, in the folder in which the package looks, and the run's own network."""
+def made(tmp_path_factory):
+    """The path of a packed file, the run's own network, and the labels of its test images."""
     parent = tmp_path_factory.mktemp("packed")
     model, labels = finished_run(parent / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_cifar_arrays", lambda *_, **__: (None, (IMAGES, labels)))
-        path = pack_weights(parent / "run", parent / "trained")
-        patch.setattr(trained_weights, "FOLDER", path.parent)
-        yield path, model
+        patch.setattr(module, "load_cifar_arrays", read(labels))
+        return pack_weights(parent / "run", parent / "trained"), model, labels
+
+
+@pytest.fixture
+def packed(made, monkeypatch):
+    """The path of a file, in the folder in which the package looks, and the run's own network."""
+    path, model, labels = made
+    monkeypatch.setattr(module, "load_cifar_arrays", read(labels))
+    monkeypatch.setattr(trained_weights, "FOLDER", path.parent)
+    return path, model
 
 
 def equal(model, own):
@@ -95,8 +106,7 @@ def test_damaged_files(packed, tmp_path):
 
 
 @pytest.mark.parametrize("name", all_on_pytorch(SHIPPED, elsewhere=1))
-def test_shipped_weights_predict_what_their_card_says(name, monkeypatch):
-    monkeypatch.setattr(trained_weights, "FOLDER", FOLDER)  # which `packed` has replaced
+def test_shipped_weights_predict_what_their_card_says(name):
     path = FOLDER / name
     card = shipped_weights()[path]
     assert hashlib.sha256(path.read_bytes()).hexdigest() == card.sha256
