@@ -77,7 +77,7 @@ def test_what_is_not_written_is_one_sentence(tmp_path):
             export_model(model, tmp_path / "a.pt2", "torch", image_shape=(64, 64))
     if keras.backend.backend() == "jax":
         with pytest.raises(
-            ValueError, match=r"from tensorflow, but of .* is 'tf_saved_model' from"
+            ValueError, match=r"from tensorflow, but for .* is 'tf_saved_model' from"
         ):
             export_model(detector("retinanet"), tmp_path / "a", "tf_saved_model")
     if keras.backend.backend() == "tensorflow":
