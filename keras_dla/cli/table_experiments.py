@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_dla.cli.errors import CommandError
+from keras_dla.utils.names import CIFAR_CLASSES
 
 if TYPE_CHECKING:
     from keras_dla.training import Experiment
@@ -53,7 +54,7 @@ def _rows(table: int) -> list[dict[str, Any]]:
 
     if table == 5:
         return _rows_of_table_5()
-    datasets = {10: "cifar10", 100: "cifar100"}
+    datasets = {classes: name for name, classes in CIFAR_CLASSES.items()}
     return [
         {
             "model": row.model,

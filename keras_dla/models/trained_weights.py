@@ -1,7 +1,6 @@
 """The bundled trained weights: small files, each with a card that describes it."""
 
 import dataclasses
-import json
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,11 +10,12 @@ import keras
 import numpy as np
 
 from keras_dla.layers.registry import find_interaction
-from keras_dla.utils.names import PLAIN
+from keras_dla.utils.files import read_json
+from keras_dla.utils.names import CIFAR_CLASSES, PLAIN
 
 FOLDER = Path(__file__).parent / "trained"
 # The data sets that weights may be for, and their numbers of classes.
-CLASSES = {"cifar10": 10, "cifar100": 100, "imagenet": 1000}
+CLASSES = {**CIFAR_CLASSES, "imagenet": 1000}
 CLASSIFIER = "classifier/"
 # The settings of an interaction that do not change what trained weights compute.
 INDIFFERENT = ("name", "trainable", "dtype", "data_format", "depth", "drop_path")
@@ -83,8 +83,8 @@ def read_card(weights: Path) -> Card:
     """
     path = weights.with_suffix(".json")
     try:
-        return Card(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return Card(**read_json(path))
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError(
             f"`weights` must have a card in the same folder, but {path} is missing or damaged "
             f"({error})."

@@ -23,6 +23,7 @@ INTERACTIONS = (
 )
 # The network without an interaction.
 PLAIN = "resnet"
+CIFAR_CLASSES = {"cifar10": 10, "cifar100": 100}
 CIFAR_DEPTHS = (20, 56, 110, 164)
 # Blocks of each stage.
 IMAGENET_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

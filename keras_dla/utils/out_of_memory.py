@@ -56,8 +56,7 @@ def ending_without_memory() -> Iterator[None]:
     SystemExit: There is not enough memory: smaller images or batches need less, and ...
     """
     try:
-        yield
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise SystemExit(SENTENCE) from error
+        with as_memory_error():
+            yield
+    except MemoryError as error:
+        raise SystemExit(str(error)) from error

@@ -9,11 +9,12 @@ import pytest
 import keras_dla
 from keras_dla.analysis.class_scores import class_scores
 from keras_dla.interop import load_official_checkpoint
-from keras_dla.models import ResNet, used_options
+from keras_dla.models import ResNet
 from tests import golden
 from tests.backends import all_on_pytorch
 from tests.gradients import gradients
 from tests.layers.test_formats_and_dtypes import wide_floats
+from tests.models.test_golden_network import build_network
 from tests.models.test_golden_stage import build_stage
 
 CASES = {
@@ -65,12 +66,7 @@ def test_network_equals_the_authors_in_float64(name, float64):
     full = f"{name}_verbatim" if formulation == "verbatim" else name
     arrays = golden.load_shared(f"cifar_{name}_29")
     expected = golden.part(golden.load("networks_float64"), f"{full}/")
-    interaction = golden.NETWORKS[name][0]
-    options = used_options(f"{interaction or 'resnet'}_29", formulation=formulation)
-    model = ResNet(
-        29, interaction, classes=100, classifier_activation=None, data_format="channels_last",
-        **options,
-    )  # fmt: skip
+    model = build_network(name, formulation, "channels_last")
     load_official_checkpoint(model, golden.part(arrays, "state/"))
     images = golden.as_format(arrays["input"], "channels_last").astype("float64")
     for mode, training in (("eval", False), ("train", True)):

@@ -20,13 +20,10 @@ CASES = [
 EVERYWHERE = len(golden.NETWORKS) + 2
 
 
-@pytest.mark.parametrize(("name", "formulation", "data_format"), all_on_pytorch(CASES, EVERYWHERE))
-def test_network_equals_the_authors(name, formulation, data_format):
-    arrays = golden.load_shared(f"cifar_{name}_29")
-    suffix = "_verbatim" if formulation == "verbatim" else ""
+def build_network(name, formulation, data_format):
     interaction = golden.NETWORKS[name][0]
     options = used_options(f"{interaction or 'resnet'}_29", formulation=formulation)
-    model = ResNet(
+    return ResNet(
         29,
         interaction,
         classes=100,
@@ -34,6 +31,13 @@ def test_network_equals_the_authors(name, formulation, data_format):
         data_format=data_format,
         **options,
     )
+
+
+@pytest.mark.parametrize(("name", "formulation", "data_format"), all_on_pytorch(CASES, EVERYWHERE))
+def test_network_equals_the_authors(name, formulation, data_format):
+    arrays = golden.load_shared(f"cifar_{name}_29")
+    suffix = "_verbatim" if formulation == "verbatim" else ""
+    model = build_network(name, formulation, data_format)
     prefix = "module." if data_format == "channels_first" else ""
     load_official_checkpoint(model, golden.part(arrays, "state/", prefix))
     images = golden.as_format(arrays["input"], data_format)

@@ -12,15 +12,11 @@ from keras_dla.training import pack_weights
 from keras_dla.training.experiment import pack_weights as module
 from tests.backends import THOROUGH, all_on_pytorch, on_pytorch
 from tests.data.shared import shared_path
-from tests.training.finished_runs import IMAGES, finished_run
+from tests.training.finished_runs import finished_run, instead_of_cifar
 
 SHIPPED = sorted(path.name for path in shipped_weights())
 # Of the 10,000 test images.
 FEW = None if THOROUGH else 1000
-
-
-def read(labels):
-    return lambda *_, **__: (None, (IMAGES, labels))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +25,7 @@ def made(tmp_path_factory):
     parent = tmp_path_factory.mktemp("packed")
     model, labels = finished_run(parent / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_cifar_arrays", read(labels))
+        patch.setattr(module, "load_cifar_arrays", instead_of_cifar(labels))
         return pack_weights(parent / "run", parent / "trained"), model, labels
 
 
@@ -37,7 +33,7 @@ def made(tmp_path_factory):
 def packed(made, monkeypatch):
     """The path of a file, in the folder in which the package looks, and the run's own network."""
     path, model, labels = made
-    monkeypatch.setattr(module, "load_cifar_arrays", read(labels))
+    monkeypatch.setattr(module, "load_cifar_arrays", instead_of_cifar(labels))
     monkeypatch.setattr(trained_weights, "FOLDER", path.parent)
     return path, model
 

@@ -16,6 +16,11 @@ ACCURACY = 0.75
 HISTORY = [{"epoch": 1, "val_accuracy": 0.5}, {"epoch": 2, "val_accuracy": ACCURACY}]
 
 
+def instead_of_cifar(labels):
+    """Returns what loads the eight images in place of CIFAR's arrays."""
+    return lambda *_, **__: (None, (IMAGES, labels))
+
+
 def finished_run(folder):
     """Writes what a run leaves whose network takes six of eight images for what they are.
 

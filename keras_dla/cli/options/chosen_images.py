@@ -12,13 +12,14 @@ from keras_dla.cli.options.image_files import image_paths, read_image
 from keras_dla.cli.options.image_size import SIZE_HELP, ImageInput, image_input, parse_size
 from keras_dla.cli.options.normalization import add_normalization_options, statistics
 from keras_dla.cli.terminal import tell
+from keras_dla.utils.names import CIFAR_CLASSES
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
 # The data set that networks with this number of classes are trained on here.
-DATASETS = {3: "blood_cells", 10: "cifar10", 100: "cifar100"}
+DATASETS = {3: "blood_cells", **{count: name for name, count in CIFAR_CLASSES.items()}}
 TEXT = """\
 Without images of your own, test images of the network's data set are used: CIFAR-10 or CIFAR-100
 (from --data-dir, or downloaded) or the bundled blood cells, depending on the number of classes.

@@ -12,10 +12,9 @@ import keras
 from keras_dla.data import cifar_steps_per_epoch
 from keras_dla.training.recipe.recipe import CIFAR, Recipe
 from keras_dla.utils.files import read_json, replacing
-from keras_dla.utils.names import FORMULATIONS, PRECISIONS, SOURCES
+from keras_dla.utils.names import CIFAR_CLASSES, FORMULATIONS, PRECISIONS, SOURCES
 from keras_dla.utils.validation import check_choice, check_positive_integer, is_integer
 
-CLASSES = {"cifar10": 10, "cifar100": 100}
 LAST_SEED = 2**32 - 1
 
 
@@ -90,7 +89,7 @@ class Experiment:
     def __post_init__(self):
         for name in ("model", "dataset", "formulation", "precision"):
             _check_text(name, getattr(self, name))
-        check_choice("dataset", self.dataset, tuple(CLASSES))
+        check_choice("dataset", self.dataset, tuple(CIFAR_CLASSES))
         check_choice("formulation", self.formulation, FORMULATIONS)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("data", self.data, (*SOURCES, None))
@@ -125,7 +124,7 @@ class Experiment:
     @property
     def classes(self) -> int:
         """The number of classes of the data set."""
-        return CLASSES[self.dataset]
+        return CIFAR_CLASSES[self.dataset]
 
     @property
     def steps(self) -> int:

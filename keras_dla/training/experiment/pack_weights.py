@@ -28,7 +28,7 @@ from keras_dla.training.experiment.experiment import Experiment
 from keras_dla.training.experiment.result import MODEL, read_result
 from keras_dla.training.run_folder.folder import SETTINGS
 from keras_dla.training.run_folder.versions import VERSIONS, present_versions
-from keras_dla.utils.files import replacing
+from keras_dla.utils.files import read_json, replacing
 from keras_dla.utils.validation import check_choice
 
 MOST_BYTES = 1_200_000
@@ -213,8 +213,8 @@ def _card(
         run_accuracy=row["val_accuracy"],
         checkpoint=checkpoint,
         epoch=int(row["epoch"]),
-        recipe=json.loads((folder / SETTINGS).read_text(encoding="utf-8")),
-        versions=json.loads(versions.read_text(encoding="utf-8")) if versions.is_file() else [],
+        recipe=read_json(folder / SETTINGS),
+        versions=read_json(versions) if versions.is_file() else [],
         packed_with=present_versions(),
         mean=list(CIFAR_MEAN),
         std=list(CIFAR_STD),

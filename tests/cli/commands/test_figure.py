@@ -74,6 +74,8 @@ def test_errors(files, tmp_path, fails):
     assert fails("figure", 2, files.dla, files.dla, "-o", "a.gif").startswith("`--output` must end")
     sentence = fails("figure", 2, files.mean_first, files.mean_first, *output)
     assert sentence.startswith(
-        "images must be given, because no data set with test images has the 3"
+        "images must be given, because no data set with test images has the 3 classes and the 12x8 "
+        "images of mean."
     )
-    assert "must be or contain a run folder" in fails("figure", 4, tmp_path, *output)
+    sentence = fails("figure", 4, tmp_path, *output)
+    assert sentence.startswith(f"{tmp_path} must be or contain a run folder, which has a settings")

@@ -16,7 +16,7 @@ from keras_dla.data import (
 from keras_dla.models import trained_weights
 from keras_dla.training.experiment import pack_weights as packing
 from tests.backends import on_pytorch
-from tests.training.finished_runs import IMAGES, NETWORK, finished_run
+from tests.training.finished_runs import NETWORK, finished_run, instead_of_cifar
 
 
 def predict(capsys, *arguments):
@@ -194,7 +194,7 @@ def run(tmp_path_factory):
     parent = tmp_path_factory.mktemp("runs")
     _, labels = finished_run(parent / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packing, "load_cifar_arrays", lambda *_, **__: (None, (IMAGES, labels)))
+        patch.setattr(packing, "load_cifar_arrays", instead_of_cifar(labels))
         patch.setattr(trained_weights, "FOLDER", parent / "trained")
         patch.setattr(packing, "FOLDER", parent / "trained")
         yield parent / "run"

@@ -98,7 +98,7 @@ def test_the_figure(runs, capsys):
 def test_errors(fails, runs, tmp_path):
     (tmp_path / "empty").mkdir()
     sentence = fails("report", tmp_path / "empty")
-    assert "must be or contain a run folder, which has a settings.json." in sentence
+    assert sentence.startswith(f"{tmp_path / 'empty'} must be or contain a run folder, which has a")
     assert fails("report", runs, "--figure", "f.txt").startswith("`--figure` must end in .png")
     a_run(runs, "e", [0.5, 0.6], model="dla_l_20", learning_rate=0.2)
     sentence = fails("report", runs, "--figure", tmp_path / "f.png")

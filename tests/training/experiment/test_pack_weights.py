@@ -10,7 +10,7 @@ from keras_dla.training import pack_weights
 from keras_dla.training.experiment import pack_weights as module
 from keras_dla.training.run_folder.versions import present_versions
 from tests.backends import on_pytorch
-from tests.training.finished_runs import ACCURACY, IMAGES, NETWORK, finished_run
+from tests.training.finished_runs import ACCURACY, IMAGES, NETWORK, finished_run, instead_of_cifar
 
 # On the others tests/models/test_trained_weights.py packs a run.
 pytestmark = on_pytorch
@@ -22,7 +22,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
     model, labels = finished_run(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_cifar_arrays", lambda *_, **__: (None, (IMAGES, labels)))
+        patch.setattr(module, "load_cifar_arrays", instead_of_cifar(labels))
         yield folder, model
 
 
