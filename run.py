@@ -7,7 +7,7 @@ python run.py test --thorough   also what TensorFlow and JAX leave out, which ta
 
 The legs of the test are: checks (style, types, the site), tests (on each backend), oldest_keras
 (the smoke tests with the lowest Keras that the metadata allows), package (the built package can be
-installed).
+installed). Other arguments go on to pytest, or to examples/quickstart.py.
 """
 
 import argparse
@@ -216,9 +216,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("job", choices=tuple(EXTRAS))
-    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
-    parser.add_argument("--legs", nargs="+", choices=LEGS, default=LEGS, help="parts of the test")
+    parser.add_argument("job", choices=tuple(EXTRAS), help="what to run")
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        choices=BACKENDS,
+        default=BACKENDS,
+        help="backends to test (default: all)",
+    )
+    parser.add_argument(
+        "--legs", nargs="+", choices=LEGS, default=LEGS, help="parts of the test (default: all)"
+    )
     parser.add_argument(
         "--thorough", action="store_true", help="every test on every backend; see tests/backends.py"
     )

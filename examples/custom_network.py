@@ -52,9 +52,21 @@ def build_network(classes):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path("."), help="folder for the model")
+    add = parser.add_argument
+    add(
+        "--epochs",
+        type=int,
+        default=3,
+        metavar="N",
+        help="passes over the images (default: %(default)s)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights and data (default: 0)")
+    add(
+        "--output",
+        type=Path,
+        default=Path("."),
+        help="folder for the model (default: the current one)",
+    )
     return parser.parse_args()
 
 

@@ -91,13 +91,17 @@ def table():
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", help="a .keras file, or a name such as dla_l_20")
-    parser.add_argument("--format", choices=tuple(FORMATS), default="onnx")
+    parser.add_argument("--format", choices=tuple(FORMATS), default="onnx", help="default: onnx")
     parser.add_argument(
         "--output", type=Path, help="file to write (default: the model's name, in this folder)"
     )
     parser.add_argument("--images", type=Path, help=".npy file of images (default: random ones)")
     parser.add_argument(
-        "--classes", type=int, default=100, help="number of classes of a network given by name"
+        "--classes",
+        type=int,
+        default=100,
+        metavar="N",
+        help="number of classes of a network given by name (default: %(default)s)",
     )
     parser.add_argument(
         "--table", action="store_true", help="only print which backends write which formats"

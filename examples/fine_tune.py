@@ -47,18 +47,43 @@ def parse_arguments():
         type=Path,
         help="folder with one folder of images per class (default: the bundled photographs)",
     )
-    add("--weights", type=Path, help="trained plain ResNet-20 for these classes, a .keras file")
-    add("--start", choices=("resnet", "initial", "nothing"), default="resnet")
-    add("--pretrain-epochs", type=int, default=3, help="epochs of the plain network")
+    add(
+        "--weights",
+        type=Path,
+        help="trained plain ResNet-20 for these classes, a .keras file (default: train one)",
+    )
+    add(
+        "--start",
+        choices=("resnet", "initial", "nothing"),
+        default="resnet",
+        help="what training begins with, see above (default: resnet)",
+    )
+    epochs = {"type": int, "metavar": "N"}
+    add(
+        "--pretrain-epochs",
+        **epochs,
+        default=3,
+        help="epochs of the plain network (default: %(default)s)",
+    )
     add(
         "--frozen-epochs",
-        type=int,
+        **epochs,
         default=1,
-        help="epochs that train only the interaction and the classifier",
+        help="epochs that train only the interaction and the classifier (default: %(default)s)",
     )
-    add("--epochs", type=int, default=RECIPE.epochs, help="epochs that train the whole network")
-    add("--seed", type=int, default=0)
-    add("--output", type=Path, default=Path("."), help="folder for the network and the figure")
+    add(
+        "--epochs",
+        **epochs,
+        default=RECIPE.epochs,
+        help="epochs that train the whole network (default: %(default)s)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights and data (default: 0)")
+    add(
+        "--output",
+        type=Path,
+        default=Path("."),
+        help="folder for the network and the figure (default: the current one)",
+    )
     return parser.parse_args()
 
 

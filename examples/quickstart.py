@@ -37,10 +37,27 @@ RECIPE = Recipe(
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--variant", choices=("light", "base"), default="base")
-    parser.add_argument("--output", type=Path, default=Path("."), help="folder for the figures")
+    add = parser.add_argument
+    add(
+        "--epochs",
+        type=int,
+        default=RECIPE.epochs,
+        metavar="N",
+        help="passes over the images (default: %(default)s)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights and data (default: 0)")
+    add(
+        "--variant",
+        choices=("light", "base"),
+        default="base",
+        help="version of DLA (default: base)",
+    )
+    add(
+        "--output",
+        type=Path,
+        default=Path("."),
+        help="folder for the figures (default: the current one)",
+    )
     return parser.parse_args()
 
 

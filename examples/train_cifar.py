@@ -28,36 +28,74 @@ def parse_arguments(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--dataset", choices=("cifar10", "cifar100"), default="cifar100")
-    add("--model", default="dla_l_20", help="such as resnet_20, se_56, mrla_l_20, dla_b_110")
-    add("--formulation", choices=("official", "paper", "verbatim"), default="official")
+    add(
+        "--dataset",
+        choices=("cifar10", "cifar100"),
+        default="cifar100",
+        help="default: %(default)s",
+    )
+    add(
+        "--model",
+        default="dla_l_20",
+        help="such as resnet_20, se_56, mrla_l_20, dla_b_110 (default: %(default)s)",
+    )
+    add(
+        "--formulation",
+        choices=("official", "paper", "verbatim"),
+        default="official",
+        help="the authors' network (official, the default), Eq. 1-9 of the paper (paper), or the "
+        "authors' code including its batch-index slip (verbatim)",
+    )
     add(
         "--epochs",
         type=int,
         default=CIFAR.epochs,
-        help="number of epochs; the drops of the learning rate move in proportion",
+        metavar="N",
+        help="number of epochs; the drops of the learning rate move in proportion (default: "
+        "%(default)s)",
     )
-    add("--batch-size", type=int, default=CIFAR.batch_size)
-    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of this many steps")
-    add("--seed", type=int, default=0)
-    add("--mixed-precision", choices=("float16", "bfloat16"))
+    add(
+        "--batch-size",
+        type=int,
+        default=CIFAR.batch_size,
+        metavar="N",
+        help="images per step (default: %(default)s)",
+    )
+    add(
+        "--steps-per-epoch",
+        type=int,
+        metavar="N",
+        help="for a trial: end each epoch after this many steps (default: after all images)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights and data (default: 0)")
+    add("--mixed-precision", choices=("float16", "bfloat16"), help="default: float32 throughout")
     add(
         "--data",
         choices=("tfds", "memory"),
         help="tf.data or arrays in memory (default: depends on the backend)",
     )
-    add("--data-dir", help="folder of tensorflow-datasets; without it, the data is downloaded")
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="folder in which tensorflow-datasets has prepared the data (default: download it)",
+    )
     add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
     add("--resume", action="store_true", help="resume the run in the folder")
-    add("--devices", type=int, default=1, help="devices per machine")
+    add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
     add(
         "--hosts",
         nargs="+",
         default=[],
         metavar="HOST:PORT",
-        help="all machines, in the same order everywhere",
+        help="all machines, in the same order everywhere (default: only this one)",
     )
-    add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
+    add(
+        "--host",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this machine in --hosts, from 0 (default: 0)",
+    )
     add("--sync-batch-norm", action="store_true", help="compute batch statistics over all devices")
     return parser.parse_args(argv)
 

@@ -70,46 +70,102 @@ def parse_arguments(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--detector", choices=("faster_rcnn", "mask_rcnn", "retinanet"), default="faster_rcnn")
+    add(
+        "--detector",
+        choices=("faster_rcnn", "mask_rcnn", "retinanet"),
+        default="faster_rcnn",
+        help="default: %(default)s",
+    )
     add(
         "--backbone",
         default="small",
-        help="dla_l_50, se_50, resnet_101, ..., or small, a short and narrow DLA network",
+        help="dla_l_50, se_50, resnet_101, ..., or small, a short and narrow DLA network (default: "
+        "%(default)s)",
     )
     add(
         "--data",
         choices=("shapes", "coco", *PREPARED),
         default="shapes",
-        help="made-up shapes, files in COCO's format, or data prepared by tensorflow-datasets",
+        help="made-up shapes (the default), files in COCO's format, or data prepared by "
+        "tensorflow-datasets",
     )
-    add("--data-dir", help="folder of tensorflow-datasets (default: its usual one)")
-    add("--annotations", help="COCO-format JSON of the training images")
-    add("--images", help="folder of the training images")
     add(
-        "--val-annotations", help="COCO-format JSON of the images by which the best model is chosen"
+        "--data-dir",
+        metavar="DIR",
+        help="folder of tensorflow-datasets (default: ~/tensorflow_datasets)",
     )
-    add("--val-images")
+    add("--annotations", metavar="FILE", help="COCO-format JSON of the training images")
+    add("--images", metavar="DIR", help="folder of the training images")
+    add(
+        "--val-annotations",
+        metavar="FILE",
+        help="COCO-format JSON of the images by which the best model is chosen",
+    )
+    add("--val-images", metavar="DIR", help="folder of these images")
     add(
         "--test-annotations",
+        metavar="FILE",
         help="COCO-format JSON of images that are used only for the final table",
     )
-    add("--test-images")
-    add("--side", type=int, default=128, help="shorter side of the images; 800 in the paper")
+    add("--test-images", metavar="DIR", help="folder of these images")
+    add(
+        "--side",
+        type=int,
+        default=128,
+        metavar="PIXELS",
+        help="shorter side of the images; 800 in the paper (default: %(default)s)",
+    )
     add(
         "--longer-side",
         type=int,
+        metavar="PIXELS",
         help="upper limit of the longer side (default: five thirds of the shorter side)",
     )
-    add("--images-per-epoch", type=int, default=2000, help="made-up images per epoch")
+    add(
+        "--images-per-epoch",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="made-up images per epoch (default: %(default)s)",
+    )
     # The name before 0.2, which keeps working for one release.
     add("--pictures", type=int, dest="images_per_epoch", help=argparse.SUPPRESS)
-    add("--epochs", type=int, default=DETECTION.epochs)
-    add("--batch-size", type=int, default=DETECTION.batch_size)
-    add("--learning-rate", type=float, default=DETECTION.learning_rate)
-    add("--warmup-steps", type=int, default=DETECTION.warmup_steps)
-    add("--clip", type=float, help="clip the gradient to this norm")
-    add("--seed", type=int, default=0)
-    add("--mixed-precision", choices=("float16", "bfloat16"))
+    add(
+        "--epochs",
+        type=int,
+        default=DETECTION.epochs,
+        metavar="N",
+        help="passes over the images (default: %(default)s)",
+    )
+    add(
+        "--batch-size",
+        type=int,
+        default=DETECTION.batch_size,
+        metavar="N",
+        help="images per step (default: %(default)s)",
+    )
+    add(
+        "--learning-rate",
+        type=float,
+        default=DETECTION.learning_rate,
+        metavar="X",
+        help="learning rate before the first drop (default: %(default)s)",
+    )
+    add(
+        "--warmup-steps",
+        type=int,
+        default=DETECTION.warmup_steps,
+        metavar="N",
+        help="steps in which the learning rate rises to that (default: %(default)s)",
+    )
+    add(
+        "--clip",
+        type=float,
+        metavar="NORM",
+        help="clip the gradient to this norm (default: no clipping)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights and data (default: 0)")
+    add("--mixed-precision", choices=("float16", "bfloat16"), help="default: float32 throughout")
     add("--output", help="folder of the run (default: runs/DETECTOR-BACKBONE-DATA)")
     add("--resume", action="store_true", help="resume the run in the folder")
     args = parser.parse_args(argv)

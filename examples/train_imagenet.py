@@ -52,41 +52,82 @@ def parse_arguments(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--model", default="dla_l_50", help="such as resnet_50, mrla_l_101, dla_l_101")
-    add("--formulation", choices=("official", "paper", "verbatim"), default="official")
+    add(
+        "--model",
+        default="dla_l_50",
+        help="such as resnet_50, mrla_l_101, dla_l_101 (default: %(default)s)",
+    )
+    add(
+        "--formulation",
+        choices=("official", "paper", "verbatim"),
+        default="official",
+        help="the authors' network (official, the default), Eq. 1-9 of the paper (paper), or the "
+        "authors' code including its batch-index slip (verbatim)",
+    )
     add(
         "--dataset",
         default="imagenet2012",
-        help="imagenet2012, or another data set of labelled images in DATA_DIR",
+        help="a data set of labelled images in --data-dir (default: %(default)s)",
     )
-    add("--data-dir", help="folder of tensorflow-datasets (default: its usual one)")
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="folder of tensorflow-datasets (default: ~/tensorflow_datasets)",
+    )
     add(
         "--epochs",
         type=int,
         default=IMAGENET.epochs,
-        help="number of epochs; the drops of the learning rate move in proportion",
+        metavar="N",
+        help="number of epochs; the drops of the learning rate move in proportion (default: "
+        "%(default)s)",
     )
-    add("--batch-size", type=int, default=IMAGENET.batch_size)
-    add("--image-size", type=int, default=224)
+    add(
+        "--batch-size",
+        type=int,
+        default=IMAGENET.batch_size,
+        metavar="N",
+        help="images per step (default: %(default)s)",
+    )
+    add(
+        "--image-size",
+        type=int,
+        default=224,
+        metavar="PIXELS",
+        help="height and width of the images (default: %(default)s)",
+    )
     add(
         "--attention-weight-decay",
         type=float,
-        help="weight decay of attention layers (default: --weight-decay)",
+        metavar="X",
+        help="L2 penalty of block attentions and layer interactions (default: that of all weights, "
+        f"{IMAGENET.weight_decay})",
     )
-    add("--steps-per-epoch", type=int, help="for a trial: shorter epochs of this many steps")
-    add("--seed", type=int, default=0)
-    add("--mixed-precision", choices=("float16", "bfloat16"))
+    add(
+        "--steps-per-epoch",
+        type=int,
+        metavar="N",
+        help="for a trial: end each epoch after this many steps (default: after all images)",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights and data (default: 0)")
+    add("--mixed-precision", choices=("float16", "bfloat16"), help="default: float32 throughout")
     add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
     add("--resume", action="store_true", help="resume the run in the folder")
-    add("--devices", type=int, default=1, help="devices per machine")
+    add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
     add(
         "--hosts",
         nargs="+",
         default=[],
         metavar="HOST:PORT",
-        help="all machines, in the same order everywhere",
+        help="all machines, in the same order everywhere (default: only this one)",
     )
-    add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
+    add(
+        "--host",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this machine in --hosts, from 0 (default: 0)",
+    )
     add("--sync-batch-norm", action="store_true", help="compute batch statistics over all devices")
     args = parser.parse_args(argv)
     dataset = args.dataset.replace("/", "_")

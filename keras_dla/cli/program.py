@@ -36,8 +36,8 @@ EPILOG = """\
 to get started:
   keras-dla list dla                                    networks with "dla" in their name
   keras-dla summary dla_l_56                            where its parameters and FLOPs are
-  keras-dla convert model_best.pth.tar dla.keras --model dla_l_56
-  keras-dla predict dla.keras cat.png --classes cifar100
+  keras-dla predict --model dla_l_20 --weights cifar100 cat.png    with bundled weights
+  keras-dla train --epochs 3                            DLA-L-20 on CIFAR-100, a short run
   keras-dla attention dla.keras cat.png -o attention.png --normalize cifar
 
 `keras-dla COMMAND --help` explains a command. Set KERAS_BACKEND to switch between backends:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 TEXT = """\
 Draws Figure 2 of the paper for a network with layer attention (mrla_b, mrla_l, dla_b, dla_l): one
 panel per stage. A row is a query layer, which reads, and a column a key layer, which is read. The
-scores are averaged over the images. Without --title, the title is the network's name.
+scores are averaged over the images, which must be normalised as in training: give --normalize, or
+--mean and --std. Without --title, the title is the network's name.
 
   keras-dla attention dla.keras cat.png -o attention.png --normalize cifar
   keras-dla attention dla.keras *.jpg -o attention.pdf --normalize imagenet --title "DLA-L-50"

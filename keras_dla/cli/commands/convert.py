@@ -33,10 +33,11 @@ TYPED = {
     **options("classes", "format", "formulation", "unit", "reduction"),
 }
 TEXT = f"""\
-The file endings decide: {", ".join(CHECKPOINTS)} are PyTorch checkpoints (of the authors' code, or
-of a plain ResNet), .keras is a network of this package, and .onnx, .tflite (LiteRT) and .pt2
-(torch.export) are exported formats. A TensorFlow SavedModel is a folder: --format tf_saved_model.
-Not every backend can write every format, but all of them read the same .keras file.
+The file endings decide: {", ".join(CHECKPOINTS)} are PyTorch checkpoints (of the
+authors' code, or of a plain ResNet), .keras is a network of this package, and .onnx, .tflite
+(LiteRT) and .pt2 (torch.export) are exported formats. A TensorFlow SavedModel is a folder:
+--format tf_saved_model. Not every backend can write every format, but all of them read the same
+.keras file.
 
 A checkpoint contains only tensors, so --model must name its network. All tensors must match, or
 nothing is written. Code in a file is never executed.
@@ -66,7 +67,10 @@ def add_parser(commands: Commands) -> None:
         help="the network that the checkpoint belongs to; see `keras-dla list`",
     )
     parser.add_argument(
-        "--classes", type=int, help="number of classes (default: as in the checkpoint)"
+        "--classes",
+        type=int,
+        metavar="N",
+        help="number of classes (default: as in the checkpoint)",
     )
     parser.add_argument(
         "--format",

@@ -63,7 +63,7 @@ def add_parser(commands: Commands) -> None:
         "--score",
         type=float,
         default=0.5,
-        help="lowest score of a detection that is drawn (default: 0.5)",
+        help="lowest score of a detection that is drawn or written (default: 0.5)",
     )
     parser.add_argument("--json", action="store_true", help="also write detections.json")
     parser.add_argument("--csv", action="store_true", help="also write detections.csv")

@@ -75,7 +75,9 @@ def add_parser(commands: Commands) -> None:
         help="folder of the images",
     )
     parser.add_argument("--masks", action="store_true", help="evaluate masks as well as boxes")
-    parser.add_argument("--batch-size", type=int, default=2, help="images per batch (default: 2)")
+    parser.add_argument(
+        "--batch-size", type=int, default=2, metavar="N", help="images per batch (default: 2)"
+    )
     add_side_options(parser)
     parser.add_argument("--by-class", action="store_true", help="also print one line per class")
     file_argument(
@@ -90,12 +92,13 @@ def add_parser(commands: Commands) -> None:
     file_argument(
         parser,
         "--plots",
-        "--pictures",
         folder=True,
         type=Path,
         metavar="DIR",
         help="write precision-recall curves and the confusion matrix to this folder",
     )
+    # The old name of `--plots`, which keeps working for one release.
+    parser.add_argument("--pictures", type=Path, dest="plots", help=argparse.SUPPRESS)
     parser.add_argument(
         "--score",
         type=float,

@@ -47,7 +47,8 @@ def add_parser(commands: Commands) -> None:
     )
     add_output_options(parser, "PAGE", "HTML file to write")
     add_class_names_option(parser)
-    parser.add_argument("--title", default="What the layers read", help="title of the page")
+    title = "What the layers read"
+    parser.add_argument("--title", default=title, help=f"title of the page (default: {title})")
     add_choice_options(parser, most=16)
     add_import_option(parser)
 

@@ -22,8 +22,12 @@ from keras_dla.cli.terminal import print_json, progress
 if TYPE_CHECKING:
     import numpy as np
 
+# FILE is needed unless the network is given by name, which argparse does not say.
+USAGE = """\
+keras-dla predict [options] FILE IMAGE [IMAGE ...]
+       keras-dla predict [options] --model NAME --weights DATASET IMAGE [IMAGE ...]"""
 TEXT = """\
-Prints the five most likely classes of each image, as percentages, or as scores if the network
+Prints the most likely classes of each image, as percentages, or as scores if the network
 has no softmax. Images are predicted one by one, so none affects another.
 
 A network knows its classes only by number. --classes gives their names, and if it names a
@@ -41,10 +45,17 @@ weights (`keras-dla weights list`) know both: give --model and --weights instead
 def add_parser(commands: Commands) -> None:
     """Adds the command to the program."""
     parser = new_command(commands, "predict", run, "classify images", TEXT)
+    parser.usage = USAGE
     add_shipped_weights_options(parser, add_image_options(parser))
     add_import_option(parser)
     add_class_names_option(parser)
-    parser.add_argument("--top", type=int, default=5, help="how many classes to print (default: 5)")
+    parser.add_argument(
+        "--top",
+        type=int,
+        default=5,
+        metavar="N",
+        help="how many classes to print per image (default: 5)",
+    )
     add_json_option(parser)
 
 

@@ -50,7 +50,12 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--layers", action="store_true", help="print one line per layer")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     add_json_option(parser)
-    parser.add_argument("--classes", type=int, help="number of classes (default: 100 or 1000)")
+    parser.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="number of classes (default: 100 for CIFAR networks, 1000 for ImageNet networks)",
+    )
     add_network_options(parser)
     add_import_option(parser)
 

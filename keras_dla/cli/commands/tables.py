@@ -31,7 +31,7 @@ def add_parser(commands: Commands) -> None:
         nargs="*",
         type=int,
         metavar="TABLE",
-        help="1 (CIFAR), 2 (ImageNet), 4 (units of DLA) and 6 (LII); default: all of them",
+        help="1 (CIFAR), 2 (ImageNet), 4 (units of DLA) and 6 (LII) (default: all of them)",
     )
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
 

@@ -30,25 +30,40 @@ FIELDS: dict[str, dict[str, Any]] = {
     "model": {"metavar": "NAME", "help": "the network; see `keras-dla list` (default: dla_l_20)"},
     "formulation": {
         "choices": FORMULATIONS,
-        "help": "which form of the network is meant (default: official)",
+        "help": "the authors' network (official, the default), Eq. 1-9 of the paper (paper), or "
+        "the authors' code including its batch-index slip (verbatim)",
     },
-    "unit": {"choices": UNITS, "help": "recurrent unit of dianet, dla_b and dla_l"},
-    "seed": {"type": int, "help": "seed of weights and data (default: 0)"},
+    "unit": {
+        "choices": UNITS,
+        "help": "the recurrent unit (default: dsu for dla_b and dla_l, dia for dianet)",
+    },
+    "seed": {"type": int, "metavar": "N", "help": "seed of weights and data (default: 0)"},
     "epochs": {
         "type": int,
+        "metavar": "N",
         "help": "number of epochs; the drops of the learning rate move in proportion (default: "
         "180)",
     },
-    "batch_size": {"type": int, "help": "images per step (default: 128)"},
-    "learning_rate": {"type": float, "help": "learning rate before the first drop (default: 0.1)"},
-    "momentum": {"type": float, "help": "momentum of SGD (default: 0.9)"},
-    "weight_decay": {"type": float, "help": "L2 penalty of all weights (default: 0.0001)"},
+    "batch_size": {"type": int, "metavar": "N", "help": "images per step (default: 128)"},
+    "learning_rate": {
+        "type": float,
+        "metavar": "X",
+        "help": "learning rate before the first drop (default: 0.1)",
+    },
+    "momentum": {"type": float, "metavar": "X", "help": "momentum of SGD (default: 0.9)"},
+    "weight_decay": {
+        "type": float,
+        "metavar": "X",
+        "help": "L2 penalty of all weights (default: 0.0001)",
+    },
     "attention_weight_decay": {
         "type": float,
+        "metavar": "X",
         "help": "L2 penalty of block attentions and layer interactions (default: --weight-decay)",
     },
     "drop_path": {
         "type": float,
+        "metavar": "X",
         "help": "drop probability of attention outputs (default: 0.2)",
     },
     "milestones": {
@@ -67,7 +82,11 @@ FIELDS: dict[str, dict[str, Any]] = {
         "default": None,
         "help": "compute batch statistics over all devices, as on a single one",
     },
-    "steps_per_epoch": {"type": int, "help": "for a trial: shorter epochs of this many steps"},
+    "steps_per_epoch": {
+        "type": int,
+        "metavar": "N",
+        "help": "for a trial: end each epoch after this many steps (default: after all images)",
+    },
     "data": {
         "choices": SOURCES,
         "help": "where the data comes from: arrays in memory, arrays on the device, or tf.data "
@@ -112,7 +131,8 @@ def add_parser(commands: Commands) -> None:
         "--dataset",
         nargs="+",
         choices=("cifar10", "cifar100"),
-        help="default: cifar100; several only with --table",
+        help="the data set (default: cifar100); with --table, one or several (default: those of "
+        "the table)",
     )
     for name, settings in FIELDS.items():
         add(f"--{name.replace('_', '-')}", **settings)
@@ -123,37 +143,50 @@ def add_parser(commands: Commands) -> None:
         folder=True,
         type=Path,
         metavar="DIR",
-        help="folder of the run, or with --table, of all runs",
+        help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED); with --table, the "
+        "folder of all runs (default: runs)",
     )
     file_argument(
         parser,
         "--data-dir",
         folder=True,
         metavar="DIR",
-        help="folder of tensorflow-datasets; without it, data is downloaded",
+        help="folder in which tensorflow-datasets has prepared the data (default: download it)",
     )
     add(
         "--checkpoint-steps",
         type=int,
-        help="also save the state each time this many steps are done",
+        metavar="N",
+        help="save the state every N steps too (default: only after each epoch)",
     )
     devices = parser.add_argument_group("many devices")
     add = devices.add_argument
-    add("--devices", type=int, default=1, help="devices per machine (default: 1)")
+    add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
     add(
         "--hosts",
         nargs="+",
         default=[],
         metavar="HOST:PORT",
-        help="all machines, in the same order everywhere",
+        help="all machines, in the same order everywhere (default: only this one)",
     )
-    add("--host", type=int, default=0, help="number of this machine in --hosts, from 0")
+    add(
+        "--host",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this machine in --hosts, from 0 (default: 0)",
+    )
     table = parser.add_argument_group("a table of the paper")
     table.add_argument(
         "--table", type=int, choices=TRAINED_TABLES, help="train the networks of this table"
     )
     table.add_argument("--rows", nargs="+", metavar="ROW", help="only these rows (default: all)")
-    table.add_argument("--seeds", type=int, help="runs per row (default: 5)")
+    table.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="runs per row, with the seeds 0 to N - 1 (default: 5)",
+    )
     table.add_argument(
         "--at-once",
         action="store_true",

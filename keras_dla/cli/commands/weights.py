@@ -53,7 +53,8 @@ def add_parser(commands: Commands) -> None:
         "--data-dir",
         folder=True,
         metavar="DIR",
-        help="tensorflow-datasets' folder with the test images (default: download)",
+        help="folder in which tensorflow-datasets has prepared the test images (default: download "
+        "them)",
     )
     file_argument(
         packed,

@@ -48,7 +48,11 @@ def add_choice_options(parser: argparse.ArgumentParser, most: int) -> None:
         most: integer, how many images are taken unless the user gives a number.
     """
     parser.add_argument(
-        "--most", type=int, default=most, help=f"largest number of images (default: {most})"
+        "--most",
+        type=int,
+        default=most,
+        metavar="N",
+        help=f"largest number of images (default: {most})",
     )
     parser.add_argument("--size", type=parse_size, metavar="SIZE", help=SIZE_HELP)
     parser.add_argument(
@@ -59,7 +63,8 @@ def add_choice_options(parser: argparse.ArgumentParser, most: int) -> None:
         "--data-dir",
         folder=True,
         metavar="DIR",
-        help="tensorflow-datasets' folder with the test images",
+        help="folder in which tensorflow-datasets has prepared the test images (default: download "
+        "them)",
     )
     add_normalization_options(parser)
 

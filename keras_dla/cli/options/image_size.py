@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 # Each is recognised by a layer that only networks with that stem have.
 DEFAULTS = {"stem_pool": 224, "stem_conv1": 32}
 SIZE_HELP = (
-    "size of the images: 224, or 224x320 (height x width); "
-    "default: the network's own, else 32 (CIFAR) or 224 (ImageNet)"
+    "size of the images in pixels: 224, or height x width as in 224x320 (default: the network's "
+    "own, else 32 for CIFAR and 224 for ImageNet)"
 )
 LARGEST_SIDE = 8192  # pixels; the first feature maps of a larger image take many gigabytes
 

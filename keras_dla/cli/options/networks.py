@@ -20,17 +20,19 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--formulation",
         choices=FORMULATIONS,
-        help="the authors' network (official, the default), Eq. 1-9 of the paper, or the authors' "
-        "code including its batch-index slip (verbatim)",
+        help="the authors' network (official, the default), Eq. 1-9 of the paper (paper), or the "
+        "authors' code including its batch-index slip (verbatim)",
     )
     group.add_argument(
         "--unit",
         choices=UNITS,
-        help="the recurrent unit of dianet, dla_b and dla_l (Tables 4 to 6)",
+        help="the recurrent unit, see Tables 4 to 6 (default: dsu for dla_b and dla_l, dia for "
+        "dianet)",
     )
     group.add_argument(
         "--reduction",
         type=int,
+        metavar="R",
         help="reduction r of the recurrent unit (default: the authors' value)",
     )
 
