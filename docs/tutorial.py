@@ -53,7 +53,7 @@ test_images, test_labels = test[0]
 print(len(train), "batches of", train[0][0].shape, "and the classes", BLOOD_CELL_CLASSES)
 
 # %% [markdown]
-# ## A network whose layers read each other
+# ## A network with layer attention
 #
 # A residual network for small images, with three stages of two, two and six blocks. In each stage,
 # every block reads the blocks before it through dynamic layer attention, in its base version
@@ -85,7 +85,7 @@ def trained(model):
 dla, _ = trained(keras_dla.models.ResNet((2, 2, 6), "dla_b", classes=3, name="dla"))
 
 # %% [markdown]
-# ## What the layers read
+# ## Attention scores: which layers read which
 #
 # `attention_scores` runs the model and returns an array `[images, heads, layers, layers]` for each
 # stage. A row is a query layer, a column a key layer that it reads. Each row is a softmax and
@@ -116,9 +116,9 @@ for number, name in enumerate(BLOOD_CELL_CLASSES):
     print(f"{name}: the last block reads {share.mean():.3f} +- {share.std():.3f} of itself")
 
 # %% [markdown]
-# ## Where the network looks
+# ## Class activation maps
 #
-# Class activation maps (Grad-CAM) show which parts of an image support the predicted class.
+# Grad-CAM shows which parts of an image support the predicted class.
 
 # %%
 shown = slice(None, None, 40)
@@ -171,7 +171,7 @@ gated = keras_dla.models.ResNet(20, SharedGate(depth=1), classes=3, name="mine")
 mine, before = trained(gated)
 
 # %% [markdown]
-# ## Keep it
+# ## Save and load
 #
 # A `.keras` file contains the network with your layer in it. Any backend can load it, if the class
 # is registered.

@@ -139,8 +139,8 @@ def test_the_readme_says_what_its_code_prints(capsys):
 
 
 def test_the_readme_begins_shortly():
-    """At most 500 words before the section about trust, and a picture among them."""
-    fold = (ROOT / "README.md").read_text("utf-8").split("## Can I trust it?")[0]
+    """At most 500 words before the section about correctness, and a picture among them."""
+    fold = (ROOT / "README.md").read_text("utf-8").split("## Correctness, accuracy and speed")[0]
     assert len(fold.split()) <= 500 and "![" in fold
     long = [line for line in fold.splitlines() if len(line) > 100]
     assert not long

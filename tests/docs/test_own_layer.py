@@ -1,4 +1,4 @@
-"""The steps that CONTRIBUTING.md promises to whoever brings a layer of their own."""
+"""The steps in CONTRIBUTING.md by which a layer of one's own is trained by name."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def python(folder, code, *arguments):
 @on_pytorch
 def test_a_layer_of_ones_own_is_trained_by_name(tmp_path):
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    section = text.partition("## A stranger's test")[2]
+    section = text.partition("## Training a layer of your own by name")[2]
     code = re.search(r"   ```python\n(.*?)   ```", section, re.DOTALL)[1]
     lines = [line[3:] for line in code.splitlines()]
     assert len(lines) < 30
