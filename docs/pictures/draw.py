@@ -71,12 +71,12 @@ def arrow(axis, start, end, color=GREY, text="", bend=0.0, width=1.6, shift=(0.0
 def stage(measured):
     """A photograph, the maps of the blocks, and what each block reads of those before it."""
     maps, weights = measured["maps"], measured["dynamic_weights_1"]
-    figure, axes = new(3.1)
+    figure, axes = new(2.3)
     axis = axes[0, 0]
-    canvas(axis, 11.2, 5.2)
+    canvas(axis, 12.1, 4.3)
     show(axis, measured["image"], 0.95, 1.7)
     axis.text(0.95, 0.45, "image", ha="center")
-    places = [3.1 + 1.8 * block for block in range(len(maps))]
+    places = [3.1 + 1.65 * block for block in range(len(maps))]
     arrow(axis, (1.75, 1.7), (places[0] - 0.75, 1.7), linestyle="--")
     for block, (x, image) in enumerate(zip(places, maps, strict=True)):
         show(axis, image, x, 1.7, cmap="cividis")
@@ -84,7 +84,7 @@ def stage(measured):
         if block:
             for read in range(block):
                 arc(axis, places[read], x, weights[block, read])
-    axis.text(0.1, 4.8, "read of an earlier block (score x scale)", color=BLUE)
+    axis.text(0.1, 3.9, "read of an earlier block (score x scale)", color=BLUE)
     save(figure, "stage")
 
 
@@ -94,10 +94,9 @@ def arc(axis, read, asking, weight):
         return
     start, end = (read + 0.15, 2.5), (asking - 0.15, 2.5)
     arrow(axis, start, end, BLUE, bend=-0.5, width=1 + 6 * weight, alpha=0.7)
-    # The top of the arc, at half the height of its control point; the number covers the line.
-    height = 2.5 + 0.25 * (end[0] - start[0])
-    under = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    middle = {"ha": "center", "va": "center", "size": 9, "zorder": 5, "bbox": under}
+    # Above the top of the arc, which is at half the height of its control point.
+    height = 2.75 + 0.25 * (end[0] - start[0])
+    middle = {"ha": "center", "va": "center", "size": 9}
     axis.text((read + asking) / 2, height, f"{weight:.2f}", color=BLUE, **middle)
 
 
@@ -139,40 +138,40 @@ def paths(measured):
 
 def scales(measured):
     """What is left of old values, the scores, and their product."""
-    figure, axes = new(7.4, rows=2, columns=2)
-    axes[1, 1].set_axis_off()
-    left = measured["left"]
+    figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
+    grid = figure.add_gridspec(2, 4)
     panels = [
-        (axes[0, 0], "scores", measured["dynamic_scores_3"]),
-        (axes[0, 1], "scales of the values", left),
-        (axes[1, 0], "score x scale: what is read", measured["dynamic_weights_3"]),
+        (grid[0, :2], "scores", measured["dynamic_scores_3"]),
+        (grid[0, 2:], "scales of the values", measured["left"]),
+        (grid[1, 1:3], "score x scale: what is read", measured["dynamic_weights_3"]),
     ]
-    for axis, title, array in panels:
-        image = triangle(axis, array, title)
-    figure.colorbar(image, ax=axes[1, 1], location="left", fraction=0.15)
+    for place, title, array in panels:
+        triangle(figure.add_subplot(place), array, title)
     save(figure, "scales")
 
 
-def triangle(axis, array, title):
-    """Draws a matrix of layers below its diagonal, on one scale from 0 to 1."""
+def triangle(axis, array, title, ylabel="query block"):
+    """Draws a matrix of layers below its diagonal with its numbers, on one scale from 0 to 1."""
     shown = np.where(np.tri(len(array), dtype=bool), array, np.nan)
     edges = (0.5, len(array) + 0.5, len(array) + 0.5, 0.5)
     image = axis.imshow(shown, cmap="cividis", vmin=0, vmax=1, extent=edges)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set(title=title, xlabel="key block", ylabel="query block")
-    ticks = range(1, len(array) + 1, 1 if len(array) < 8 else 2)
+    axis.set(title=title, xlabel="key block", ylabel=ylabel)
+    ticks = range(1, len(array) + 1)
     axis.set(xticks=ticks, yticks=ticks)
+    for row, column in zip(*np.tril_indices(len(array)), strict=True):
+        color = "black" if array[row, column] > 0.5 else "white"
+        text = f"{array[row, column]:.2f}"
+        axis.text(column + 1, row + 1, text, ha="center", va="center", color=color, size=8)
     return image
 
 
 def attention(measured):
-    """Figure 2 of the paper for our two networks: what is read, static beside dynamic."""
-    figure, axes = new(3.4, columns=2)
-    for axis, kind, name in zip(
-        axes[0], ("static", "dynamic"), ("static: MRLA-B", "dynamic: DLA-B"), strict=True
-    ):
-        image = triangle(axis, measured[f"{kind}_weights_3"], name)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="read")
+    """Figure 2 of the paper for our two networks: the scores, static beside dynamic."""
+    figure, axes = new(3.3, columns=2)
+    triangle(axes[0, 0], measured["static_scores_3"], "static: MRLA-B-56")
+    image = triangle(axes[0, 1], measured["dynamic_scores_3"], "dynamic: DLA-B-56", ylabel=None)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="attention score")
     save(figure, "attention")
 
 
