@@ -121,17 +121,19 @@ def load_shipped(model: keras.Model, dataset: str, interaction: keras.layers.Lay
             "starts a network from a trained ResNet."
         )
     cards = {path: card for path, card in shipped_weights().items() if card.dataset == dataset}
+    others = []
     for path, card in cards.items():
         arrays = read_arrays(path)
-        if _difference(card, arrays, model, interaction) is None:
+        difference = _difference(card, arrays, model, interaction)
+        if difference is None:
             assign_arrays(model, arrays)
             return
-    names = ", ".join(card.title for card in cards.values())
-    come = f"come for {names} with {_classes(cards)} classes" if cards else "do not come yet"
+        others.append(f"{card.title} ({difference})")
+    come = f"come for {', '.join(others)}" if cards else "do not come yet"
     raise ValueError(
-        f"`weights` must be the path of a file for {model.name!r}, but is {dataset!r}: trained "
-        f"weights for {dataset} {come}; keras_dla.interop.load_pretrained_resnet starts a network "
-        f"from a plain ResNet."
+        f"`weights` must be the path of a file for {_described(model, interaction)}, but is "
+        f"{dataset!r}: trained weights for {dataset} {come}; "
+        f"keras_dla.interop.load_pretrained_resnet starts a network from a plain ResNet."
     )
 
 
@@ -150,14 +152,10 @@ def load_packed(model: keras.Model, path: Path, interaction: keras.layers.Layer 
     difference = _difference(card, arrays, model, interaction)
     if difference is not None:
         raise ValueError(
-            f"`weights` must be a file for {model.name!r}, but {path} is of {card.title} for "
-            f"{card.dataset}: {difference}."
+            f"`weights` must be a file for {_described(model, interaction)}, but {path} is of "
+            f"{card.title} for {card.dataset}: {difference}."
         )
     assign_arrays(model, arrays)
-
-
-def _classes(cards: dict[Path, Card]) -> str:
-    return " or ".join(str(number) for number in sorted({c.classes for c in cards.values()}))
 
 
 def weight_arrays(model: keras.Model) -> dict[str, np.ndarray]:
@@ -202,14 +200,21 @@ def _difference(
     interaction: keras.layers.Layer | None,
 ) -> str | None:
     """Describes why a model differs from a card's network; `None` if it does not."""
-    if _settings(interaction) != _settings(_interaction_of(card)):
-        return "its blocks interact in another way"
+    of_card = _interaction_of(card)
+    if type(interaction) is not type(of_card):
+        return f"its interaction is {'none' if of_card is None else type(of_card).__name__}"
+    there, asked = _settings(of_card), _settings(interaction)
+    for name, value in there.items():
+        if value != asked[name]:
+            return f"its {name} is {value!r}, not {asked[name]!r}"
     wanted = {path: tuple(variable.shape) for path, variable in _variables(model).items()}
-    there = {path: array.shape for path, array in arrays.items()}
+    shapes = {path: array.shape for path, array in arrays.items()}
     for path, shape in wanted.items():
-        if there.get(path) != shape:
-            return f"{path} of shape {shape} is {there.get(path, 'not in it')}"
-    more = [path for path in there if path not in wanted and not path.startswith(CLASSIFIER)]
+        if shapes.get(path) != shape and path.startswith(CLASSIFIER):
+            return f"it has {card.classes} classes"
+        if shapes.get(path) != shape:
+            return f"{path} of shape {shape} is {shapes.get(path, 'not in it')}"
+    more = [path for path in shapes if path not in wanted and not path.startswith(CLASSIFIER)]
     return f"it also has {more[0]}" if more else None
 
 
@@ -220,8 +225,11 @@ def _interaction_of(card: Card) -> keras.layers.Layer | None:
     return find_interaction(name).make("cifar", keras.config.image_data_format(), card.options)
 
 
-def _settings(interaction: keras.layers.Layer | None) -> tuple[type, dict[str, Any]] | None:
-    if interaction is None:
-        return None
-    config = interaction.get_config()
-    return type(interaction), {k: v for k, v in config.items() if k not in INDIFFERENT}
+def _settings(interaction: keras.layers.Layer | None) -> dict[str, Any]:
+    config = {} if interaction is None else interaction.get_config()
+    return {name: value for name, value in config.items() if name not in INDIFFERENT}
+
+
+def _described(model: keras.Model, interaction: keras.layers.Layer | None) -> str:
+    by = "" if interaction is None else f" with {type(interaction).__name__}"
+    return f"{model.name!r}{by}"

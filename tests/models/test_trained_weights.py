@@ -57,23 +57,23 @@ def test_a_network_of_the_same_settings_gets_the_weights(packed):
 
 @on_pytorch
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "difference"),
     [
-        {"formulation": "verbatim"},
-        {"reduction": 8},
-        {"unit": "dsu_tanh"},
-        {"classes": 100},
-        {"depth": 20},
-        {"interaction": "mrla_l"},
-        {"interaction": None},
+        ({"formulation": "verbatim"}, "its formulation is 'official', not 'verbatim'"),
+        ({"reduction": 8}, "its reduction is 4, not 8"),
+        ({"unit": "dsu_tanh"}, "its unit is 'dsu', not 'dsu_tanh'"),
+        ({"classes": 100}, "it has 10 classes"),
+        ({"depth": 20}, "stage1_.* of shape .* is not in it"),
+        ({"interaction": "mrla_l"}, "its interaction is DynamicLayerAttention"),
+        ({"interaction": None}, "its interaction is DynamicLayerAttention"),
     ],
 )
-def test_other_networks_are_told_which_have_weights(packed, changes):
+def test_other_networks_are_told_which_have_weights(packed, changes, difference):
     network = {"depth": 11, "interaction": "dla_l", "classes": 10} | changes
-    sentence = "but is 'cifar10': trained weights for cifar10 come for dla_l_11 with 10 classes"
+    sentence = rf"is 'cifar10': trained weights for cifar10 come for dla_l_11 \({difference}\)"
     with pytest.raises(ValueError, match=sentence):
         ResNet(**network, weights="cifar10")
-    with pytest.raises(ValueError, match="is of dla_l_11 for cifar10: "):
+    with pytest.raises(ValueError, match=f"is of dla_l_11 for cifar10: {difference}"):
         ResNet(**network, weights=packed[0])
 
 
