@@ -14,6 +14,8 @@ hardly disturb it:
 
     OMP_NUM_THREADS=1 KERAS_BACKEND=torch python benchmarks/detectors.py --size 320 320 \\
         --batch-size 2 --beside-torchvision --clock cpu
+
+`--blocks 1 1 1 1` does so with a small backbone of four blocks.
 """
 
 import argparse
@@ -25,7 +27,7 @@ import keras
 import numpy as np
 from detection_parts_worker import jax_steps, random_boxes, tensorflow_steps, torch_steps
 from keras import ops
-from torchvision_detector import torchvision_steps
+from torchvision_detector import RESNET_50, torchvision_steps
 
 from keras_dla.data import DetectionDataset, ShapesSource
 from keras_dla.detection import FasterRCNN
@@ -35,12 +37,19 @@ from keras_dla.detection.heads.proposals import region_proposals
 from keras_dla.detection.heads.region_proposal_network import region_proposal_losses
 from keras_dla.detection.ops.box_matcher import match_boxes
 from keras_dla.detection.ops.box_sampler import sample_boxes
+from keras_dla.models import ResNet
 from keras_dla.training import DETECTION, keep_freed_memory
 
 STEPS = {"jax": jax_steps, "tensorflow": tensorflow_steps, "torch": torch_steps}
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
+
+
+def backbone_of(arguments):
+    if arguments.blocks is None:
+        return arguments.backbone
+    return ResNet(tuple(arguments.blocks), None, stem="imagenet", include_top=False)
 
 
 def batch_of(arguments):
@@ -175,6 +184,9 @@ def measure(functions, rounds, clock) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backbone", default="resnet_50")
+    parser.add_argument(
+        "--blocks", type=int, nargs=4, help="in place of --backbone, a plain ResNet of these stages"
+    )
     parser.add_argument("--size", type=int, nargs=2, default=(800, 1216), help="size of the images")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3, help="measured steps")
@@ -185,7 +197,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.size = tuple(arguments.size)
     keep_freed_memory()
-    model = FasterRCNN(arguments.backbone, classes=80)
+    model = FasterRCNN(backbone_of(arguments), classes=80)
     model.compile(DETECTION.optimizer(1000), jit_compile=JIT)
     x, y = batch_of(arguments)
     steps = {
@@ -193,13 +205,14 @@ def main() -> None:
         "infer": {"whole": lambda: model.predict_on_batch(x)},
     }
     if arguments.beside_torchvision:
-        for kind, step in torchvision_steps(model, x, y).items():
+        blocks = tuple(arguments.blocks or RESNET_50)
+        for kind, step in torchvision_steps(model, blocks, x, y).items():
             steps[kind]["torchvision"] = step
     for kind, parts in parts_of(model, x, y, arguments).items():
         steps[kind] |= parts
     size = "x".join(map(str, arguments.size))
     print(
-        f"Faster R-CNN, {arguments.backbone}, {keras.backend.backend()}, images {size}, "
+        f"Faster R-CNN, {arguments.blocks or arguments.backbone}, {keras.backend.backend()}, images {size}, "
         f"batch {arguments.batch_size}, CPU cores {os.cpu_count()}"
     )
     print("| step | part | seconds | share |")

@@ -9,32 +9,41 @@ from keras_dla.detection import FasterRCNN
 from keras_dla.training import DETECTION
 
 NEEDS = (
-    "--beside-torchvision needs KERAS_BACKEND=torch, --backbone resnet_50 and the torchvision that "
+    "--beside-torchvision needs KERAS_BACKEND=torch, a plain backbone and the torchvision that "
     "belongs to the installed torch"
 )
+RESNET_50 = (3, 4, 6, 3)
 
 
-def torchvision_steps(model: FasterRCNN, x: dict, y: dict) -> dict[str, Callable[[], None]]:
-    """Returns a training step and an inference of torchvision's `fasterrcnn_resnet50_fpn`.
+def torchvision_steps(
+    model: FasterRCNN, blocks: tuple[int, ...], x: dict, y: dict
+) -> dict[str, Callable[[], None]]:
+    """Returns a training step and an inference of torchvision's Faster R-CNN on a plain ResNet.
 
     Args:
         model: our detector, whose settings are taken over.
+        blocks: four integers, the blocks in the backbone's stages.
         x: dictionary, a batch's images and their sizes.
         y: dictionary, its targets.
     """
     try:
         import torch
-        from torchvision.models.detection import fasterrcnn_resnet50_fpn
+        from torchvision.models.detection import FasterRCNN as TheirFasterRCNN
+        from torchvision.models.detection.backbone_utils import BackboneWithFPN
+        from torchvision.models.resnet import Bottleneck, ResNet
     except (ImportError, RuntimeError) as error:
         sys.exit(f"{NEEDS} ({error}).")
     axes = (0, 1, 2, 3) if model.data_format == "channels_first" else (0, 3, 1, 2)
     images = list(torch.tensor(np.ascontiguousarray(np.transpose(x["images"], axes))))
     settings = model.settings
-    theirs = fasterrcnn_resnet50_fpn(
-        weights=None,
-        weights_backbone=None,
+    channels = settings["channels"]
+    stages = {f"layer{number}": str(number - 1) for number in range(1, 5)}
+    backbone = BackboneWithFPN(
+        ResNet(Bottleneck, list(blocks)), stages, [256, 512, 1024, 2048], channels
+    )
+    theirs = TheirFasterRCNN(
+        backbone,
         num_classes=settings["classes"] + 1,
-        trainable_backbone_layers=5,
         # The images have their size and are normalised already.
         min_size=min(images[0].shape[1:]),
         max_size=max(images[0].shape[1:]),

@@ -13,7 +13,7 @@ from keras_dla.detection.backbones import feature_extractor, freeze, level_strid
 from keras_dla.detection.detector import Detector, as_preparation
 from keras_dla.detection.heads.box_head import BoxHead, box_detections, box_losses
 from keras_dla.detection.heads.feature_pyramid import FeaturePyramid
-from keras_dla.detection.heads.proposals import region_proposals
+from keras_dla.detection.heads.proposals import region_proposals, without_padding
 from keras_dla.detection.heads.region_proposal_network import (
     RegionProposalNetwork,
     region_proposal_losses,
@@ -291,6 +291,7 @@ class FasterRCNN(Detector):
         )
 
     def _detections(self, maps, boxes, valid, sizes):
+        boxes, valid = without_padding(boxes, valid)
         logits, deltas = self.box_head(self._crops(maps, boxes, POOLED_SIZE))
         thresholds = ("score_threshold", "iou_threshold", "max_detections")
         found = box_detections(

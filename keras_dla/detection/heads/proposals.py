@@ -7,6 +7,7 @@ from keras import ops
 from keras_dla.detection.heads.region_proposal_network import BOX_CODER
 from keras_dla.detection.ops.non_maximum_suppression import non_maximum_suppression
 from keras_dla.detection.ops.stable_top_k import stable_top_k
+from keras_dla.ops.devices import torch_only_infers
 from keras_dla.utils.types import Tensor
 
 IOU_THRESHOLD = 0.7
@@ -69,3 +70,21 @@ def _best(scores, boxes, count):
     valid = ops.take_along_axis(scores, order, axis=1) > -float("inf")
     boxes = ops.take_along_axis(boxes, order[..., None], axis=1)
     return ops.where(valid[..., None], boxes, 0.0), valid
+
+
+def without_padding(boxes: Tensor, valid: Tensor) -> tuple:
+    """Leaves out the places that are padding in every image, where shapes may depend on values.
+
+    That is PyTorch in inference; a small image has far fewer proposals than places for them.
+
+    Args:
+        boxes: `[batch, R, 4]`, padding last.
+        valid: boolean `[batch, R]`, false for padding.
+
+    Returns:
+        Both, with fewer or as many places, at least one.
+    """
+    if not torch_only_infers():
+        return boxes, valid
+    most = max(1, int(ops.max(ops.sum(ops.cast(valid, "int32"), axis=1))))
+    return boxes[:, :most], valid[:, :most]

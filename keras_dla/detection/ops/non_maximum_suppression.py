@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_dla.detection.ops.boxes import intersection_over_union
 from keras_dla.detection.ops.stable_top_k import stable_top_k
+from keras_dla.ops.devices import torch_runs_eagerly
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
@@ -164,7 +165,7 @@ def _keep(ranked, candidates, number, iou_threshold, max_outputs):
     def next_block(begin, kept, places):
         here = begin + ops.arange(BLOCK, dtype="int32")
         block = [ops.take(x, here, axis=1) for x in ranked]
-        earlier = [_take(x, places[:, :max_outputs]) for x in ranked]
+        earlier = [_take(x, places[:, : _filled(kept, max_outputs)]) for x in ranked]
         suppressed = ops.any(_suppresses(earlier, block, iou_threshold), axis=1)
         alive = (here < candidates[:, None]) & ~suppressed
         keep = _settle(alive, ops.logical_and(_suppresses(block, block, iou_threshold), BEFORE))
@@ -183,6 +184,11 @@ def _keep(ranked, candidates, number, iou_threshold, max_outputs):
     places = ops.repeat(nobody[:, None] + number, max_outputs + 1, axis=1)
     begin = ops.convert_to_tensor(0, "int32")
     return ops.while_loop(unfinished, next_block, (begin, nobody, places))[2][:, :max_outputs]
+
+
+def _filled(kept, max_outputs):
+    """Returns the number of places to compare with: all, unless shapes may depend on values."""
+    return min(int(ops.max(kept)), max_outputs) if torch_runs_eagerly() else max_outputs
 
 
 def _suppresses(ranked, others, iou_threshold):

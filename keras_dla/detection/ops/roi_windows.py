@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
+from keras_dla.ops.devices import torch_runs_eagerly
 from keras_dla.utils.types import Tensor
 
 # The number of boxes that are read at once if shapes are fixed.
 BLOCK = 64
 # Smaller maps are read completely, because grouping would take longer than it saves.
 SMALL_MAP = 1200
+# The shorter sides of the additional windows of `finer_windows`.
+FINER_SIDES = (8, 12, 17, 24)
 
 
 def exact_windows(
@@ -68,6 +71,28 @@ def exact_windows(
     ]
 
 
+def finer_windows(windows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns the windows with smaller ones before them, square and twice as long as wide.
+
+    Where a group may have any number of boxes, another group costs little, and a box of 7 x 7 cells
+    need not read the 32 x 32 of a larger one.
+
+    Args:
+        windows: list of pairs of integers, the cells along a longer and a shorter side; the last is
+            the largest.
+
+    Example:
+    >>> from keras_dla.detection.ops.roi_windows import finer_windows
+    >>> finer_windows([(16, 16), (30, 11)])
+    [(8, 8), (16, 8), (12, 12), (16, 16), (30, 11)]
+    """
+    long, short = windows[-1]
+    squares = [(side, side) for side in FINER_SIDES]
+    smaller = [*squares, *((2 * side, side) for side in FINER_SIDES)]
+    fitting = [w for w in smaller if w[0] < long and math.prod(w) < long * short]
+    return sorted({*fitting, *windows[:-1]}, key=math.prod) + [windows[-1]]
+
+
 def _holds(window, other):
     return window[0] >= other[0] and window[1] >= other[1]
 
@@ -87,6 +112,8 @@ def crop_by_window(
             window contains all boxes that no other does.
         parts: list of tensors, `[boxes, ...]`.
     """
+    if torch_runs_eagerly():
+        windows = finer_windows(windows)
     if len(windows) == 1:
         return crop(windows[0], *parts)
     number = _least_window(windows, needed)

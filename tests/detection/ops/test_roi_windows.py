@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from keras_dla.detection.ops.roi_windows import crop_by_window, exact_windows
+from keras_dla.detection.ops.roi_windows import crop_by_window, exact_windows, finer_windows
+from keras_dla.ops.devices import torch_runs_eagerly
+from tests.backends import on_pytorch
 from tests.detection.compiled import compiled
 
 
@@ -37,6 +39,20 @@ def test_every_box_has_the_least_window_that_holds_it(count):
         return number * 1000 + window[0] * 10
 
     found = compiled(lambda n, x: crop_by_window(crop, windows, n, [x]))(needed, number)
+    if torch_runs_eagerly():
+        windows = finer_windows(windows)
     fits = [[(a <= w) & (b <= h) for w, h in windows].index(True) for a, b in needed]
     expected = number[:, 0] * 1000 + [10 * windows[fit][0] for fit in fits]
     np.testing.assert_allclose(np.asarray(found)[:, 0], expected)
+
+
+@on_pytorch
+@pytest.mark.parametrize(
+    "windows", [[(34, 34)], [(5, 5)], [(9, 3)], [(32, 32), (44, 27), (62, 31), (338, 17)]]
+)
+def test_finer_windows_end_with_the_one_that_holds_every_box(windows):
+    finer = finer_windows(windows)
+    assert set(windows) <= set(finer) and finer[-1] == windows[-1]
+    areas = [long * short for long, short in finer[:-1]]
+    assert areas == sorted(areas) and len(finer) == len(set(finer))
+    assert all(long >= short for long, short in finer)
