@@ -211,8 +211,9 @@ def main() -> None:
     for kind, parts in parts_of(model, x, y, arguments).items():
         steps[kind] |= parts
     size = "x".join(map(str, arguments.size))
+    backbone = arguments.blocks or arguments.backbone
     print(
-        f"Faster R-CNN, {arguments.blocks or arguments.backbone}, {keras.backend.backend()}, images {size}, "
+        f"Faster R-CNN, {backbone}, {keras.backend.backend()}, images {size}, "
         f"batch {arguments.batch_size}, CPU cores {os.cpu_count()}"
     )
     print("| step | part | seconds | share |")

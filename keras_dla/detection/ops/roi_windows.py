@@ -90,7 +90,7 @@ def finer_windows(windows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     squares = [(side, side) for side in FINER_SIDES]
     smaller = [*squares, *((2 * side, side) for side in FINER_SIDES)]
     fitting = [w for w in smaller if w[0] < long and math.prod(w) < long * short]
-    return sorted({*fitting, *windows[:-1]}, key=math.prod) + [windows[-1]]
+    return [*sorted({*fitting, *windows[:-1]}, key=math.prod), windows[-1]]
 
 
 def _holds(window, other):
