@@ -11,6 +11,7 @@ from keras import layers
 from keras_dla.keras_internals.lean_model import LeanModel
 from keras_dla.layers.block_attention.block_attention import BlockPlace
 from keras_dla.layers.core.linear import dense
+from keras_dla.layers.core.padding import ZeroPadding2D
 from keras_dla.layers.core.pooling import GlobalAveragePooling2D
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
@@ -198,7 +199,7 @@ def _stem(x, stem, data_format):
     x = conv_bn(x, 64, 7, 2, data_format, "stem", 1)
     x = layers.ReLU(name="stem_relu")(x)
     # Padding with zeros equals padding with minus infinity here: after a ReLU no entry is smaller.
-    x = layers.ZeroPadding2D(1, data_format=data_format, name="stem_pad")(x)
+    x = ZeroPadding2D(1, data_format=data_format, name="stem_pad")(x)
     return layers.MaxPooling2D(3, 2, data_format=data_format, name="stem_pool")(x), 2
 
 

@@ -20,13 +20,13 @@ pytestmark = pytest.mark.skipif(
 DEPTHS = {"a2": (1, 2), "nl": (1, 2)}
 
 
-def network(name):
+def network(name, stem="cifar"):
     """One stage where that shows the network whole, with two blocks where they talk."""
     depth = DEPTHS.get(name, (1,) if name in WITHIN_A_BLOCK else (2,))
     keras.utils.set_random_seed(0)
     model = ResNet(
-        depth, name, classes=3, planes=(8,) * len(depth), classifier_activation=None,
-        data_format="channels_last",
+        depth, name, classes=3, stem=stem, planes=(8,) * len(depth),
+        classifier_activation=None, data_format="channels_last",
     )  # fmt: skip
     return randomize(model)
 
@@ -43,21 +43,25 @@ def step(model, run, x):
 
 
 # The compiler reads a network for half a minute: three of them show most, all run with --thorough.
+FEW = [(None, "imagenet", False), ("dla_b", "cifar", True), ("dla_l", "cifar", False)]
+ALL = [(name, *case) for name in NAMES for case in (("imagenet", False), ("cifar", True))]
 
 
-@pytest.mark.parametrize("name", NAMES if THOROUGH else [None, "dla_b", "dla_l"])
-def test_one_graph(name):
-    """Cold: the first call of a model is one of the compiled function. Without a warning."""
+@pytest.mark.parametrize(("name", "stem", "was_called"), ALL if THOROUGH else FEW)
+def test_one_graph(name, stem, was_called):
+    """Of a model that was called before and of one that was not; without a warning."""
     import torch
 
     torch._dynamo.reset()
     x = torch.tensor(images(2, 16, 16))
     # The graph is read and differentiated as in any compilation; no machine code is written.
-    model = network(name)
+    model = network(name, stem)
+    if was_called:
+        model(x, training=False)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Dynamo detected")
         found = step(model, torch.compile(model, fullgraph=True, backend="aot_eager"), x)
-    model = network(name)
+    model = network(name, stem)
     for one, other in zip(found, step(model, model, x), strict=True):
         scale = max(np.abs(array).max() for array in other)
         for mine, theirs in zip(one, other, strict=True):

@@ -12,7 +12,9 @@ from keras_dla.layers.core.convolution import Conv2D
 from keras_dla.layers.flops import kernel_flops
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.ops.cheap import split
 from keras_dla.ops.products import einsum, matmul
+from keras_dla.ops.softmax import softmax
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer
 
@@ -212,7 +214,7 @@ class AttentionAugmentedConvolution(BlockAttention):
     def _split(self, x):
         """Returns q, k and v, each `[batch, height, width, heads, channels]`."""
         batch, height, width, _ = ops.shape(x)
-        parts = ops.split(x, (self.key_channels, 2 * self.key_channels), axis=-1)
+        parts = split(x, self._parts, axis=-1)
         return [
             ops.reshape(part, (batch, height, width, self.heads_used, size // self.heads_used))
             for part, size in zip(parts, self._parts, strict=True)
@@ -227,7 +229,7 @@ class AttentionAugmentedConvolution(BlockAttention):
         scores = scores + ops.expand_dims(self._column_scores(q, width), -2)
         shape = (batch, self.heads_used, height, width)
         scores = ops.reshape(scores, (*shape, height * width))
-        weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=-1)
+        weights = softmax(ops.cast(scores, self.variable_dtype), axis=-1)
         weights = ops.cast(weights, self.compute_dtype)
         weights = ops.reshape(weights, (*shape, height, width))
         outputs = einsum("bnhwij,bijnd->bhwnd", weights, v)

@@ -12,6 +12,7 @@ from keras_dla.layers.core.linear import Linear
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.products import matmul
+from keras_dla.ops.softmax import softmax
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
 
@@ -101,7 +102,7 @@ class DoubleAttention(BlockAttention):
         return x + self.norm(to_maps(mixtures, x, self.data_format), training=training)
 
     def _softmax(self, scores, axis):
-        weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=axis)
+        weights = softmax(ops.cast(scores, self.variable_dtype), axis=axis)
         return ops.cast(weights, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

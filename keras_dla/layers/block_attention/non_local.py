@@ -13,6 +13,7 @@ from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import spatial_axes
 from keras_dla.ops.products import matmul
+from keras_dla.ops.softmax import softmax
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_choice, check_positive_integer
 
@@ -167,7 +168,7 @@ class NonLocal(BlockAttention):
         # Dividing the query instead of the scores keeps the scores in the range of float16.
         query = query / math.sqrt(query.shape[-1])
         scores = matmul(query, ops.swapaxes(key, 1, 2))
-        weights = ops.softmax(ops.cast(scores, self.variable_dtype), axis=-1)
+        weights = softmax(ops.cast(scores, self.variable_dtype), axis=-1)
         return ops.cast(weights, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

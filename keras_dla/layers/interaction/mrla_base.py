@@ -3,11 +3,12 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.cheap import cast, concatenate
+from keras_dla.ops.cheap import cast, concatenate, reshape
 from keras_dla.ops.softmax import softmax
 from keras_dla.ops.weighted_sum import weighted_sum
 from keras_dla.utils.types import Nest, Tensor
@@ -79,8 +80,7 @@ class MRLABase(LayerAttention):
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         query, keys, values = self.meet(x, y, memory, index)
-        weights = self.by_channel(self.scores(query, keys, index))
-        output, values = self.weighted_sum(weights, values)
+        output, values = self.weighted_sum(self.scores(query, keys, index), values, index)
         return output, {"keys": keys, "values": values}
 
     def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
@@ -95,16 +95,46 @@ class MRLABase(LayerAttention):
 
     def scores(self, query: Tensor, keys: Tensor, index: int) -> Tensor:
         """Returns softmax(Q K^T / sqrt(D_k)) by head: `[batch, layers, heads]`."""
-        scores = softmax(self.logits(query, keys), axis=1)
+        if self._reads_only_itself(index):
+            scores = ops.ones_like(keys[..., : self.heads])
+        else:
+            scores = softmax(self.logits(query, keys), axis=1)
         report(self, index, scores=scores)
         return scores
 
-    def weighted_sum(self, weights: Tensor, values: list) -> tuple[Tensor, list]:
-        """Returns the sum of Eq. 2, and `depth` value maps for the next layer."""
-        weights = cast(weights, self.compute_dtype)
-        output, values = weighted_sum(values, weights, self.data_format)
+    def _reads_only_itself(self, index):
+        """Whether the layer has a single key, for which the softmax is one, whatever the query.
+
+        Not in a stage of one layer, where f_q and f_k would be left without gradients, of which
+        Keras warns.
+        """
+        return index == 0 and self.depth > 1
+
+    def weighted_sum(
+        self, scores: Tensor, values: list, index: int, scales: Tensor | None = None
+    ) -> tuple[Tensor, list]:
+        """Returns the sum of Eq. 2, and `depth` value maps for the next layer.
+
+        Args:
+            scores: tensor `[batch, layers, heads]`.
+            values: list of the layers' value maps.
+            index: integer, the layer's place in the stage.
+            scales: tensor `[batch, layers, channels]`, by which the values are multiplied first,
+                the newest by one; or `None`, the default, for ones.
+        """
+        output = values[0]
+        if not self._reads_only_itself(index):
+            # Weighting V^m * d^m by a is the same as weighting V^m by a * d^m.
+            weights = self.by_channel(scores) if scales is None else self.times(scales, scores)
+            weights = cast(weights, self.compute_dtype)
+            output, values = weighted_sum(values, weights, self.data_format)
         # A state has a fixed number of tensors, so the newest map stands for maps not known yet.
         return output, values + values[-1:] * (self.depth - len(values))
+
+    def times(self, vectors: Tensor, scores: Tensor) -> Tensor:
+        """Multiplies vectors `[batch, layers, channels]` by the scores of their heads."""
+        products = self.by_head(vectors) * scores[..., None]
+        return reshape(products, (-1, *vectors.shape[1:]))
 
     def flops(
         self, features: Tensor, state: Nest = None, shortcut: Tensor = None, index: int = 0

@@ -98,15 +98,9 @@ class RefreshedMRLABase(MRLABase):
             pooled = global_average_pool(values[index], self.data_format)
         pooled = self._append(memory, "pooled", pooled[:, None], index)
         scales = self._append(memory, "scales", ops.ones_like(y[:, None]), index)
-        # Weighting V^m * d^m by a is the same as weighting V^m by a * d^m.
-        weights = self.times(scales, self.scores(query, keys, index))
-        output, values = self.weighted_sum(weights, values)
+        scores = self.scores(query, keys, index)
+        output, values = self.weighted_sum(scores, values, index, scales)
         return output, {"keys": keys, "pooled": pooled, "scales": scales, "values": values}
-
-    def times(self, vectors: Tensor, scores: Tensor) -> Tensor:
-        """Multiplies vectors `[batch, layers, channels]` by the scores of their heads."""
-        products = self.by_head(vectors) * scores[..., None]
-        return reshape(products, (-1, *vectors.shape[1:]))
 
     def _append(self, memory, name, vector, index):
         return concatenate([memory[name], vector], axis=1) if index else vector
