@@ -1,6 +1,7 @@
 """The calls in the graph of a functional model."""
 
 import gc
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,23 @@ def call_node(node: Any, known: dict, operation: Callable) -> None:
     args = _filled(node.arguments.args, known)
     outputs = operation(*args, **_filled(node.arguments.kwargs, known))
     known.update(zip(map(id, node.outputs), _flat(outputs), strict=True))
+
+
+def only_readers(nodes: list, outputs: list) -> dict[int, Any]:
+    """Returns the only reader of each tensor that has just one, by the tensor's `id`.
+
+    Args:
+        nodes: calls of a graph.
+        outputs: list of the tensors that are read at the end.
+    """
+    times = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    times.update(map(id, outputs))
+    return {
+        id(tensor): node
+        for node in nodes
+        for tensor in node.input_tensors
+        if times[id(tensor)] == 1
+    }
 
 
 def reads_nest(node: Any) -> bool:

@@ -6,13 +6,17 @@ layers are run by their own `call`; all other layers are called as usual.
 """
 
 import inspect
-from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 
-from keras_dla.keras_internals.graph_nodes import call_node, free_young_cycles, reads_nest
+from keras_dla.keras_internals.graph_nodes import (
+    call_node,
+    free_young_cycles,
+    only_readers,
+    reads_nest,
+)
 from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
 
@@ -33,7 +37,7 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
         outputs: list of `keras.KerasTensor`.
     """
     nodes = list(nodes)
-    readers = _readers(nodes, outputs)
+    readers = only_readers(nodes, outputs)
     taken: set[int] = set()
     chains = {}
     for node in nodes:
@@ -41,25 +45,13 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
             chain = _chain(node, readers, taken)
             taken.update(map(id, chain))
             chains[id(chain[-1])] = chain
-    steps = [_fold(list(chains.values()))]
+    steps = [_weights(list(chains.values()))]
     for node in nodes:
         if id(node) in chains:
             steps.append(_convolution(chains[id(node)]))
         elif id(node) not in taken:
             steps.append(_layer(node))
     return steps
-
-
-def _readers(nodes, outputs) -> dict[int, Any]:
-    """Returns the only reader of each tensor that has just one, by the tensor's id."""
-    times = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
-    times.update(map(id, outputs))
-    return {
-        id(tensor): node
-        for node in nodes
-        for tensor in node.input_tensors
-        if times[id(tensor)] == 1
-    }
 
 
 def _starts_chain(node) -> bool:
@@ -69,11 +61,18 @@ def _starts_chain(node) -> bool:
 def _chain(node, readers, taken) -> list:
     """Returns a convolution with the BN, the sum of two maps and the ReLU after it, if any."""
     chain = [node]
-    for follows in (_is_norm, _is_sum, _is_relu):
+    for follows in _followers(node.operation):
         reader = readers.get(id(chain[-1].outputs[0]))
         if reader is not None and id(reader) not in taken and follows(reader):
             chain.append(reader)
     return chain
+
+
+def _followers(convolution) -> tuple:
+    """Returns what may follow: nothing behind a ReLU of the layer's own, no BN behind a bias."""
+    if convolution.rectifies():
+        return ()
+    return (_is_sum, _is_relu) if convolution.use_bias else (_is_norm, _is_sum, _is_relu)
 
 
 def _is_norm(node) -> bool:
@@ -94,60 +93,83 @@ def _is_relu(node) -> bool:
     return not relu.negative_slope and relu.max_value is None and not relu.threshold
 
 
-def _fold(chains) -> Step:
-    """Computes the kernel and the bias of every convolution followed by a BN, all at once."""
-    pairs = [chain[:2] for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
-    keys = [id(norm) for _, norm in pairs]
-    layers = [(convolution.operation, norm.operation) for convolution, norm in pairs]
-    epsilons = [norm.epsilon for _, norm in layers]
+def _weights(chains) -> Step:
+    """Reads the kernels and biases of all convolutions at once, with the BN after each in them."""
+    normed = [chain for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
+    others = [chain for chain in chains if chain not in normed]
+    keys = [id(chain[0]) for chain in (*normed, *others)]
+    pairs = [(chain[0].operation, chain[1].operation) for chain in normed]
+    alone = [chain[0].operation for chain in others]
 
     def run(tensors):
-        if layers:
-            kernels = [_kernel(convolution) for convolution, _ in layers]
-            of_norms = [norm.folds() for _, norm in layers]
-            means, variances, gammas, betas = (
-                values_of(list(variables)) for variables in zip(*of_norms, strict=True)
-            )
-            folded = fold_norms(kernels, means, variances, gammas, betas, epsilons)
-            tensors.update(zip(keys, folded, strict=True))
+        tensors.update(zip(keys, [*_folded(pairs), *_own(alone)], strict=True))
 
     return Step(run, set(), set(keys))
 
 
+def _folded(pairs) -> list:
+    """Returns the kernels and biases of convolutions that include the BN after them."""
+    if not pairs:
+        return []
+    convolutions, norms = zip(*pairs, strict=True)
+    of_norms = zip(*(norm.folds() for norm in norms), strict=True)
+    values = [values_of(list(variables)) for variables in of_norms]
+    return fold_norms(_kernels(convolutions), *values, [norm.epsilon for norm in norms])
+
+
+def _own(convolutions) -> list:
+    """Returns the kernels and biases of convolutions without a BN."""
+    biases = iter(values_of([layer.bias for layer in convolutions if layer.use_bias]))
+    kernels = zip(convolutions, _kernels(convolutions), strict=True)
+    return [(kernel, next(biases) if layer.use_bias else None) for layer, kernel in kernels]
+
+
+def _kernels(convolutions) -> list:
+    """Returns the kernels, which are not variables where Keras has added low-rank adapters."""
+    kernels = [layer.kernel for layer in convolutions]
+    variables = iter(values_of([one for one in kernels if isinstance(one, keras.Variable)]))
+    return [next(variables) if isinstance(one, keras.Variable) else one for one in kernels]
+
+
 def _convolution(chain) -> Step:
+    from keras_dla.ops.torch.inference import conv
+
     first, *others = chain
     (x,), (result,) = map(id, first.input_tensors), map(id, chain[-1].outputs)
     inner = {id(tensor) for node in chain for tensor in node.outputs}
-    norms = [id(node) for node in others if _is_norm(node)]
     sums = [node.input_tensors for node in others if _is_sum(node)]
     summands = [id(tensor) for tensors in sums for tensor in tensors if id(tensor) not in inner]
-    rectified = _is_relu(chain[-1])
-    convolution = first.operation
+    convolution, weights = first.operation, id(first)
+    strides, data_format = convolution.strides, convolution.data_format
+    rectified = convolution.rectifies() or _is_relu(chain[-1])
 
     def run(tensors):
-        weights = tensors[norms[0]] if norms else (_kernel(convolution), None)
         other = tensors[summands[0]] if summands else None
-        tensors[result] = convolution.infer(tensors[x], *weights, other, rectified)
+        kernel, bias = tensors[weights]
+        tensors[result] = conv(tensors[x], kernel, bias, strides, other, rectified, data_format)
 
-    return Step(run, {x, *norms, *summands}, {result})
-
-
-def _kernel(convolution):
-    """Returns the kernel, which is not a variable once Keras has added low-rank adapters to it."""
-    kernel = convolution.kernel
-    return kernel.value if isinstance(kernel, keras.Variable) else kernel
+    return Step(run, {x, weights, *summands}, {result})
 
 
 def _layer(node) -> Step:
     reads, writes = ({id(t) for t in tensors} for tensors in (node.input_tensors, node.outputs))
     operation = node.operation
-    if getattr(operation, "infers_by_call", False):
+    if getattr(operation, "infers_by_call", False) or _is_plain_dense(node):
         operation = _own_call(operation)
     elif reads_nest(node):
         return Step(lambda tensors: _call_and_collect(node, tensors), reads, writes)
     elif type(operation) is keras.layers.Identity:
         operation = _same
     return Step(lambda tensors: call_node(node, tensors, operation), reads, writes)
+
+
+def _is_plain_dense(node) -> bool:
+    """Returns whether a node is a dense layer of Keras that casts nothing before its `call`."""
+    dense = node.operation
+    if type(dense) is not keras.layers.Dense or dense.quantization_mode is not None:
+        return False
+    (x,) = node.input_tensors
+    return x.dtype == dense.compute_dtype == dense.variable_dtype
 
 
 def _same(x):

@@ -12,6 +12,7 @@ from keras_dla.models.dla_resnet import (
     DLAResNet152,
     DLAResNet164,
 )
+from keras_dla.models.fold_batch_norm import fold_batch_norm
 from keras_dla.models.registry import get_model, list_models, used_options
 from keras_dla.models.resnet import ResNet
 
@@ -26,6 +27,7 @@ __all__ = [
     "LeanModel",
     "ResNet",
     "add_interaction",
+    "fold_batch_norm",
     "get_model",
     "list_models",
     "used_options",

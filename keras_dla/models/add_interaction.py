@@ -6,13 +6,14 @@ from typing import Any
 
 import keras
 
-from keras_dla.keras_internals.graph_nodes import call_node, ordered_nodes
+from keras_dla.keras_internals.graph_nodes import call_node
 from keras_dla.layers.base_config import clone_layer
 from keras_dla.layers.interaction.dynamic_layer_attention import DynamicLayerAttention
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.layers.neutral_start import start_neutral
 from keras_dla.layers.registry import find_interaction
+from keras_dla.models.functional_copy import calls_of, copy_of, copy_weights, rebuild
 from keras_dla.ops.channels import channel_axis
 
 LARGEST_HEAD = 32
@@ -60,7 +61,7 @@ def add_interaction(
     >>> [layer.name for layer in model.layers if "interaction" in layer.name][:2]
     ['block_4_add_interaction', 'block_7_add_interaction']
     """
-    nodes = _nodes(model)
+    nodes = calls_of(model)
     data_format = _data_format(nodes)
     layer = _layer(interaction, data_format)
     points = _named(nodes, after) if after is not None else _residual_outputs(nodes)
@@ -68,8 +69,7 @@ def add_interaction(
     if not runs:
         raise ValueError(_no_runs(model, nodes, after))
     copy, layers, added = _copied(model, nodes, runs, layer)
-    for old, new in layers:
-        new.set_weights(old.get_weights())
+    copy_weights(layers)
     for new in added:
         if start_neutral(new) != 1:
             raise ValueError(
@@ -77,13 +77,6 @@ def add_interaction(
                 f"{type(new).__name__} scales its input."
             )
     return copy
-
-
-def _nodes(model: keras.Model) -> list[Any]:
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise ValueError(f"`model` must be a functional keras.Model, but is {model!r}.")
-    graph = keras.Function(model.inputs, model.outputs)
-    return [node for node in ordered_nodes(graph) if not node.is_input]
 
 
 def _data_format(nodes: list[Any]) -> str:
@@ -183,18 +176,16 @@ def _copied(
     model: keras.Model, nodes: list[Any], runs: list[list[Any]], layer: LayerInteraction
 ) -> tuple[keras.Model, list[tuple], list[LayerInteraction]]:
     """Returns the copy, pairs of an old layer and its copy, and the interactions of the runs."""
-    copies: dict[int, Any] = {}
-    inputs = {
-        id(t): keras.Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
-    }
-    known: dict[int, Any] = dict(inputs)
+    copies: dict[int, tuple[Any, Any]] = {}
     places = {id(node): (run, index) for run in runs for index, node in enumerate(run)}
     talking: dict[int, tuple[LayerInteraction, Any]] = {}
-    for node in nodes:
-        copy = copies.setdefault(id(node.operation), _copy_of(node.operation))
+
+    def call(node, known):
+        operation = node.operation
+        _, copy = copies.setdefault(id(operation), (operation, copy_of(operation)))
         call_node(node, known, copy)
         if id(node) not in places:
-            continue
+            return
         run, index = places[id(node)]
         output = id(node.outputs[0])
         interaction, state = talking.get(id(run), (None, None))
@@ -202,24 +193,9 @@ def _copied(
             interaction = _for_run(layer, run, known[output].shape)
         known[output], state = interaction(known[output], state, index=index)
         talking[id(run)] = interaction, state
-    # A sequential model that was never called has no `input` and `output`.
-    sequential = isinstance(model, keras.Sequential)
-    given, made = (model.inputs, model.outputs) if sequential else (model.input, model.output)
-    outputs = keras.tree.map_structure(lambda tensor: known[id(tensor)], made)
-    structure = keras.tree.map_structure(lambda tensor: inputs[id(tensor)], given)
-    originals = {id(node.operation): node.operation for node in nodes}
-    pairs = [
-        (originals[key], copy)
-        for key, copy in copies.items()
-        if isinstance(copy, keras.layers.Layer)
-    ]
-    added = [interaction for interaction, _ in talking.values()]
-    return keras.Model(structure, outputs, name=model.name), pairs, added
 
-
-def _copy_of(operation: Any) -> Any:
-    # An operation without weights does not belong to a model.
-    return clone_layer(operation) if isinstance(operation, keras.layers.Layer) else operation
+    copy, _ = rebuild(model, nodes, call)
+    return copy, list(copies.values()), [interaction for interaction, _ in talking.values()]
 
 
 def _for_run(layer: LayerInteraction, run: list[Any], shape: tuple) -> LayerInteraction:

@@ -65,32 +65,15 @@ class Conv2D(keras.layers.Conv2D):
             outputs = outputs + per_channel(bias, self.data_format)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def infer(
-        self,
-        x: Tensor,
-        kernel: Tensor,
-        bias: Tensor | None = None,
-        other: Tensor | None = None,
-        rectified: bool = False,
-    ) -> Tensor:
-        """Returns the same as `call` on PyTorch without gradients, fused with what follows.
-
-        Args:
-            x: tensor, as in `call`.
-            kernel: tensor, the layer's kernel, possibly with a BN folded into it.
-            bias: tensor `[filters]`; defaults to `None`.
-            other: tensor that is added to the output; defaults to `None`.
-            rectified: boolean, whether a ReLU comes last; defaults to `False`.
-        """
-        from keras_dla.ops.torch.inference import conv
-
-        return conv(x, kernel, bias, self.strides, other, rectified, self.data_format)
-
     def can_infer(self) -> bool:
-        """Returns whether `infer` computes everything that this layer does."""
-        linear = self.activation in (None, keras.activations.linear) and not self.use_bias
+        """Returns whether the layer is a convolution, possibly with bias and ReLU, and no more."""
+        simple = self.activation in (None, keras.activations.linear) or self.rectifies()
         own = type(self).call is Conv2D.call
-        return own and linear and self.compute_dtype == self.variable_dtype
+        return own and simple and self.compute_dtype == self.variable_dtype
+
+    def rectifies(self) -> bool:
+        """Returns whether the layer's own activation is a ReLU."""
+        return self.activation is keras.activations.relu
 
     def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         return conv2d(inputs, kernel, self.strides, self.data_format)

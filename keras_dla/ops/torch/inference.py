@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from keras_dla.ops.torch.convolution import conv2d
 from keras_dla.utils.types import Tensor
 
 
@@ -32,7 +31,14 @@ def conv(
         rectified: boolean, whether a ReLU comes last.
         data_format: `"channels_last"` or `"channels_first"`.
     """
-    outputs = conv2d(x, kernel, strides, 1, data_format, bias)
+    # Written out, because for one image every function costs as much as a small operation.
+    if data_format == "channels_last":
+        x = x.permute(0, 3, 1, 2)
+    height, width = kernel.shape[:2]
+    padding = (height - 1) // 2, (width - 1) // 2
+    outputs = torch.conv2d(x, kernel.permute(3, 2, 0, 1), bias, strides, padding)
+    if data_format == "channels_last":
+        outputs = outputs.permute(0, 2, 3, 1)
     if other is not None:
         outputs.add_(other)
     return outputs.relu_() if rectified else outputs
