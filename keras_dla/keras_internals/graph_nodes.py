@@ -30,17 +30,21 @@ def ordered_nodes(graph: keras.Function) -> list:
     return [node for depth in depths for node in graph._nodes_by_depth[depth]]
 
 
-def call_node(node: Any, known: dict, operation: Callable) -> None:
+def call_node(
+    node: Any, known: dict, operation: Callable, flat: "Callable[[Any], list] | None" = None
+) -> None:
     """Calls `operation` as `node` says, with the tensors in `known`, and adds the outputs to them.
 
     Args:
         node: one of `ordered_nodes`.
         known: tensors by the `id` of those that the graph was made with.
         operation: the operation to call instead of the node's own.
+        flat: function that returns the tensors of what the operation returns, in Keras's order;
+            defaults to `None`, one for any structure.
     """
     args = _filled(node.arguments.args, known)
     outputs = operation(*args, **_filled(node.arguments.kwargs, known))
-    known.update(zip(map(id, node.outputs), _flat(outputs), strict=True))
+    known.update(zip(map(id, node.outputs), (flat or _flat)(outputs), strict=True))
 
 
 def only_readers(nodes: list, outputs: list) -> dict[int, Any]:
@@ -116,6 +120,22 @@ def _flat(nest) -> list:
         return [nest]
     tensors: list = []
     return [tensors[number] for number in keras.tree.flatten(_numbered(nest, tensors))]
+
+
+def flat_as_before() -> Callable[[Any], list]:
+    """Returns a function like `_flat` for values of one structure, which asks Keras only once."""
+    order: list[int] = []
+
+    def flat(nest):
+        if not isinstance(nest, (dict, list, tuple)):
+            return [nest]
+        tensors: list = []
+        numbered = _numbered(nest, tensors)
+        if not order:
+            order.extend(keras.tree.flatten(numbered))
+        return [tensors[number] for number in order]
+
+    return flat
 
 
 def _numbered(nest, tensors: list):

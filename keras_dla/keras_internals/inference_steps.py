@@ -13,6 +13,7 @@ import keras
 
 from keras_dla.keras_internals.graph_nodes import (
     call_node,
+    flat_as_before,
     free_young_cycles,
     only_readers,
     reads_nest,
@@ -55,7 +56,10 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
 
 
 def _starts_chain(node) -> bool:
-    return hasattr(node.operation, "can_infer") and node.operation.can_infer()
+    convolution = node.operation
+    if not hasattr(convolution, "can_infer") or not convolution.can_infer():
+        return False
+    return node.input_tensors[0].dtype == convolution.compute_dtype  # Keras's call would cast
 
 
 def _chain(node, readers, taken) -> list:
@@ -113,8 +117,9 @@ def _folded(pairs) -> list:
         return []
     convolutions, norms = zip(*pairs, strict=True)
     of_norms = zip(*(norm.folds() for norm in norms), strict=True)
-    values = [values_of(list(variables)) for variables in of_norms]
-    return fold_norms(_kernels(convolutions), *values, [norm.epsilon for norm in norms])
+    means, variances, gammas, betas = (values_of(list(variables)) for variables in of_norms)
+    epsilons = [norm.epsilon for norm in norms]
+    return fold_norms(_kernels(convolutions), means, variances, gammas, betas, epsilons)
 
 
 def _own(convolutions) -> list:
@@ -160,7 +165,8 @@ def _layer(node) -> Step:
         return Step(lambda tensors: _call_and_collect(node, tensors), reads, writes)
     elif type(operation) is keras.layers.Identity:
         operation = _same
-    return Step(lambda tensors: call_node(node, tensors, operation), reads, writes)
+    flat = flat_as_before()
+    return Step(lambda tensors: call_node(node, tensors, operation, flat), reads, writes)
 
 
 def _is_plain_dense(node) -> bool:

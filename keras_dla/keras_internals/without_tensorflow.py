@@ -9,9 +9,9 @@ from collections.abc import Iterator
 def without_tensorflow() -> Iterator[None]:
     """Keeps Keras from importing TensorFlow inside the block, unless something has imported it.
 
-    `keras.utils.set_random_seed`, `model.save` and `model.get_compile_config` do so where it is
-    installed: two seconds and half a gigabyte for each process of a run on another backend, which
-    has nothing of it to seed or to save.
+    `keras.utils.set_random_seed`, `model.save`, `model.get_compile_config` and the `get_config` of
+    Keras's layers do so where it is installed: two seconds and half a gigabyte for each process on
+    another backend, which has nothing of it to seed or to save.
 
     Example:
     >>> import keras

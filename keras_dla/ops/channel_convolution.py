@@ -31,7 +31,8 @@ def convolve_channels(vectors: Tensor, kernels: Tensor) -> Tensor:
     if keras.backend.backend() == "torch":
         from keras_dla.ops.torch.convolution import convolve_channels_torch
 
-        return convolve_channels_torch(vectors, ops.convert_to_tensor(kernels))
+        kernels = kernels.value if isinstance(kernels, keras.Variable) else kernels
+        return convolve_channels_torch(vectors, kernels)
     return convolve_channels_plain(vectors, kernels)
 
 

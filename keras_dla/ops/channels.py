@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_dla.ops.cheap import in_float32, reshape
+from keras_dla.ops.cheap import in_float32
 from keras_dla.ops.devices import torch_runs_eagerly
 from keras_dla.utils.types import Tensor
 
@@ -67,6 +67,8 @@ def per_channel(vector: Tensor, data_format: str) -> Tensor:
 
 def repeat_each(x: Tensor, times: int) -> Tensor:
     """Repeats every entry along the last axis: `[..., n]` to `[..., n * times]`."""
+    if keras.backend.backend() == "torch":
+        return x.unsqueeze(-1).expand(*x.shape, times).reshape(*x.shape[:-1], -1)
     shape = ops.shape(x)
     x = ops.broadcast_to(x[..., None], (*shape, times))
-    return reshape(x, (*shape[:-1], shape[-1] * times))
+    return ops.reshape(x, (*shape[:-1], shape[-1] * times))

@@ -1,7 +1,8 @@
-"""Operations of `keras.ops` that take less time than Keras's overhead around them, without it.
+"""Cheap operations of `keras.ops` without Keras's overhead.
 
-Keras searches the arguments of every operation for symbolic tensors, on PyTorch at every step. For
-a shape, which is a nested structure, that takes longer than a matrix product of pooled features.
+They do nothing, make a view or compute a few numbers. Keras searches the arguments of every
+operation for symbolic tensors, on PyTorch at every step. For a shape, which is a nested structure,
+that takes longer than a matrix product of pooled features.
 """
 
 import itertools
@@ -13,16 +14,31 @@ from keras import ops
 from keras_dla.utils.types import Tensor
 
 
+def _torch_names() -> dict:
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    names = ("float64", "float32", "bfloat16", "float16")
+    return {getattr(torch, name): name for name in names}
+
+
+_TORCH_NAMES = _torch_names()
+
+
+def _name(dtype) -> str:
+    return _TORCH_NAMES.get(dtype) or keras.backend.standardize_dtype(dtype)
+
+
 def cast(x: Tensor, dtype: str) -> Tensor:
     """`ops.cast`, but a tensor of that dtype is returned unchanged."""
-    return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
+    return x if _name(x.dtype) == dtype else ops.cast(x, dtype)
 
 
 def in_float32(x: Tensor) -> Tensor:
     """Casts to float32, but leaves float64 as it is."""
     # Not `result_type`, which on JAX and PyTorch makes float32 of float64 and float32.
-    fine = keras.backend.standardize_dtype(x.dtype) in ("float32", "float64")
-    return x if fine else ops.cast(x, "float32")
+    return x if _name(x.dtype) in ("float32", "float64") else ops.cast(x, "float32")
 
 
 def reshape(x: Tensor, shape: tuple) -> Tensor:
@@ -78,6 +94,16 @@ def pad(x: Tensor, widths: list[tuple[int, int]]) -> Tensor:
 
         return torch.nn.functional.pad(x, [width for pair in widths[::-1] for width in pair])
     return ops.pad(x, widths)
+
+
+def relu(x: Tensor) -> Tensor:
+    """`ops.relu`."""
+    return x.relu() if keras.backend.backend() == "torch" else ops.relu(x)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """`ops.sigmoid`."""
+    return x.sigmoid() if keras.backend.backend() == "torch" else ops.sigmoid(x)
 
 
 def total(x: Tensor, axis: int) -> Tensor:

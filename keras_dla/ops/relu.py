@@ -1,8 +1,8 @@
-"""ReLUs of feature maps that save memory when PyTorch runs operation by operation."""
+"""ReLUs and sums of feature maps that save memory when PyTorch runs operation by operation."""
 
 from keras import ops
 
-from keras_dla.ops.devices import torch_runs_eagerly
+from keras_dla.ops.devices import torch_only_infers, torch_runs_eagerly
 from keras_dla.utils.types import Tensor
 
 
@@ -12,6 +12,11 @@ def relu_of_sum(x: Tensor, y: Tensor) -> Tensor:
     # In place, which is only cheap because the sum is a new map: differentiating through a view
     # that was overwritten, such as a transposed map, copies whole maps.
     return total.relu_() if torch_runs_eagerly() else ops.relu(total)
+
+
+def add_to_new(x: Tensor, new: Tensor) -> Tensor:
+    """Returns x + new, where nothing else reads the map `new`: in place if there is no gradient."""
+    return new.add_(x) if torch_only_infers() else x + new
 
 
 def rectify(x: Tensor) -> Tensor:

@@ -65,8 +65,9 @@ def check_feature_map(name: str, shape: tuple) -> None:
 
 def sizes_fit(sizes: Iterable, others: Iterable) -> bool:
     """Returns whether sizes are equal one by one, where an unknown size (`None`) equals any."""
+    sizes, others = tuple(sizes), tuple(others)
     pairs = zip(sizes, others, strict=True)
-    return all(None in pair or pair[0] == pair[1] for pair in pairs)
+    return sizes == others or all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def check_channels(name: str, shape: tuple, axis: int) -> int:

@@ -14,7 +14,7 @@ from keras_dla.ops.channels import channel_axis, global_average_pool, repeat_eac
 from keras_dla.ops.cheap import cast, reshape, stack, total, unstack
 from keras_dla.ops.convolution import keep_as_read
 from keras_dla.ops.depthwise import depthwise_conv3x3
-from keras_dla.ops.relu import rectify
+from keras_dla.ops.relu import add_to_new, rectify
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
     FORMULATIONS,
@@ -175,7 +175,7 @@ class LayerAttention(LayerInteraction):
             output = rectify(output)
         if self.drop_path.rate:
             output = self.drop_path(output, training=training)
-        return x + output
+        return add_to_new(x, output)
 
     def project(self, y: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Returns the layer's query and key, each `[batch, channels]`."""

@@ -8,7 +8,7 @@ from keras import ops
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
 from keras_dla.layers.registry import register_interaction
-from keras_dla.ops.cheap import cast, reshape
+from keras_dla.ops.cheap import cast, reshape, sigmoid
 from keras_dla.ops.light_recurrence import light_recurrence
 from keras_dla.utils.types import Nest, Tensor
 
@@ -92,7 +92,7 @@ class MRLALight(LayerAttention):
     def gate(self, y: Tensor, index: int) -> Tensor:
         """Returns the gate of the layer's own value by head: `[batch, heads]`."""
         query, key = self.project(y, index)
-        return reshape(ops.sigmoid(self.logits(query, key[:, None])), (-1, self.heads))
+        return reshape(sigmoid(self.logits(query, key[:, None])), (-1, self.heads))
 
     def recurrence(
         self,

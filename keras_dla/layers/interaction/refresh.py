@@ -174,7 +174,7 @@ class RefreshedMRLALight(MRLALight):
         # A product of scales cannot describe what is read from a shortcut or through a convolution.
         approximate = "is_shortcut" in memory or excitation is not None
         report(self, index, gate=gate, decay=decay, approximate=approximate)
-        scales = decay * memory["scales"]
+        scales = decay.value * memory["scales"]
         output = self.recurrence(x, gate, memory["output"], scales, excitation, index)
         return output, {"output": output}
 

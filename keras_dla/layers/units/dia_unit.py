@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_dla.layers.units.gate_bottleneck import GateBottleneck
 from keras_dla.layers.units.recurrent_unit import RecurrentUnit, gated_context
-from keras_dla.ops.cheap import split_at
+from keras_dla.ops.cheap import sigmoid, split_at
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
 
@@ -67,7 +66,7 @@ class DIAUnit(RecurrentUnit):
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
         gates, o = split_at(read + recalled, 3 * self.units, axis=-1)
         c = gated_context(gates, states[1])
-        h = ops.sigmoid(o) * ops.sigmoid(c)
+        h = sigmoid(o) * sigmoid(c)
         return h, [h, c]
 
     def get_config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from keras import ops
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.units.gate_bottleneck import GateBottleneck
 from keras_dla.layers.units.recurrent_unit import RecurrentUnit, gated_context
+from keras_dla.ops.cheap import relu, sigmoid
 from keras_dla.ops.linear import linear
 from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Tensor
@@ -19,9 +20,9 @@ from keras_dla.utils.validation import (
 )
 
 NORMALIZERS = {
-    "sigmoid": ops.sigmoid,
+    "sigmoid": sigmoid,
     "tanh": tanh,
-    "relu": ops.relu,
+    "relu": relu,
     "identity": lambda x: x,
 }
 
@@ -166,7 +167,7 @@ class DynamicSharingUnit(RecurrentUnit):
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
         if self.formulation == "paper":
             # Eq. 7: W1 [sigmoid(c), y] is the sum of two products, with one half of W1 each.
-            s = ops.relu(read + recalled)
+            s = relu(read + recalled)
             gates = linear(s, self.cast(self.expand_kernel), self.cast(self.expand_bias))
             c = gated_context(gates, states[0])  # Eq. 8 and 9
             return c, [c]

@@ -3,10 +3,9 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.ops.cheap import cast
+from keras_dla.ops.cheap import cast, relu
 from keras_dla.ops.linear import linear
 from keras_dla.utils.types import Nest, Tensor
 
@@ -38,7 +37,7 @@ class GateBottleneck(keras.layers.Layer):
         """Computes the gates; units call this directly, which saves the cost of a layer call."""
         dtype = self.compute_dtype
         kernel, bias = cast(self.reduce_kernel.value, dtype), cast(self.reduce_bias.value, dtype)
-        hidden = ops.relu(linear(inputs, kernel, bias))
+        hidden = relu(linear(inputs, kernel, bias))
         kernel, bias = cast(self.expand_kernel.value, dtype), cast(self.expand_bias.value, dtype)
         return linear(hidden, kernel, bias)
 

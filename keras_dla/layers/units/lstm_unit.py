@@ -1,10 +1,9 @@
 """The LSTM of Tables 4 and 6, with the two biases that the paper's counts include."""
 
 import keras
-from keras import ops
 
 from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit, gated_context
-from keras_dla.ops.cheap import split_at
+from keras_dla.ops.cheap import sigmoid, split_at
 from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Tensor
 
@@ -44,5 +43,5 @@ class LSTMUnit(LinearRecurrentUnit):
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
         gates, o = split_at(read + recalled, 3 * self.units, axis=-1)
         c = gated_context(gates, states[1])
-        h = ops.sigmoid(o) * tanh(c)
+        h = sigmoid(o) * tanh(c)
         return h, [h, c]

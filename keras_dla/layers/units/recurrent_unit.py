@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.ops.cheap import cast, split_at
+from keras_dla.ops.cheap import cast, sigmoid, split_at
 from keras_dla.ops.gated_sum import gated_sum
 from keras_dla.ops.linear import linear
 from keras_dla.ops.tanh import tanh
@@ -122,4 +122,4 @@ def gated_context(gates: Tensor, context: Tensor) -> Tensor:
         context: tensor `[..., units]`, c.
     """
     sigmoids, g = split_at(gates, gates.shape[-1] // 3 * 2, axis=-1)
-    return gated_sum(ops.sigmoid(sigmoids), tanh(g), context)
+    return gated_sum(sigmoid(sigmoids), tanh(g), context)

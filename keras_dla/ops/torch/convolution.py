@@ -36,7 +36,8 @@ def conv2d(
 
 def depthwise_torch(x: Tensor, kernel: Tensor, data_format: str) -> Tensor:
     """Depthwise convolution with the same padding; `kernel` is `[3, 3, channels]`."""
-    kernel = torch.as_tensor(kernel.value if hasattr(kernel, "value") else kernel)
+    if not isinstance(kernel, torch.Tensor):
+        kernel = torch.as_tensor(kernel.value if hasattr(kernel, "value") else kernel)
     return conv2d(x, kernel.unsqueeze(2), (1, 1), kernel.shape[-1], data_format)
 
 

@@ -29,11 +29,11 @@ class LightRecurrence(HandWritten):
     ) -> Any:
         output = torch.empty_like(x)
         for part in batch_parts(x):
-            old, scale = memory[part], decay[part]
+            old, scale, result = memory[part], decay[part], output[part]
             rest = old * scale if excitation is None else _depthwise(old, excitation)
-            torch.addcmul(rest, _depthwise(x[part], kernel), gate[part], out=output[part])
+            torch.addcmul(rest, _depthwise(x[part], kernel), gate[part], out=result)
             if excitation is not None:
-                output[part].addcmul_(old, scale)
+                result.addcmul_(old, scale)
         return output
 
     @staticmethod
