@@ -24,6 +24,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 # What keep_freed_memory() does, for the authors' code too.
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "16000000000"}
 NETWORKS = ("resnet", "mrla_b", "mrla_l", "dla_b", "dla_l")
+FOLDED = {"folded": True}
 OTHERS = ("se", "eca", "cbam", "gc", "ba", "nl", "a2", "aa", "rla_g", "dianet")
 
 
@@ -68,6 +69,8 @@ def settings_of(arguments, network: str) -> dict:
         "batch_size": arguments.batch_size,
         "formulation": arguments.formulation,
         "jit_compile": arguments.jit_compile,
+        "clock": arguments.clock,
+        "folded": False,
         "reference": None,
     }
 
@@ -76,6 +79,11 @@ def start_workers(arguments, backend: str) -> list[Worker]:
     workers = [
         Worker(network, backend, settings_of(arguments, network)) for network in arguments.networks
     ]
+    if arguments.folded:
+        workers += [
+            Worker(f"{network} (folded)", backend, {**settings_of(arguments, network), **FOLDED})
+            for network in arguments.networks
+        ]
     if backend == "torch" and arguments.reference:
         workers += [
             Worker(
@@ -92,7 +100,8 @@ def measure(arguments, backend: str) -> list[Worker]:
     workers = start_workers(arguments, backend)
     for _ in range(arguments.rounds):
         for worker in workers:
-            worker.step("train")
+            if "(folded)" not in worker.label:
+                worker.step("train")
         for worker in workers:
             worker.step("infer")
     for worker in workers:
@@ -106,11 +115,13 @@ def table(backend: str, workers: list[Worker]) -> str:
     rows = []
     for worker in workers:
         family = "authors" if "(authors)" in worker.label else "ours"
-        train, infer = (statistics.median(worker.times[kind]) for kind in ("train", "infer"))
+        infer = statistics.median(worker.times["infer"])
+        train = statistics.median(worker.times["train"] or [float("nan")])
         plain.setdefault(family, (train, infer))
+        trained = f"{train:.3f} | {train / plain[family][0]:.2f}" if train == train else " | "
         rows.append(
-            f"| {backend} | {worker.label} | {train:.3f} | {train / plain[family][0]:.2f} "
-            f"| {infer:.3f} | {infer / plain[family][1]:.2f} | {worker.peak:.2f} |"
+            f"| {backend} | {worker.label} | {trained} "
+            f"| {infer:.4f} | {infer / plain[family][1]:.2f} | {worker.peak:.2f} |"
         )
     return "\n".join(rows)
 
@@ -127,6 +138,10 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", default=[b for b in BACKENDS if installed(b)])
     parser.add_argument("--formulation", default="official")
     parser.add_argument("--jit-compile", choices=("auto", "on", "off"), default="auto")
+    parser.add_argument(
+        "--folded", action="store_true", help="also ours with BN in the convolutions (inference)"
+    )
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="whose seconds")
     parser.add_argument("--rounds", type=int, default=5, help="measured steps of each network")
     parser.add_argument("--reference", help="a checkout of the authors' repository")
     arguments = parser.parse_args()
