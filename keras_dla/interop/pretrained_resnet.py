@@ -125,7 +125,7 @@ aside: fc.weight, fc.bias.
     done = Loaded(
         describe(tensors),
         len(wanted),
-        (*_conversation(model), *(["classifier"] if kept else [])),
+        (*_interactions(model), *(["classifier"] if kept else [])),
         (*(name for name in tensors if name not in names), *read.left_aside),
         start,
         read.told(),
@@ -196,13 +196,13 @@ def _padded(entry: Entry, tensor: np.ndarray, pads: bool) -> np.ndarray | None:
     return np.ascontiguousarray(array) if array.shape == shape else None
 
 
-def _conversation(model: keras.Model) -> list[str]:
+def _interactions(model: keras.Model) -> list[str]:
     return [layer.name for layer in model.layers if CONVERSATION.fullmatch(layer.name)]
 
 
 def _check_neutral(model: keras.Model) -> None:
     """Raises `ValueError`, before anything is changed, if an interaction has no neutral start."""
-    for name in _conversation(model):
+    for name in _interactions(model):
         layer = model.get_layer(name)
         inside = all_layers(layer)
         before = [(v, keras.ops.convert_to_numpy(v)) for part in inside for v in part.variables]
@@ -215,7 +215,7 @@ def _check_neutral(model: keras.Model) -> None:
 
 def _start_as_resnet(model: keras.Model) -> None:
     """Makes every interaction neutral; the BN before it compensates the scaling of a branch."""
-    for name in _conversation(model):
+    for name in _interactions(model):
         layer = model.get_layer(name)
         factor = start_neutral(layer)
         for block in _blocks(layer) if factor != 1 else ():
