@@ -83,8 +83,8 @@ def finer_windows(windows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
     Example:
     >>> from keras_dla.detection.ops.roi_windows import finer_windows
-    >>> finer_windows([(16, 16), (30, 11)])
-    [(8, 8), (16, 8), (12, 12), (16, 16), (30, 11)]
+    >>> finer_windows([(16, 16), (20, 15)])
+    [(8, 8), (16, 8), (12, 12), (16, 16), (17, 17), (20, 15)]
     """
     long, short = windows[-1]
     squares = [(side, side) for side in FINER_SIDES]
