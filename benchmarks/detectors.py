@@ -21,13 +21,13 @@ hardly disturb it:
 import argparse
 import os
 import statistics
-import time
 
 import keras
 import numpy as np
+from clocks import CLOCKS
 from detection_parts_worker import jax_steps, random_boxes, tensorflow_steps, torch_steps
 from keras import ops
-from torchvision_detector import RESNET_50, torchvision_steps
+from torchvision_detector import torchvision_steps
 
 from keras_dla.data import DetectionDataset, ShapesSource
 from keras_dla.detection import FasterRCNN
@@ -39,10 +39,10 @@ from keras_dla.detection.ops.box_matcher import match_boxes
 from keras_dla.detection.ops.box_sampler import sample_boxes
 from keras_dla.models import ResNet
 from keras_dla.training import DETECTION, keep_freed_memory
+from keras_dla.utils.names import IMAGENET_DEPTHS
 
 STEPS = {"jax": jax_steps, "tensorflow": tensorflow_steps, "torch": torch_steps}
 
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 JIT = False if keras.backend.backend() == "tensorflow" else "auto"
 
 
@@ -205,7 +205,7 @@ def main() -> None:
         "infer": {"whole": lambda: model.predict_on_batch(x)},
     }
     if arguments.beside_torchvision:
-        blocks = tuple(arguments.blocks or RESNET_50)
+        blocks = arguments.blocks or IMAGENET_DEPTHS[50]
         for kind, step in torchvision_steps(model, blocks, x, y).items():
             steps[kind]["torchvision"] = step
     for kind, parts in parts_of(model, x, y, arguments).items():

@@ -42,10 +42,7 @@ def verbatim_with_official_weights(name: str) -> keras.Model:
 def train(model: keras.Model, images, labels, epochs: int) -> None:
     """Trains a network at a tenth of the recipe's learning rate."""
     recipe = dataclasses.replace(CIFAR.scaled(epochs), learning_rate=CIFAR.learning_rate / 10)
-    data_format = "channels_last" if model.input_shape[-1] == 3 else "channels_first"
-    data = ArrayDataset(
-        images, labels, recipe.batch_size, CIFAR_MEAN, CIFAR_STD, data_format=data_format
-    )
+    data = ArrayDataset(images, labels, recipe.batch_size, CIFAR_MEAN, CIFAR_STD)
     compile_model(model, recipe, steps_per_epoch=len(data))
     model.fit(data, epochs=recipe.epochs, shuffle=False, verbose=2)
 

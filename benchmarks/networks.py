@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from clocks import CLOCKS
 from provenance import provenance
 
 WORKER = Path(__file__).parent / "worker.py"
@@ -24,7 +25,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 # What keep_freed_memory() does, for the authors' code too.
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "16000000000"}
 NETWORKS = ("resnet", "mrla_b", "mrla_l", "dla_b", "dla_l")
-FOLDED = {"folded": True}
+DIGITS = {"train": 3, "infer": 4}
 OTHERS = ("se", "eca", "cbam", "gc", "ba", "nl", "a2", "aa", "rla_g", "dianet")
 
 
@@ -33,6 +34,7 @@ class Worker:
 
     def __init__(self, label: str, backend: str, settings: dict):
         self.label = label
+        self.trains = not settings["folded"]
         variables = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.process = subprocess.Popen(
             [sys.executable, WORKER, json.dumps(settings)],
@@ -81,7 +83,9 @@ def start_workers(arguments, backend: str) -> list[Worker]:
     ]
     if arguments.folded:
         workers += [
-            Worker(f"{network} (folded)", backend, {**settings_of(arguments, network), **FOLDED})
+            Worker(
+                f"{network} (folded)", backend, settings_of(arguments, network) | {"folded": True}
+            )
             for network in arguments.networks
         ]
     if backend == "torch" and arguments.reference:
@@ -89,7 +93,7 @@ def start_workers(arguments, backend: str) -> list[Worker]:
             Worker(
                 f"{network} (authors)",
                 backend,
-                {**settings_of(arguments, network), "reference": arguments.reference},
+                settings_of(arguments, network) | {"reference": arguments.reference},
             )
             for network in arguments.networks
         ]
@@ -100,7 +104,7 @@ def measure(arguments, backend: str) -> list[Worker]:
     workers = start_workers(arguments, backend)
     for _ in range(arguments.rounds):
         for worker in workers:
-            if "(folded)" not in worker.label:
+            if worker.trains:
                 worker.step("train")
         for worker in workers:
             worker.step("infer")
@@ -115,15 +119,18 @@ def table(backend: str, workers: list[Worker]) -> str:
     rows = []
     for worker in workers:
         family = "authors" if "(authors)" in worker.label else "ours"
-        infer = statistics.median(worker.times["infer"])
-        train = statistics.median(worker.times["train"] or [float("nan")])
-        plain.setdefault(family, (train, infer))
-        trained = f"{train:.3f} | {train / plain[family][0]:.2f}" if train == train else " | "
-        rows.append(
-            f"| {backend} | {worker.label} | {trained} "
-            f"| {infer:.4f} | {infer / plain[family][1]:.2f} | {worker.peak:.2f} |"
-        )
+        medians = {kind: statistics.median(times) for kind, times in worker.times.items() if times}
+        first = plain.setdefault(family, medians)
+        train, infer = (seconds(medians, first, kind) for kind in ("train", "infer"))
+        rows.append(f"| {backend} | {worker.label} | {train} | {infer} | {worker.peak:.2f} |")
     return "\n".join(rows)
+
+
+def seconds(medians: dict, plain: dict, kind: str) -> str:
+    """The seconds of a step and their multiple of the plain network's; empty if not measured."""
+    if kind not in medians:
+        return " | "
+    return f"{medians[kind]:.{DIGITS[kind]}f} | {medians[kind] / plain[kind]:.2f}"
 
 
 def installed(backend: str) -> bool:
@@ -141,7 +148,7 @@ def main() -> None:
     parser.add_argument(
         "--folded", action="store_true", help="also ours with BN in the convolutions (inference)"
     )
-    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="whose seconds")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="seconds of what")
     parser.add_argument("--rounds", type=int, default=5, help="measured steps of each network")
     parser.add_argument("--reference", help="a checkout of the authors' repository")
     arguments = parser.parse_args()

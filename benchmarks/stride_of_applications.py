@@ -12,10 +12,11 @@ import keras
 import numpy as np
 
 from keras_dla.models import ResNet
+from keras_dla.utils.names import IMAGENET_DEPTHS
 
 # By the numbers of their convolutions, what ours are called.
 PARTS = (("downsample_conv", "downsample_bn"), ("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"))
-BLOCKS = (3, 4, 6, 3)
+BLOCKS = IMAGENET_DEPTHS[50]
 
 
 def applications_resnet():

@@ -1,7 +1,7 @@
 """torchvision's Faster R-CNN with the settings of ours, for a comparison side by side."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,11 +12,10 @@ NEEDS = (
     "--beside-torchvision needs KERAS_BACKEND=torch, a plain backbone and the torchvision that "
     "belongs to the installed torch"
 )
-RESNET_50 = (3, 4, 6, 3)
 
 
 def torchvision_steps(
-    model: FasterRCNN, blocks: tuple[int, ...], x: dict, y: dict
+    model: FasterRCNN, blocks: Sequence[int], x: dict, y: dict
 ) -> dict[str, Callable[[], None]]:
     """Returns a training step and an inference of torchvision's Faster R-CNN on a plain ResNet.
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_dla.keras_internals.without_tensorflow import without_tensorflow
+
 
 def base_config(layer: keras.layers.Layer) -> dict[str, Any]:
     """Returns the same as `keras.layers.Layer.get_config`, without importing TensorFlow.
@@ -33,4 +35,5 @@ def clone_layer(
         config: optional dictionary, its settings; defaults to its `get_config()`.
         **changes: settings of the new layer.
     """
-    return type(layer).from_config({**(config or layer.get_config()), **changes})
+    with without_tensorflow():
+        return type(layer).from_config({**(config or layer.get_config()), **changes})

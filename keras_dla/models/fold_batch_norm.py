@@ -9,7 +9,6 @@ import numpy as np
 from keras_dla.keras_internals.graph_nodes import call_node, only_readers
 from keras_dla.keras_internals.lean_model import LeanModel
 from keras_dla.keras_internals.private_names import all_layers
-from keras_dla.keras_internals.without_tensorflow import without_tensorflow
 from keras_dla.layers.base_config import clone_layer
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.convolution import Conv2D
@@ -69,10 +68,9 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     >>> model = keras_dla.models.ResNet(11, "dla_l", classes=10)
     >>> folded = keras_dla.models.fold_batch_norm(model)
     >>> len(model.layers), len(folded.layers)
-    (35, 20)
+    (42, 22)
     """
-    with without_tensorflow():
-        folded = _folded(model)
+    folded = _folded(model)
     if _norms_in(folded) == _norms_in(model):
         raise ValueError(
             "`model` must have a BatchNormalization that directly follows a convolution and alone "

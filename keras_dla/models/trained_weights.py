@@ -123,10 +123,8 @@ def load_shipped(model: keras.Model, dataset: str, interaction: keras.layers.Lay
     cards = {path: card for path, card in shipped_weights().items() if card.dataset == dataset}
     others = []
     for path, card in cards.items():
-        arrays = read_arrays(path)
-        difference = _difference(card, arrays, model, interaction)
+        difference = _load_if_it_fits(model, path, card, interaction)
         if difference is None:
-            assign_arrays(model, arrays)
             return
         others.append(f"{card.title} ({difference})")
     come = f"come for {', '.join(others)}" if cards else "do not come yet"
@@ -148,14 +146,27 @@ def load_packed(model: keras.Model, path: Path, interaction: keras.layers.Layer 
     Raises:
         ValueError: when the file is damaged, or of another network.
     """
-    card, arrays = read_card(path), read_arrays(path)
-    difference = _difference(card, arrays, model, interaction)
+    card = read_card(path)
+    difference = _load_if_it_fits(model, path, card, interaction)
     if difference is not None:
         raise ValueError(
             f"`weights` must be a file for {_described(model, interaction)}, but {path} is of "
             f"{card.title} for {card.dataset}: {difference}."
         )
-    assign_arrays(model, arrays)
+
+
+def _load_if_it_fits(
+    model: keras.Model, path: Path, card: Card, interaction: keras.layers.Layer | None
+) -> str | None:
+    """Loads a file, or describes why the model differs from its network."""
+    difference = _other_interaction(card, interaction)
+    if difference is not None:
+        return difference
+    arrays = read_arrays(path)
+    difference = _other_shapes(card, arrays, model)
+    if difference is None:
+        assign_arrays(model, arrays)
+    return difference
 
 
 def weight_arrays(model: keras.Model) -> dict[str, np.ndarray]:
@@ -193,13 +204,8 @@ def _variables(model: keras.Model) -> dict[str, keras.Variable]:
     }
 
 
-def _difference(
-    card: Card,
-    arrays: dict[str, np.ndarray],
-    model: keras.Model,
-    interaction: keras.layers.Layer | None,
-) -> str | None:
-    """Describes why a model differs from a card's network; `None` if it does not."""
+def _other_interaction(card: Card, interaction: keras.layers.Layer | None) -> str | None:
+    """Describes how the blocks of a card's network interact, if not by `interaction`."""
     of_card = _interaction_of(card)
     if type(interaction) is not type(of_card):
         return f"its interaction is {'none' if of_card is None else type(of_card).__name__}"
@@ -207,14 +213,20 @@ def _difference(
     for name, value in there.items():
         if value != asked[name]:
             return f"its {name} is {value!r}, not {asked[name]!r}"
+    return None
+
+
+def _other_shapes(card: Card, arrays: dict[str, np.ndarray], model: keras.Model) -> str | None:
+    """Describes the first weight of a model that is not in a file, or the other way round."""
     wanted = {path: tuple(variable.shape) for path, variable in _variables(model).items()}
-    shapes = {path: array.shape for path, array in arrays.items()}
+    there = {path: array.shape for path, array in arrays.items()}
     for path, shape in wanted.items():
-        if shapes.get(path) != shape and path.startswith(CLASSIFIER):
+        if there.get(path) == shape:
+            continue
+        if path.startswith(CLASSIFIER):
             return f"it has {card.classes} classes"
-        if shapes.get(path) != shape:
-            return f"{path} of shape {shape} is {shapes.get(path, 'not in it')}"
-    more = [path for path in shapes if path not in wanted and not path.startswith(CLASSIFIER)]
+        return f"{path} of shape {shape} is {there.get(path, 'not in it')}"
+    more = [path for path in there if path not in wanted and not path.startswith(CLASSIFIER)]
     return f"it also has {more[0]}" if more else None
 
 

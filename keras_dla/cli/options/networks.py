@@ -13,16 +13,18 @@ from keras_dla.utils.names import FORMULATIONS, IMAGENET_DEPTHS, INTERACTIONS, P
 if TYPE_CHECKING:
     import keras
 
+# The arguments of an option `--formulation`.
+FORMULATION: dict[str, Any] = {
+    "choices": FORMULATIONS,
+    "help": "the authors' network (official, the default), Eq. 1-9 of the paper (paper), or the "
+    "authors' code including its batch-index slip (verbatim)",
+}
+
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that choose the form of a network given by name."""
     group = parser.add_argument_group("options of a network given by name")
-    group.add_argument(
-        "--formulation",
-        choices=FORMULATIONS,
-        help="the authors' network (official, the default), Eq. 1-9 of the paper (paper), or the "
-        "authors' code including its batch-index slip (verbatim)",
-    )
+    group.add_argument("--formulation", **FORMULATION)
     group.add_argument(
         "--unit",
         choices=UNITS,

@@ -1,10 +1,8 @@
-import contextlib
-
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from keras_dla.analysis.map_gradients import without_gradients
 from keras_dla.detection.heads.proposals import region_proposals, without_padding
 from keras_dla.detection.ops.anchors import level_anchors
 from keras_dla.ops.devices import torch_only_infers
@@ -31,14 +29,6 @@ def run(logits, deltas, levels, sizes, candidates, count):
     return [ops.convert_to_numpy(x) for x in found]
 
 
-def inference():
-    if keras.backend.backend() != "torch":
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.no_grad()
-
-
 def test_equal_to_the_slow_form():
     rng = np.random.default_rng(0)
     levels = [level_anchors((6, 6), 4), level_anchors((3, 3), 8), level_anchors((2, 2), 16)]
@@ -59,7 +49,7 @@ def test_padding_of_all_images_is_left_out_only_in_inference(valid, most):
     boxes = ops.reshape(ops.arange(2 * 5 * 4, dtype="float32"), (2, 5, 4))
     valid = ops.convert_to_tensor(np.arange(5) < np.array(valid)[:, None])
     assert without_padding(boxes, valid)[0].shape == (2, 5, 4)
-    with inference():
+    with without_gradients():
         found = without_padding(boxes, valid)
         count = most if torch_only_infers() else 5
     assert found[0].shape == (2, count, 4) and found[1].shape == (2, count)

@@ -1,0 +1,23 @@
+"""The devices and machines that share a training."""
+
+import argparse
+
+
+def add_machine_options(parser: argparse._ActionsContainer) -> None:
+    """Adds the options of `keras_dla.training.launch`: `--devices`, `--hosts` and `--host`."""
+    add = parser.add_argument
+    add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
+    add(
+        "--hosts",
+        nargs="+",
+        default=[],
+        metavar="HOST:PORT",
+        help="all machines, in the same order everywhere (default: only this one)",
+    )
+    add(
+        "--host",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this machine in --hosts, from 0 (default: 0)",
+    )
