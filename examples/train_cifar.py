@@ -77,7 +77,7 @@ def parse_arguments(argv):
     )
     add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
     add("--resume", action="store_true", help="resume the run in the folder")
-    add_machine_options(parser)
+    add_machine_options(add)
     add("--sync-batch-norm", action="store_true", help="compute batch statistics over all devices")
     return parser.parse_args(argv)
 

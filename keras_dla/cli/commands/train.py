@@ -156,7 +156,7 @@ def add_parser(commands: Commands) -> None:
         metavar="N",
         help="save the state every N steps too (default: only after each epoch)",
     )
-    add_machine_options(parser.add_argument_group("many devices"))
+    add_machine_options(parser.add_argument_group("many devices").add_argument)
     table = parser.add_argument_group("a table of the paper")
     table.add_argument(
         "--table", type=int, choices=TRAINED_TABLES, help="train the networks of this table"

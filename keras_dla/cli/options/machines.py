@@ -1,11 +1,14 @@
 """The devices and machines that share a training."""
 
-import argparse
+from collections.abc import Callable
 
 
-def add_machine_options(parser: argparse._ActionsContainer) -> None:
-    """Adds the options of `keras_dla.training.launch`: `--devices`, `--hosts` and `--host`."""
-    add = parser.add_argument
+def add_machine_options(add: Callable[..., object]) -> None:
+    """Adds the options of `keras_dla.training.launch`: `--devices`, `--hosts` and `--host`.
+
+    Args:
+        add: the method `add_argument` of a parser or of a group of its options.
+    """
     add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
     add(
         "--hosts",
