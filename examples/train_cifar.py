@@ -11,8 +11,6 @@ import argparse
 import math
 import sys
 
-from keras_dla.cli.options.machines import add_machine_options
-from keras_dla.cli.options.networks import FORMULATION
 from keras_dla.training import (
     CIFAR,
     DivergenceError,
@@ -41,7 +39,13 @@ def parse_arguments(argv):
         default="dla_l_20",
         help="such as resnet_20, se_56, mrla_l_20, dla_b_110 (default: %(default)s)",
     )
-    add("--formulation", default="official", **FORMULATION)
+    add(
+        "--formulation",
+        choices=("official", "paper", "verbatim"),
+        default="official",
+        help="the authors' network (official, the default), Eq. 1-9 of the paper (paper), or the "
+        "authors' code including its batch-index slip (verbatim)",
+    )
     add(
         "--epochs",
         type=int,
@@ -77,7 +81,21 @@ def parse_arguments(argv):
     )
     add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
     add("--resume", action="store_true", help="resume the run in the folder")
-    add_machine_options(add)
+    add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
+    add(
+        "--hosts",
+        nargs="+",
+        default=[],
+        metavar="HOST:PORT",
+        help="all machines, in the same order everywhere (default: only this one)",
+    )
+    add(
+        "--host",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this machine in --hosts, from 0 (default: 0)",
+    )
     add("--sync-batch-norm", action="store_true", help="compute batch statistics over all devices")
     return parser.parse_args(argv)
 

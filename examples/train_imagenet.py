@@ -16,8 +16,6 @@ import sys
 
 import keras
 
-from keras_dla.cli.options.machines import add_machine_options
-from keras_dla.cli.options.networks import FORMULATION
 from keras_dla.data import imagenet_classes, imagenet_dataset, imagenet_steps_per_epoch
 from keras_dla.models import get_model, used_options
 from keras_dla.training import (
@@ -59,7 +57,13 @@ def parse_arguments(argv):
         default="dla_l_50",
         help="such as resnet_50, mrla_l_101, dla_l_101 (default: %(default)s)",
     )
-    add("--formulation", default="official", **FORMULATION)
+    add(
+        "--formulation",
+        choices=("official", "paper", "verbatim"),
+        default="official",
+        help="the authors' network (official, the default), Eq. 1-9 of the paper (paper), or the "
+        "authors' code including its batch-index slip (verbatim)",
+    )
     add(
         "--dataset",
         default="imagenet2012",
@@ -109,7 +113,21 @@ def parse_arguments(argv):
     add("--mixed-precision", choices=("float16", "bfloat16"), help="default: float32 throughout")
     add("--output", help="folder of the run (default: runs/DATASET-MODEL-FORMULATION-SEED)")
     add("--resume", action="store_true", help="resume the run in the folder")
-    add_machine_options(add)
+    add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
+    add(
+        "--hosts",
+        nargs="+",
+        default=[],
+        metavar="HOST:PORT",
+        help="all machines, in the same order everywhere (default: only this one)",
+    )
+    add(
+        "--host",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this machine in --hosts, from 0 (default: 0)",
+    )
     add("--sync-batch-norm", action="store_true", help="compute batch statistics over all devices")
     args = parser.parse_args(argv)
     dataset = args.dataset.replace("/", "_")

@@ -12,7 +12,6 @@ from keras_dla.cli.command import Commands, new_command, options
 from keras_dla.cli.errors import CommandError
 from keras_dla.cli.options.files import file_argument
 from keras_dla.cli.options.imports import add_import_option, import_files
-from keras_dla.cli.options.machines import add_machine_options
 from keras_dla.cli.options.networks import FORMULATION, check_name
 from keras_dla.cli.seeds_at_once import check_at_once, train_at_once
 from keras_dla.cli.table_experiments import table_experiments
@@ -156,7 +155,23 @@ def add_parser(commands: Commands) -> None:
         metavar="N",
         help="save the state every N steps too (default: only after each epoch)",
     )
-    add_machine_options(parser.add_argument_group("many devices").add_argument)
+    devices = parser.add_argument_group("many devices")
+    add = devices.add_argument
+    add("--devices", type=int, default=1, metavar="N", help="devices per machine (default: 1)")
+    add(
+        "--hosts",
+        nargs="+",
+        default=[],
+        metavar="HOST:PORT",
+        help="all machines, in the same order everywhere (default: only this one)",
+    )
+    add(
+        "--host",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of this machine in --hosts, from 0 (default: 0)",
+    )
     table = parser.add_argument_group("a table of the paper")
     table.add_argument(
         "--table", type=int, choices=TRAINED_TABLES, help="train the networks of this table"
