@@ -33,6 +33,18 @@ def global_average_pool(x: Tensor, data_format: str) -> Tensor:
     return ops.mean(x, axis=axes)
 
 
+def average_and_map(x: Tensor, data_format: str) -> tuple[Tensor, Tensor]:
+    """Returns `global_average_pool(x)`, and x as everything else should read it.
+
+    With this x, PyTorch adds the gradient of the average to that of the map in one operation.
+    """
+    if torch_runs_eagerly() and in_float32(x) is x:
+        from keras_dla.ops.torch.average import average_and_map as average_and_map_torch
+
+        return average_and_map_torch(x, data_format)
+    return global_average_pool(x, data_format), x
+
+
 def global_max_pool(x: Tensor, data_format: str) -> Tensor:
     """The largest entry of each channel: `[batch, channels]` from a batch of feature maps."""
     batch, channels = ops.shape(x)[0], x.shape[channel_axis(data_format)]

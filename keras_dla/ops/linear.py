@@ -18,3 +18,20 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     import torch
 
     return torch.nn.functional.linear(x, kernel.t(), bias)
+
+
+def linear_of_vector(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """Returns x W + b of one vector, `[1, outputs]`.
+
+    On PyTorch, the gradient of `linear` would sum that of the bias over a batch of one.
+
+    Args:
+        x: tensor `[channels]`.
+        kernel: tensor `[channels, outputs]`.
+        bias: tensor `[outputs]`.
+    """
+    if keras.backend.backend() != "torch":
+        return x[None] @ kernel + bias
+    import torch
+
+    return torch.addmv(bias, kernel.t(), x)[None]

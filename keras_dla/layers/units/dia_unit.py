@@ -5,8 +5,9 @@ from typing import Any
 import keras
 
 from keras_dla.layers.units.gate_bottleneck import GateBottleneck
-from keras_dla.layers.units.recurrent_unit import RecurrentUnit, gated_context
+from keras_dla.layers.units.recurrent_unit import RecurrentUnit
 from keras_dla.ops.cheap import sigmoid, split_at
+from keras_dla.ops.gated_context import gated_context
 from keras_dla.utils.types import Tensor
 from keras_dla.utils.validation import check_positive_integer, check_reduction
 
@@ -62,6 +63,9 @@ class DIAUnit(RecurrentUnit):
 
     def recall(self, states: list) -> Tensor:
         return self.hidden_gates.gates(states[0])
+
+    def first_step(self, read: Tensor) -> tuple[Tensor, list]:
+        return self.step(read, self.hidden_gates.gates_of_zeros(), [None, None])
 
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
         gates, o = split_at(read + recalled, 3 * self.units, axis=-1)

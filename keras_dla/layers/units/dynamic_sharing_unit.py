@@ -7,8 +7,9 @@ from keras import ops
 
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.layers.units.gate_bottleneck import GateBottleneck
-from keras_dla.layers.units.recurrent_unit import RecurrentUnit, gated_context
+from keras_dla.layers.units.recurrent_unit import RecurrentUnit
 from keras_dla.ops.cheap import relu, sigmoid
+from keras_dla.ops.gated_context import gated_context
 from keras_dla.ops.linear import linear
 from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Tensor
@@ -163,6 +164,11 @@ class DynamicSharingUnit(RecurrentUnit):
         if self.formulation == "paper":
             return self._normalize(states[0]) @ self.cast(self.reduce_kernel)[: self.units]
         return self.hidden_gates.gates(states[0])
+
+    def first_step(self, read: Tensor) -> tuple[Tensor, list]:
+        if self.formulation == "paper":
+            return super().first_step(read)
+        return self.step(read, self.hidden_gates.gates_of_zeros(), [None, None])
 
     def step(self, read: Tensor, recalled: Tensor, states: list) -> tuple[Tensor, list]:
         if self.formulation == "paper":

@@ -6,7 +6,7 @@ import keras
 
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.cheap import cast, relu
-from keras_dla.ops.linear import linear
+from keras_dla.ops.linear import linear, linear_of_vector
 from keras_dla.utils.types import Nest, Tensor
 
 
@@ -35,11 +35,16 @@ class GateBottleneck(keras.layers.Layer):
 
     def gates(self, inputs: Tensor) -> Tensor:
         """Computes the gates; units call this directly, which saves the cost of a layer call."""
-        dtype = self.compute_dtype
-        kernel, bias = cast(self.reduce_kernel.value, dtype), cast(self.reduce_bias.value, dtype)
-        hidden = relu(linear(inputs, kernel, bias))
-        kernel, bias = cast(self.expand_kernel.value, dtype), cast(self.expand_bias.value, dtype)
-        return linear(hidden, kernel, bias)
+        hidden = relu(linear(inputs, *self._cast(self.reduce_kernel, self.reduce_bias)))
+        return linear(hidden, *self._cast(self.expand_kernel, self.expand_bias))
+
+    def gates_of_zeros(self) -> Tensor:
+        """Computes the gates of a vector of zeros, `[1, gates * channels]`."""
+        (hidden,) = self._cast(self.reduce_bias)
+        return linear_of_vector(relu(hidden), *self._cast(self.expand_kernel, self.expand_bias))
+
+    def _cast(self, *weights):
+        return [cast(weight.value, self.compute_dtype) for weight in weights]
 
     def compute_output_shape(self, input_shape: tuple) -> Any:
         return (*input_shape[:-1], self.outputs)

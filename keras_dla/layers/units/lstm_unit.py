@@ -2,8 +2,9 @@
 
 import keras
 
-from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit, gated_context
+from keras_dla.layers.units.recurrent_unit import LinearRecurrentUnit
 from keras_dla.ops.cheap import sigmoid, split_at
+from keras_dla.ops.gated_context import gated_context
 from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Tensor
 

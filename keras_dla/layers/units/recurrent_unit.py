@@ -7,10 +7,8 @@ from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.initializers import torch_uniform
-from keras_dla.ops.cheap import cast, sigmoid, split_at
-from keras_dla.ops.gated_sum import gated_sum
+from keras_dla.ops.cheap import cast
 from keras_dla.ops.linear import linear
-from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_positive_integer
 
@@ -61,9 +59,18 @@ class RecurrentUnit(keras.layers.Layer):
         Args:
             read: tensor, what `read` returned.
             recalled: tensor, what `recall` returned for `states`.
-            states: list of tensors `[..., units]`.
+            states: list of tensors `[..., units]`; of `None` for zeros.
         """
         raise NotImplementedError
+
+    def first_step(self, read: Tensor) -> tuple[Tensor, list]:
+        """Returns the output and the new states of the step from the initial states.
+
+        Args:
+            read: tensor `[batch, ...]`, what `read` returned.
+        """
+        states = self.get_initial_state(ops.shape(read)[0])
+        return self.step(read, self.recall(states), states)
 
     def cast(self, weight: keras.Variable) -> Tensor:
         """Returns a weight in the dtype in which the unit computes, wherever it is called."""
@@ -113,13 +120,6 @@ class LinearRecurrentUnit(RecurrentUnit):
     def recall(self, states: list) -> Tensor:
         return linear(states[0], self.cast(self.hidden_kernel), self.cast(self.hidden_bias))
 
-
-def gated_context(gates: Tensor, context: Tensor) -> Tensor:
-    """Returns sigmoid(f) * c + sigmoid(i) * tanh(g), the new context of LSTM-like units.
-
-    Args:
-        gates: tensor `[..., 3 * units]`, i, f and g side by side.
-        context: tensor `[..., units]`, c.
-    """
-    sigmoids, g = split_at(gates, gates.shape[-1] // 3 * 2, axis=-1)
-    return gated_sum(sigmoid(sigmoids), tanh(g), context)
+    def first_step(self, read: Tensor) -> tuple[Tensor, list]:
+        recalled = self.cast(self.hidden_bias)[None]  # of zeros
+        return self.step(read, recalled, [None] * len(self.state_names))

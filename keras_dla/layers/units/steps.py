@@ -33,6 +33,11 @@ class UnitSteps:
         output, states = self.unit.step(read, recalled, states)
         return cast(output, self.unit.variable_dtype), states
 
+    def first_states(self, read: Tensor) -> list:
+        """Returns the states after the first step."""
+        _, states = self.unit.first_step(read)
+        return states
+
 
 class CellSteps(UnitSteps):
     """The steps of another Keras RNN cell: whole steps only, with one input per image."""
@@ -44,6 +49,10 @@ class CellSteps(UnitSteps):
 
     def read(self, inputs: Tensor) -> Tensor:
         return inputs
+
+    def first_states(self, read: Tensor) -> list:
+        _, states = self._step(read, self.unit.get_initial_state(ops.shape(read)[0]))
+        return states
 
     def recall(self, states: list) -> Tensor:
         """Returns the first state: such a cell has no part that depends on its states alone."""

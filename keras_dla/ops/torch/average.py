@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from keras_dla.ops.torch.hand_written import signed
-from keras_dla.ops.torch.layout import channels_first
+from keras_dla.ops.torch.layout import as_it_was, channels_first
 from keras_dla.utils.types import Tensor
 
 
@@ -25,15 +25,60 @@ class GlobalAverage(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        height, width = ctx.shape[2:]
-        return (gradient / (height * width))[:, :, None, None].expand(ctx.shape)
+        return _of_map(gradient, ctx.shape)
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor) -> Any:
         return tangent.mean((2, 3))
 
 
+class AverageAndMap(torch.autograd.Function):
+    """The mean of each channel, and the map again.
+
+    What reads the map from here adds its gradient to that of the mean, in one operation.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    @signed
+    def forward(x: Tensor) -> Any:
+        return x.mean((2, 3)), x.view_as(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        ctx.set_materialize_grads(False)
+        ctx.shape = inputs[0].shape
+
+    @staticmethod
+    def backward(ctx: Any, of_mean: Tensor, of_map: Tensor) -> Any:
+        if of_mean is None:
+            return of_map
+        if of_map is None:
+            return _of_map(of_mean, ctx.shape)
+        height, width = ctx.shape[2:]
+        return torch.add(of_map, of_mean[:, :, None, None], alpha=1 / (height * width))
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Any:
+        return tangent.mean((2, 3)), tangent.view_as(tangent)
+
+
+def _of_map(of_mean, shape):
+    """Returns the gradient of a map by that of its mean."""
+    height, width = shape[2:]
+    return (of_mean / (height * width))[:, :, None, None].expand(shape)
+
+
 def global_average(x: Tensor, data_format: str) -> Tensor:
     """See `keras_dla.ops.channels.global_average_pool`."""
     x = channels_first(x, data_format)
     return GlobalAverage.apply(x) if torch.is_grad_enabled() else x.mean((2, 3))
+
+
+def average_and_map(x: Tensor, data_format: str) -> tuple[Tensor, Tensor]:
+    """See `keras_dla.ops.channels.average_and_map`."""
+    if not torch.is_grad_enabled():
+        return channels_first(x, data_format).mean((2, 3)), x
+    mean, x = AverageAndMap.apply(channels_first(x, data_format))
+    return mean, as_it_was(x, data_format)

@@ -22,6 +22,8 @@ class HandWritten(torch.autograd.Function):
     a direction; and `fast_backward(inputs, *gradients)`, which is never differentiated itself.
     """
 
+    # How many of the last outputs have no gradient; `fast_backward` gets them after the inputs.
+    kept_outputs = 0
     plain: Any
     tangent: Any
     fast_backward: Any
@@ -35,17 +37,20 @@ class HandWritten(torch.autograd.Function):
         """Returns what `apply` returns, at less cost where nothing is differentiated."""
         return cls.apply(*inputs) if _is_recorded() else cls.forward(*inputs)
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+    @classmethod
+    def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
+        kept = output[len(output) - cls.kept_outputs :] if cls.kept_outputs else ()
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*inputs)
+        ctx.mark_non_differentiable(*kept)
+        ctx.save_for_backward(*inputs, *kept)
         ctx.save_for_forward(*inputs)
 
     @classmethod
     def backward(cls, ctx: Any, *gradients: Any) -> Any:
         # Gradients are enabled only in a backward pass that will itself be differentiated.
         if torch.is_grad_enabled():
-            return _gradients(cls.plain, ctx.saved_tensors, ctx.needs_input_grad, gradients)
+            needed = ctx.needs_input_grad
+            return _gradients(cls.plain, ctx.saved_tensors[: len(needed)], needed, gradients)
         return cls.fast_backward(ctx.saved_tensors, *gradients)
 
     @classmethod

@@ -9,8 +9,8 @@ if keras.backend.backend() != "torch":
 import torch
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
-from keras_dla.ops.torch.average import GlobalAverage
-from keras_dla.ops.torch.gated_sum import GatedSum
+from keras_dla.ops.torch.average import AverageAndMap, GlobalAverage
+from keras_dla.ops.torch.gated_context import GatedContext
 from keras_dla.ops.torch.light_recurrence import LightRecurrence
 from keras_dla.ops.torch.relu import Rectified
 from keras_dla.ops.torch.weighted_sum import WeightedSum
@@ -34,6 +34,10 @@ def average(x):
     return x.mean((2, 3))
 
 
+def average_and_map(x):
+    return x.mean((2, 3)), x.view_as(x)
+
+
 CASES = {
     "recurrence": (LightRecurrence, LightRecurrence.plain, RECURRENCE),
     "sum": (WeightedSum, WeightedSum.plain, [(3, *VECTOR), MAPS, MAPS, MAPS]),
@@ -41,22 +45,24 @@ CASES = {
     "sum_of_one_channel": (WeightedSum, WeightedSum.plain, [(1, 2, 1, 1, 1), (2, 3, 2, 1)]),
     "relu": (Rectified, positive, [MAPS]),
     "average": (GlobalAverage, average, [MAPS]),
-    "gates": (GatedSum, GatedSum.plain, [(2, 3, 8), (2, 3, 4), (2, 1, 4)]),
+    "average_and_map": (AverageAndMap, average_and_map, [MAPS]),
 }
 
 
-def without_excitation(function):
+def first_of(function):
+    return lambda *inputs: function(*inputs)[0]
+
+
+def without_last(function):
     return lambda *inputs: function(*inputs, None)
 
 
 FORMS = [(case[0].apply, *case[1:]) for case in CASES.values()]
-FORMS.append(
-    (
-        without_excitation(LightRecurrence.apply),
-        without_excitation(LightRecurrence.plain),
-        RECURRENCE[:-1],
-    )
-)
+RECURRENCES = LightRecurrence.apply, LightRecurrence.plain
+FORMS.append((*map(without_last, RECURRENCES), RECURRENCE[:-1]))
+CONTEXTS = [first_of(form) for form in (GatedContext.apply, GatedContext.plain)]
+FORMS.append((*CONTEXTS, [(2, 3, 12), (2, 1, 4)]))
+FORMS.append((*map(without_last, CONTEXTS), [(2, 3, 12)]))
 
 
 def first(outputs):
@@ -116,6 +122,16 @@ def test_transforms(apply, plain, shapes):
 
     for found, expected in zip(results(apply).values(), results(plain).values(), strict=True):
         equal(found, expected)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_map_and_its_average_when_only_one_is_read(which):
+    (x,) = tensors(MAPS)
+    found, expected = (
+        torch.vmap(torch.func.grad(lambda x, form=form: (form(x[None])[which] ** 3).sum()))(x)
+        for form in (AverageAndMap.apply, average_and_map)
+    )
+    equal(found, expected)
 
 
 def test_an_input_computed_from_another_has_its_own_share():
