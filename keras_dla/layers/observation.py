@@ -24,9 +24,13 @@ def observe() -> Iterator[list]:
 
 
 def report(layer: keras.layers.Layer, index: int, **tensors: Any) -> None:
-    """Adds an observation inside an `observe` block; otherwise does nothing."""
+    """Adds an observation inside an `observe` block; otherwise does nothing.
+
+    A function among `tensors` stands for the tensor that it returns.
+    """
     if torch_compiles():
         return
     observations = _observations.get()
     if observations is not None:
-        observations.append((layer, index, tensors))
+        values = {name: one() if callable(one) else one for name, one in tensors.items()}
+        observations.append((layer, index, values))

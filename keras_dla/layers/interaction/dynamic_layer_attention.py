@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_dla.layers.flops import matrix_flops
 from keras_dla.layers.interaction.layer_interaction import check_entries
@@ -12,7 +11,7 @@ from keras_dla.layers.interaction.unit_interaction import UnitInteraction
 from keras_dla.layers.registry import register_interaction
 from keras_dla.layers.units.by_name import UnitChoice, state_specs
 from keras_dla.layers.units.steps import steps_of
-from keras_dla.ops.channels import global_average_pool
+from keras_dla.ops.channels import average_and_map
 from keras_dla.ops.cheap import concatenate, reshape, split_at
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import check_choice
@@ -128,7 +127,7 @@ class DynamicLayerAttention(UnitInteraction):
         self.check_call(features, state, shortcut, index)
         x = self.merge(features, shortcut)
         memory = self.attention.recall(state["memory"] if index else None, shortcut, x)
-        y = global_average_pool(x, self.data_format)  # Eq. 4
+        y, x = average_and_map(x, self.data_format)  # Eq. 4
         context, recalled, memory = self._refreshed(y, state, memory, index)
         output, memory = self.attention.attend(x, y, memory, index)
         x = self.attention.add(x, output, index, training)
@@ -150,20 +149,24 @@ class DynamicLayerAttention(UnitInteraction):
     def _refreshed(self, y, state, memory, index):
         """Returns the context of this layer, what the unit recalls of it, and the memory."""
         unit = steps_of(self.unit)
-        if index == 0:
-            context = self.unit.get_initial_state(ops.shape(y)[0])
-            recalled = unit.recall(context)
-        else:
-            context = state["context"]
-            recalled = state["recalled"] if "recalled" in state else unit.recall(context)
         pooled = self.attention.pooled(memory, index)
         read, of_memory = self._read(unit, y, pooled)
-        _, context = unit.step(read, recalled, context)  # Eq. 5
+        context = self._context(unit, read, state, index)
         recalled = unit.recall(context)
         if pooled:
             d = scales_of(of_memory, context, recalled, unit, self.formulation)
             memory = self.attention.refresh(memory, d, index)  # Eq. 6
         return context, recalled, memory
+
+    def _context(self, unit, read, state, index):
+        """Returns c^l = Dyn(y^l, c^(l-1)), Eq. 5."""
+        if index == 0:
+            return unit.first_states(read)
+        context = state["context"]
+        # Networks in files of release 0.1 do not pass on `recalled`.
+        recalled = state["recalled"] if "recalled" in state else unit.recall(context)
+        _, context = unit.step(read, recalled, context)
+        return context
 
     def _read(self, unit, y, pooled):
         """Returns what the unit reads of y^l and of all y^m, in one go."""

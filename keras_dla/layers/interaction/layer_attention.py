@@ -10,7 +10,7 @@ from keras_dla.layers.flops import entries, kernel_flops, positions
 from keras_dla.layers.initializers import he_normal_depthwise, torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction, check_entries
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
-from keras_dla.ops.channels import channel_axis, global_average_pool, repeat_each
+from keras_dla.ops.channels import average_and_map, channel_axis, repeat_each
 from keras_dla.ops.cheap import cast, reshape, stack, total, unstack
 from keras_dla.ops.convolution import keep_as_read
 from keras_dla.ops.depthwise import depthwise_conv3x3
@@ -145,8 +145,7 @@ class LayerAttention(LayerInteraction):
         training: bool | None = None,
     ) -> tuple[Tensor, Nest]:
         self.check_call(features, state, shortcut, index)
-        x = self.merge(features, shortcut)
-        y = global_average_pool(x, self.data_format)
+        y, x = average_and_map(self.merge(features, shortcut), self.data_format)
         output, memory = self.attend(x, y, self.recall(state, shortcut, x), index)
         return self.add(x, output, index, training), memory
 

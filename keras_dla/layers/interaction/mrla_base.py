@@ -80,7 +80,7 @@ class MRLABase(LayerAttention):
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         query, keys, values = self.meet(x, y, memory, index)
-        output, values = self.weighted_sum(self.scores(query, keys, index), values, index)
+        output, values = self.weighted_sum(self.scores(query, keys, index), values)
         return output, {"keys": keys, "values": values}
 
     def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
@@ -93,12 +93,15 @@ class MRLABase(LayerAttention):
         keys = concatenate([memory["keys"], key], axis=1)
         return query, keys, [*memory["values"][:index], value]
 
-    def scores(self, query: Tensor, keys: Tensor, index: int) -> Tensor:
-        """Returns softmax(Q K^T / sqrt(D_k)) by head: `[batch, layers, heads]`."""
+    def scores(self, query: Tensor, keys: Tensor, index: int) -> Tensor | None:
+        """Returns softmax(Q K^T / sqrt(D_k)) by head: `[batch, layers, heads]`.
+
+        The result is `None` for a layer that reads only itself, with a score of one.
+        """
         if self._reads_only_itself(index):
-            scores = ops.ones_like(keys[..., : self.heads])
-        else:
-            scores = softmax(self.logits(query, keys), axis=1)
+            report(self, index, scores=lambda: ops.ones_like(keys[..., : self.heads]))
+            return None
+        scores = softmax(self.logits(query, keys), axis=1)
         report(self, index, scores=scores)
         return scores
 
@@ -111,19 +114,19 @@ class MRLABase(LayerAttention):
         return index == 0 and self.depth > 1
 
     def weighted_sum(
-        self, scores: Tensor, values: list, index: int, scales: Tensor | None = None
+        self, scores: Tensor | None, values: list, scales: Tensor | None = None
     ) -> tuple[Tensor, list]:
         """Returns the sum of Eq. 2, and `depth` value maps for the next layer.
 
         Args:
-            scores: tensor `[batch, layers, heads]`.
+            scores: tensor `[batch, layers, heads]`, or `None` if there is only one map, with a
+                score of one.
             values: list of the layers' value maps.
-            index: integer, the layer's place in the stage.
             scales: tensor `[batch, layers, channels]`, by which the values are multiplied first,
                 the newest by one; or `None`, the default, for ones.
         """
         output = values[0]
-        if not self._reads_only_itself(index):
+        if scores is not None:
             # Weighting V^m * d^m by a is the same as weighting V^m by a * d^m.
             weights = self.by_channel(scores) if scales is None else self.times(scales, scores)
             weights = cast(weights, self.compute_dtype)

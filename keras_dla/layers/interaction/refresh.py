@@ -13,7 +13,7 @@ from keras_dla.layers.interaction.mrla_base import MRLABase
 from keras_dla.layers.interaction.mrla_light import MRLALight
 from keras_dla.layers.observation import report
 from keras_dla.ops.channel_convolution import convolve_channels
-from keras_dla.ops.channels import global_average_pool
+from keras_dla.ops.channels import average_and_map
 from keras_dla.ops.cheap import cast, concatenate, reshape, split_at, stack
 from keras_dla.utils.types import Nest, Tensor
 
@@ -45,7 +45,8 @@ class RefreshedMRLABase(MRLABase):
     Scaling channels commutes with pooling and with a depthwise convolution, so old feature maps are
     never changed: each value map is kept unchanged, together with the product of its scales
     (`scales`) and its pooled features (`pooled`). A stage of n layers keeps n maps; rewriting them
-    at every layer would keep n**2.
+    at every layer would keep n**2. No layer reads the pooled features that the last one leaves
+    behind, so it leaves those of the layers before it.
     """
 
     memory_names = STATE
@@ -78,32 +79,47 @@ class RefreshedMRLABase(MRLABase):
         # TensorFlow cannot stack variables, only tensors.
         kernels = stack([self.keys[m].kernel.value for m in range(index)])
         keys = convolve_channels(pooled, kernels)
-        return {**memory, "keys": keys, "pooled": pooled, "scales": memory["scales"] * d}
+        return {**memory, "keys": keys, "pooled": pooled, **self._refresh_scales(memory, d, index)}
 
     def _refresh_keys_and_values(self, memory, d, index):
         """K^m <- K^m * Dyn(K^m) and V^m <- V^m * Dyn(pooled V^m)."""
         of_keys, of_values = split_at(d, index, axis=1)
         report(self, index, scales=of_values)
+        pooled = memory["pooled"]
         return {
             **memory,
             "keys": memory["keys"] * of_keys,
-            "pooled": memory["pooled"] * of_values,
-            "scales": memory["scales"] * of_values,
+            "pooled": pooled if self._is_last(index) else pooled * of_values,
+            **self._refresh_scales(memory, of_values, index),
         }
+
+    def _refresh_scales(self, memory, d, index):
+        """Returns the scales times d, and those of a new layer, which has not been refreshed."""
+        scales = memory["scales"]
+        return {"scales": d if index == 1 else scales * d, "ones": scales[:, -1:]}
 
     def attend(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, dict]:
         query, keys, values = self.meet(x, y, memory, index)
-        pooled = y
-        if self.formulation != "paper":
-            pooled = global_average_pool(values[index], self.data_format)
-        pooled = self._append(memory, "pooled", pooled[:, None], index)
-        scales = self._append(memory, "scales", ops.ones_like(y[:, None]), index)
+        pooled, values[index] = self._pooled(y, values[index], memory, index)
+        ones = memory["ones"] if index else ops.ones_like(y[:, None])
+        scales = self._append(memory, "scales", ones, index)
         scores = self.scores(query, keys, index)
-        output, values = self.weighted_sum(scores, values, index, scales)
+        output, values = self.weighted_sum(scores, values, scales)
         return output, {"keys": keys, "pooled": pooled, "scales": scales, "values": values}
+
+    def _pooled(self, y, value, memory, index):
+        """Returns the pooled features of the layers, and the map as everything after reads it."""
+        if self._is_last(index) and index > 0:
+            return memory["pooled"], value
+        if self.formulation != "paper":
+            y, value = average_and_map(value, self.data_format)
+        return self._append(memory, "pooled", y[:, None], index), value
 
     def _append(self, memory, name, vector, index):
         return concatenate([memory[name], vector], axis=1) if index else vector
+
+    def _is_last(self, index):
+        return index == self.depth - 1
 
     def refreshed(self, index: int) -> int:
         """Returns how many vectors the unit scales at layer `index`."""
@@ -122,7 +138,8 @@ class RefreshedMRLABase(MRLABase):
         self, features: Tensor, state: Nest, shortcut: Tensor | None, index: int
     ) -> dict:
         spec = super().state_spec(features, state, shortcut, index)
-        spec["pooled"] = self.vectors_spec(features, index)
+        pooled = max(index - 1, 0) if self._is_last(index) else index
+        spec["pooled"] = self.vectors_spec(features, pooled)
         spec["scales"] = self.vectors_spec(features, index)
         # In the order of `attend`, because not every backend sorts the keys of a dictionary.
         return {name: spec[name] for name in STATE}
@@ -149,9 +166,14 @@ class RefreshedMRLALight(MRLALight):
         if self.formulation != "paper":
             self.excite.build(features_shape)
 
+    def recall(self, memory: Nest, shortcut: Tensor | None, x: Tensor) -> dict:
+        memory = super().recall(memory, shortcut, x)
+        y, output = average_and_map(memory["output"], self.data_format)
+        return {**memory, "output": output, "pooled": y[:, None]}
+
     def pooled(self, memory: dict, index: int) -> list[Tensor]:
         """Returns the y of the memory's map, `[batch, 1, channels]`."""
-        return [global_average_pool(memory["output"], self.data_format)[:, None]]
+        return [memory["pooled"]]
 
     def refresh(self, memory: dict, d: Tensor, index: int) -> dict:
         """Returns the memory with the scales d of its map.

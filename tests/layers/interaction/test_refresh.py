@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
@@ -58,8 +59,10 @@ def test_equals_the_loop_that_rewrites_every_old_map(batch, height, width, depth
     assert_close(outputs, rewriting_loop(layer, branches, shortcuts), 1e-5)
 
 
-def test_the_state_grows_by_vectors_only():
-    layer = interaction("dla_b", 4)
+@pytest.mark.parametrize("formulation", ["official", "paper"])
+def test_the_state_grows_by_vectors_only(formulation):
+    """Of the last layer, it has no pooled features, which no layer reads."""
+    layer = interaction("dla_b", 4, formulation=formulation)
     branches, shortcuts = random_maps(4)
     state = None
     for index in range(4):
@@ -69,7 +72,8 @@ def test_the_state_grows_by_vectors_only():
         assert len(memory["values"]) == 4
         assert len({id(value) for value in memory["values"]}) == index + 1
         for name in ("keys", "pooled", "scales"):
-            assert tuple(memory[name].shape) == (3, index + 1, 64)
+            layers = 3 if name == "pooled" and index == 3 else index + 1
+            assert tuple(memory[name].shape) == (3, layers, 64)
 
 
 class StackedMaps(LayerInteraction):
