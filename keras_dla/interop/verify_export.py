@@ -10,7 +10,9 @@ import numpy as np
 # The packages that run a format, besides those that write it.
 RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
 BATCHES = (1, 3, 7)
-SIZES = ((32, 32), (48, 40))
+# The first maps halve evenly and the others do not; even with the ImageNet stem, none shrinks to one
+# pixel, which PyTorch refuses in a program of free size.
+SIZES = ((40, 36), (35, 41))
 # Allowed differences relative to the largest output, in float32 and in 16 bits.
 TOLERANCE, TOLERANCE_OF_16_BITS = 1e-4, 5e-2
 

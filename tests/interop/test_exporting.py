@@ -6,21 +6,24 @@ import re
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 from keras_dla.interop import export_model
 from keras_dla.interop.exporting import FORMATS
-from keras_dla.interop.verify_export import RUNTIMES
-from keras_dla.models import ResNet
 from tests.backends import all_on_pytorch
+from tests.interop import exports
+from tests.interop.exports import (
+    BACKEND,
+    FREE,
+    HERE,
+    ROOT,
+    assert_computes,
+    exported,
+    images,
+    traced_once,  # noqa: F401, a fixture
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-BACKEND = keras.backend.backend()
-HERE = [name for name, form in FORMATS.items() if BACKEND in form.packages]
 ELSEWHERE = [name for name in FORMATS if name not in HERE]
-SHAPE = (12, 12, 3)
-FREE = (None, None, 3)
 NETWORKS = {
     "dla_l": {"input_shape": FREE, "drop_path": 0.5},
     "dla_b": {},
@@ -41,61 +44,9 @@ EXPORTED = [
 EXPORTED = EXPORTED if BACKEND == "tensorflow" else all_on_pytorch(EXPORTED, 1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def traced_once():
-    """PyTorch's two formats begin with the same slow tracing."""
-    if BACKEND != "torch":
-        yield
-        return
-    from keras_dla.interop import exporting_torch
-
-    with pytest.MonkeyPatch.context() as patch:
-        cached = functools.cache(exporting_torch.exported_program)
-        patch.setattr(exporting_torch, "exported_program", cached)
-        yield
-
-
-def load_example():
-    spec = importlib.util.spec_from_file_location("export", ROOT / "examples" / "export.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @functools.cache
 def network(name):
-    """A network whose outputs tell images apart, with statistics that are not those of new ones."""
-    keras.utils.set_random_seed(0)
-    fixed = {"classes": 5, "classifier_activation": None, "data_format": "channels_last"}
-    # Two blocks in a stage, so that a layer reads the one before it, and two heads.
-    size = {"depth": (1, 2), "planes": (8, 16), "input_shape": SHAPE}
-    model = ResNet(interaction=name, **{**size, **fixed, **NETWORKS[name]})
-    for weight in model.weights:
-        if weight.path.endswith("moving_variance"):
-            weight.assign(weight * 0.5)
-        if weight.path.endswith("moving_mean"):
-            weight.assign(weight + 0.1)
-    return model
-
-
-def exported(model, path, format, verify=False):
-    """Exports, or skips where what writes or runs the format is missing; returns a function."""
-    needed = (*FORMATS[format].packages[BACKEND], *filter(None, [RUNTIMES.get(format)]))
-    for package in needed:
-        pytest.importorskip(package, reason=f"{format} needs {package}: install the extra export")
-    # Whoever asks runs and compares it anyway; one case of those below verifies, too.
-    export_model(model, path, format, verify=verify)
-    return load_example().LOADERS[format](path)
-
-
-def images(batch, shape=SHAPE):
-    return np.random.default_rng(batch).normal(size=(batch, *shape)).astype("float32")
-
-
-def assert_computes(run, model, x):
-    expected = keras.ops.convert_to_numpy(model(x, training=False))
-    assert len(x) == 1 or np.ptp(expected, axis=0).max() > 1e-2
-    np.testing.assert_allclose(run(x), expected, rtol=0, atol=1e-4)
+    return exports.network(name, **NETWORKS[name])
 
 
 @pytest.mark.parametrize(("format", "name"), EXPORTED)

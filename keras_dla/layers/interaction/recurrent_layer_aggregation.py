@@ -11,6 +11,7 @@ from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import channel_axis, spatial_axes
+from keras_dla.ops.pooling import average_halved
 from keras_dla.ops.tanh import tanh
 from keras_dla.utils.types import Nest, Tensor
 from keras_dla.utils.validation import (
@@ -142,7 +143,7 @@ class RecurrentLayerAggregation(LayerInteraction):
         halves = [_half(size) for size in self._sizes(h)]
         if index > 0 or not sizes_fit(halves, self._sizes(features)):
             return h
-        return ops.average_pool(h, 2, 2, padding="same", data_format=self.data_format)
+        return average_halved(h, self.data_format)
 
     def head_input(self, x: Tensor, state: Nest) -> Tensor:
         """Returns `[x, ReLU(BN(h))]`."""

@@ -1,0 +1,23 @@
+"""Local pooling of feature maps."""
+
+import keras
+from keras import ops
+
+from keras_dla.utils.types import Tensor
+
+
+def average_halved(x: Tensor, data_format: str) -> Tensor:
+    """Averages windows of 2x2 pixels; the last row or column of an odd number is averaged alone.
+
+    Args:
+        x: `[batch, height, width, channels]` or channels first.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        `[batch, ceil(height / 2), ceil(width / 2), channels]` or channels first.
+    """
+    if keras.backend.backend() == "torch":
+        from keras_dla.ops.torch import pooling
+
+        return pooling.average_halved(x, data_format)
+    return ops.average_pool(x, 2, 2, padding="same", data_format=data_format)
