@@ -317,9 +317,11 @@ def _averaging(size, stride, dtype):
 
 def _interpolation(size, new_size, factor, dtype):
     """Returns the matrix that interpolates between `size` positions, `factor` apart."""
+    places = ops.cast(ops.arange(size, dtype="int32"), dtype)
     positions = ops.cast(ops.arange(new_size, dtype="int32"), dtype) / factor
-    positions = ops.minimum(positions, ops.cast(size - 1, dtype))
-    distances = ops.expand_dims(positions, 1) - ops.cast(ops.arange(size, dtype="int32"), dtype)
+    # The last place as a tensor: `torch.export` would make a constant of a size that becomes one.
+    positions = ops.minimum(positions, places[-1])
+    distances = ops.expand_dims(positions, 1) - places
     return ops.relu(1.0 - ops.abs(distances))
 
 
