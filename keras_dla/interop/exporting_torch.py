@@ -34,8 +34,9 @@ def exported_program(model: keras.Model) -> torch.export.ExportedProgram:
     """Returns the model as PyTorch traces it, with every unknown size left free."""
     shape = model.inputs[0].shape
     free = {axis: torch.export.Dim.DYNAMIC for axis, size in enumerate(shape) if size is None}
-    # PyTorch takes a size of 1 for a constant, and may take two equal sizes for the same one.
-    sizes = [size or (2 if axis == 0 else 32 + 2 * axis) for axis, size in enumerate(shape)]
+    # PyTorch takes a size of 1, also of the last map, for a constant, and may take two equal sizes
+    # for the same one.
+    sizes = [size or (2 if axis == 0 else 128 + 2 * axis) for axis, size in enumerate(shape)]
     images = keras.ops.ones(sizes, model.inputs[0].dtype)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not properly registered as a submodule.*")

@@ -10,9 +10,9 @@ import numpy as np
 # The packages that run a format, besides those that write it.
 RUNTIMES = {"onnx": "onnxruntime", "litert": "ai_edge_litert"}
 BATCHES = (1, 3, 7)
-# The first maps halve evenly and the others do not; even with the ImageNet stem, none shrinks to one
-# pixel, which PyTorch refuses in a program of free size.
-SIZES = ((40, 36), (35, 41))
+# Maps of the first size halve evenly at first, and those of the second do not. With the ImageNet
+# stem, too, none shrinks to one pixel, which a program of free size from PyTorch refuses.
+SIZES = ((50, 52), (49, 55))
 # Allowed differences relative to the largest output, in float32 and in 16 bits.
 TOLERANCE, TOLERANCE_OF_16_BITS = 1e-4, 5e-2
 

@@ -64,17 +64,19 @@ def only_readers(nodes: list, outputs: list) -> dict[int, Any]:
     }
 
 
-def reads_nest(node: Any) -> bool:
-    """Returns whether a call reads tensors in lists or dictionaries."""
+def has_nest(node: Any) -> bool:
+    """Returns whether a call reads tensors in lists or dictionaries, or returns several."""
     values = (*node.arguments.args, *node.arguments.kwargs.values())
-    return any(isinstance(value, (dict, list, tuple)) for value in values)
+    nested = any(isinstance(value, (dict, list, tuple)) for value in values)
+    return nested or len(node.outputs) > 1
 
 
 def free_young_cycles() -> None:
     """Frees the reference cycles that the latest call of a layer has left.
 
-    On PyTorch, Keras's call of a layer leaves reference cycles around nested arguments. They keep
-    feature maps alive until Python's garbage collector runs, which may take several steps.
+    On PyTorch, Keras's call of a layer leaves reference cycles around nested arguments and outputs,
+    and around the arguments beside them. They keep feature maps alive until Python's garbage
+    collector runs, which may take several steps.
     """
     if not torch_compiles():  # a compiled graph does not call layers
         gc.collect(0)

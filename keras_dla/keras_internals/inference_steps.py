@@ -15,8 +15,8 @@ from keras_dla.keras_internals.graph_nodes import (
     call_node,
     flat_as_before,
     free_young_cycles,
+    has_nest,
     only_readers,
-    reads_nest,
 )
 from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
@@ -161,7 +161,7 @@ def _layer(node) -> Step:
     operation = node.operation
     if getattr(operation, "infers_by_call", False) or _is_plain_dense(node):
         operation = _own_call(operation)
-    elif reads_nest(node):
+    elif has_nest(node):
         return Step(lambda tensors: _call_and_collect(node, tensors), reads, writes)
     elif type(operation) is keras.layers.Identity:
         operation = _same

@@ -10,10 +10,10 @@ from keras_dla.keras_internals.functional_parameters import call_with, replaced_
 from keras_dla.keras_internals.graph_nodes import (
     call_node,
     free_young_cycles,
+    has_nest,
     has_nodes,
     last_reads,
     ordered_nodes,
-    reads_nest,
 )
 from keras_dla.keras_internals.inference_steps import inference_steps
 from keras_dla.keras_internals.old_weight_files import with_new_names
@@ -172,7 +172,7 @@ class LeanModel(keras.Model):
 def _steps(model: keras.Model) -> list | None:
     """Returns the calls in Keras's order, each with the tensors that no later call reads.
 
-    Each also says whether it reads tensors in lists or dictionaries. The result is `None` if Keras
+    Each also says whether it reads or returns a nest of tensors. The result is `None` if Keras
     does not give access to the calls of its graph.
     """
     if not has_nodes(model):
@@ -180,7 +180,7 @@ def _steps(model: keras.Model) -> list | None:
     nodes = _calls(model)
     used = [(set(map(id, node.input_tensors)), set(map(id, node.outputs))) for node in nodes]
     last = last_reads(used, model.outputs)
-    return [(node, ids, reads_nest(node)) for node, ids in zip(nodes, last, strict=True)]
+    return [(node, ids, has_nest(node)) for node, ids in zip(nodes, last, strict=True)]
 
 
 def _inference(model: keras.Model) -> list | None:
