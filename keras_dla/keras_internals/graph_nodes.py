@@ -30,21 +30,35 @@ def ordered_nodes(graph: keras.Function) -> list:
     return [node for depth in depths for node in graph._nodes_by_depth[depth]]
 
 
-def call_node(
-    node: Any, known: dict, operation: Callable, flat: "Callable[[Any], list] | None" = None
-) -> None:
+def call_node(node: Any, known: dict, operation: Callable) -> None:
     """Calls `operation` as `node` says, with the tensors in `known`, and adds the outputs to them.
 
     Args:
         node: one of `ordered_nodes`.
         known: tensors by the `id` of those that the graph was made with.
         operation: the operation to call instead of the node's own.
+    """
+    prepared_call(node)(known, operation)
+
+
+def prepared_call(
+    node: Any, flat: "Callable[[Any], list] | None" = None
+) -> Callable[[dict, Callable], None]:
+    """Returns `call_node` for one node, whose arguments are looked through only once.
+
+    Args:
+        node: one of `ordered_nodes`.
         flat: function that returns the tensors of what the operation returns, in Keras's order;
             defaults to `None`, one for any structure.
     """
-    args = _filled(node.arguments.args, known)
-    outputs = operation(*args, **_filled(node.arguments.kwargs, known))
-    known.update(zip(map(id, node.outputs), (flat or _flat)(outputs), strict=True))
+    args, kwargs = _filler(node.arguments.args), _filler(node.arguments.kwargs)
+    keys, flat = [id(tensor) for tensor in node.outputs], flat or _flat
+
+    def call(known, operation):
+        outputs = operation(*args(known), **kwargs(known))
+        known.update(zip(keys, flat(outputs), strict=True))
+
+    return call
 
 
 def only_readers(nodes: list, outputs: list) -> dict[int, Any]:
@@ -98,18 +112,21 @@ def last_reads(steps: list[tuple[set, set]], outputs: list) -> list[set]:
     return found[::-1]
 
 
-def _filled(nest, known):
-    """Replaces the symbolic tensors of the graph by the actual ones.
+def _filler(nest) -> Callable[[dict], Any]:
+    """Returns a function that replaces the symbolic tensors of the graph by the actual ones.
 
     Keras's own `fill_in` does the same with general trees, which takes as long as a small layer.
     """
     if isinstance(nest, keras.KerasTensor):
-        return known.get(id(nest))
+        key = id(nest)
+        return lambda known: known.get(key)
     if isinstance(nest, dict):
-        return {key: _filled(value, known) for key, value in nest.items()}
+        entries = [(key, _filler(value)) for key, value in nest.items()]
+        return lambda known: {key: fill(known) for key, fill in entries}
     if isinstance(nest, (list, tuple)):
-        return _like(nest, [_filled(value, known) for value in nest])
-    return nest
+        fillers = [_filler(value) for value in nest]
+        return lambda known: _like(nest, [fill(known) for fill in fillers])
+    return lambda known: nest
 
 
 def _flat(nest) -> list:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import keras
 
 from keras_dla.keras_internals.graph_nodes import (
-    call_node,
     flat_as_before,
     free_young_cycles,
     has_nest,
     only_readers,
+    prepared_call,
 )
 from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
@@ -46,13 +46,20 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
             chain = _chain(node, readers, taken)
             taken.update(map(id, chain))
             chains[id(chain[-1])] = chain
-    steps = [_weights(list(chains.values()))]
+    steps = [_weights(part) for part in _by_dtype(chains.values())]
     for node in nodes:
         if id(node) in chains:
             steps.append(_convolution(chains[id(node)]))
         elif id(node) not in taken:
             steps.append(_layer(node))
     return steps
+
+
+def _by_dtype(chains) -> list[list]:
+    parts: dict[str, list] = {}
+    for chain in chains:
+        parts.setdefault(chain[0].operation.compute_dtype, []).append(chain)
+    return list(parts.values())
 
 
 def _starts_chain(node) -> bool:
@@ -67,9 +74,15 @@ def _chain(node, readers, taken) -> list:
     chain = [node]
     for follows in _followers(node.operation):
         reader = readers.get(id(chain[-1].outputs[0]))
-        if reader is not None and id(reader) not in taken and follows(reader):
+        if reader is None or id(reader) in taken:
+            continue
+        if follows(reader) and _has_dtype(reader, node.operation.compute_dtype):
             chain.append(reader)
     return chain
+
+
+def _has_dtype(node, dtype) -> bool:
+    return all(tensor.dtype == dtype for tensor in (*node.input_tensors, *node.outputs))
 
 
 def _followers(convolution) -> tuple:
@@ -98,7 +111,7 @@ def _is_relu(node) -> bool:
 
 
 def _weights(chains) -> Step:
-    """Reads the kernels and biases of all convolutions at once, with the BN after each in them."""
+    """Reads the kernels and biases of convolutions at once, with the BN after each in them."""
     normed = [chain for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
     others = [chain for chain in chains if chain not in normed]
     keys = [id(chain[0]) for chain in (*normed, *others)]
@@ -117,7 +130,7 @@ def _folded(pairs) -> list:
         return []
     convolutions, norms = zip(*pairs, strict=True)
     of_norms = zip(*(norm.folds() for norm in norms), strict=True)
-    means, variances, gammas, betas = (values_of(list(variables)) for variables in of_norms)
+    means, variances, gammas, betas = (values_of(variables) for variables in of_norms)
     epsilons = [norm.epsilon for norm in norms]
     return fold_norms(_kernels(convolutions), means, variances, gammas, betas, epsilons)
 
@@ -162,11 +175,12 @@ def _layer(node) -> Step:
     if getattr(operation, "infers_by_call", False) or _is_plain_dense(node):
         operation = _own_call(operation)
     elif has_nest(node):
-        return Step(lambda tensors: _call_and_collect(node, tensors), reads, writes)
+        call = prepared_call(node)
+        return Step(lambda tensors: _call_and_collect(call, operation, tensors), reads, writes)
     elif type(operation) is keras.layers.Identity:
         operation = _same
-    flat = flat_as_before()
-    return Step(lambda tensors: call_node(node, tensors, operation, flat), reads, writes)
+    call = prepared_call(node, flat_as_before())
+    return Step(lambda tensors: call(tensors, operation), reads, writes)
 
 
 def _is_plain_dense(node) -> bool:
@@ -188,6 +202,6 @@ def _own_call(layer):
     return lambda *args, **kwargs: layer.call(*args, **{**kwargs, **settings})
 
 
-def _call_and_collect(node, tensors):
-    call_node(node, tensors, node.operation)
+def _call_and_collect(call, operation, tensors):
+    call(tensors, operation)
     free_young_cycles()

@@ -8,15 +8,16 @@ import keras
 
 from keras_dla.keras_internals.functional_parameters import call_with, replaced_parameters
 from keras_dla.keras_internals.graph_nodes import (
-    call_node,
     free_young_cycles,
     has_nest,
     has_nodes,
     last_reads,
     ordered_nodes,
+    prepared_call,
 )
 from keras_dla.keras_internals.inference_steps import inference_steps
 from keras_dla.keras_internals.old_weight_files import with_new_names
+from keras_dla.keras_internals.private_names import has_losses, in_stateless_scope
 from keras_dla.keras_internals.rematerialization import rematerialize_tensors
 from keras_dla.ops.devices import torch_only_infers, torch_runs_eagerly
 from keras_dla.utils.label_check import check_classes
@@ -146,6 +147,11 @@ class LeanModel(keras.Model):
         with with_new_names(filepath) as path:
             super().load_weights(path, skip_mismatch=skip_mismatch, **kwargs)
 
+    # Keras calls this at the beginning of every call of a model.
+    def _clear_losses(self) -> None:
+        if in_stateless_scope() or has_losses(self):
+            super()._clear_losses()
+
     def rematerialized_call(
         self, layer_call: Callable[..., Tensor], *args: Any, **kwargs: Any
     ) -> Tensor:
@@ -159,8 +165,8 @@ class LeanModel(keras.Model):
         if steps is None or keras.backend.backend() != "torch" or call_fn is not None:
             return super()._run_through_graph(inputs, operation_fn, call_fn)
         tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
-        for node, last_used, nested in steps:
-            call_node(node, tensors, operation_fn(node.operation))
+        for call, operation, last_used, nested in steps:
+            call(tensors, operation_fn(operation))
             for tensor in last_used:
                 del tensors[tensor]
             if nested:
@@ -180,17 +186,24 @@ def _steps(model: keras.Model) -> list | None:
     nodes = _calls(model)
     used = [(set(map(id, node.input_tensors)), set(map(id, node.outputs))) for node in nodes]
     last = last_reads(used, model.outputs)
-    return [(node, ids, has_nest(node)) for node, ids in zip(nodes, last, strict=True)]
+    return [
+        (prepared_call(node), node.operation, ids, has_nest(node))
+        for node, ids in zip(nodes, last, strict=True)
+    ]
 
 
 def _inference(model: keras.Model) -> list | None:
     """Returns the steps of inference, each with the tensors that no later step reads.
 
-    The result is `None` on other backends than PyTorch, or if the model reads more than one tensor.
+    The result is `None` on other backends than PyTorch, if the model reads more than one tensor, or
+    if one of its layers was told to train.
     """
     if keras.backend.backend() != "torch" or not has_nodes(model) or len(model.inputs) != 1:
         return None
-    steps = inference_steps(_calls(model), model.outputs)
+    nodes = _calls(model)
+    if any(node.arguments.kwargs.get("training") for node in nodes):
+        return None
+    steps = inference_steps(nodes, model.outputs)
     last = last_reads([(step.reads, step.writes) for step in steps], model.outputs)
     return list(zip([step.run for step in steps], last, strict=True))
 

@@ -3,9 +3,22 @@
 For a Keras without such a name, the function has a fallback or raises an error of one sentence.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+
+try:
+    from keras.src.backend.common.stateless_scope import in_stateless_scope as _is_stateless
+    from keras.src.backend.common.variables import get_autocast_scope as _autocast
+except ImportError:
+    # The safe answers: something may stand in a variable's place, and it may be cast.
+    def _is_stateless() -> bool:
+        return True
+
+    def _autocast() -> Any:
+        return True
+
 
 
 def _private(owner: object, name: str, purpose: str) -> Any:
@@ -38,31 +51,33 @@ def in_stateless_scope() -> bool:
     If Keras does not say, the answer is yes, which is safe: variables are then copied instead of
     changed in place.
     """
-    try:
-        from keras.src.backend.common.stateless_scope import in_stateless_scope as is_stateless
-    except ImportError:
-        return True
-    return is_stateless()
+    return _is_stateless()
 
 
-def values_of(variables: list[keras.Variable]) -> list:
+def values_of(variables: Sequence[keras.Variable]) -> list:
     """Returns `variable.value` of each, and asks once what could stand in their places.
 
-    Keras asks for every variable, in which the inference of one image spends a seventh of its time.
+    On PyTorch, Keras asks for every variable, which takes as long as a small operation.
     """
-    if in_stateless_scope() or _casts() or not all(hasattr(v, "_value") for v in variables):
+    values = [getattr(variable, "_value", None) for variable in variables]
+    if _is_stateless() or _autocast() is not None or any(value is None for value in values):
         return [variable.value for variable in variables]
-    values = [variable._value for variable in variables]
-    return [v.value for v in variables] if any(value is None for value in values) else values
+    return values
 
 
-def _casts() -> bool:
-    """Whether variables are read in another dtype; a Keras that does not say is taken to."""
-    try:
-        from keras.src.backend.common.variables import get_autocast_scope
-    except ImportError:
-        return True
-    return get_autocast_scope() is not None
+def has_losses(layer: keras.layers.Layer) -> bool:
+    """Returns whether `add_loss` has left losses in a layer or in the layers inside it.
+
+    A Keras that does not say is taken to have some. Keras empties every layer's list at each call
+    of a model, which takes as long as several small layers; looking takes a tenth of that.
+    """
+    pending = [layer]
+    while pending:
+        one = pending.pop()
+        if getattr(one, "_losses", True) or getattr(one, "_loss_ids", False):
+            return True
+        pending += getattr(one, "_layers", ())
+    return False
 
 
 def is_rematerialised(layer: keras.layers.Layer) -> bool:

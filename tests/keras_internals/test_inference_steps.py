@@ -70,6 +70,38 @@ def test_layers_of_ones_own_are_called():
     assert_equal_to_keras(randomize(LeanModel(inputs, outputs)), images(6, 6, 4))
 
 
+def test_layers_of_different_dtypes():
+    """What follows a convolution is in its step only if it computes in the same dtype."""
+    inputs = keras.Input((6, 6, 4))
+    finer = BatchNormalization(FORMAT, dtype="float64")(Conv2D(4, 3, data_format=FORMAT)(inputs))
+    both = Conv2D(4, 3, data_format=FORMAT, dtype="float64")(finer)
+    both = BatchNormalization(FORMAT, dtype="float64", epsilon=0.1)(both)
+    total = layers.Add(dtype="float64")([conv_norm(both), inputs])
+    rectified = layers.ReLU(dtype="float64")(conv_norm(total))
+    assert_equal_to_keras(randomize(LeanModel(inputs, rectified)), images(6, 6, 4))
+
+
+def test_every_norm_has_its_own_epsilon():
+    inputs = x = keras.Input((6, 6, 4))
+    for epsilon in (0.5, 1e-5, 0.1):
+        x = BatchNormalization(FORMAT, epsilon=epsilon)(Conv2D(4, 3, data_format=FORMAT)(x))
+    model = randomize(LeanModel(inputs, x))
+    assert_equal_to_keras(model, images(6, 6, 4))
+    model.layers[2].epsilon = 2.0
+    assert_equal_to_keras(model, images(6, 6, 4))
+
+
+@pytest.mark.parametrize("training", [True, False, None])
+def test_a_layer_that_is_told_to_train_does_so(training):
+    """Keras's own model lets `training` of its call decide, if that is not `None`."""
+    inputs = keras.Input((6, 6, 4))
+    outputs = BatchNormalization(FORMAT)(Conv2D(4, 3, data_format=FORMAT)(inputs), training=True)
+    lean, plain = LeanModel(inputs, outputs), keras.Model(inputs, outputs)
+    with torch.no_grad():
+        found, expected = (model(images(6, 6, 4), training=training) for model in (lean, plain))
+    assert_close(found, keras.ops.convert_to_numpy(expected), 1e-5)
+
+
 def test_weights_are_read_at_every_run():
     inputs = keras.Input((6, 6, 4))
     model = randomize(LeanModel(inputs, layers.ReLU()(conv_norm(inputs))))

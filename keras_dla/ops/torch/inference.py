@@ -48,8 +48,18 @@ def fold_norms(
     kernels: list, means: list, variances: list, gammas: list, betas: list, epsilons: list
 ) -> list[tuple[Tensor, Tensor]]:
     """See `keras_dla.ops.batch_norm.fold_norms`."""
-    scales = torch._foreach_add(variances, epsilons)
-    torch._foreach_sqrt_(scales)
-    scales = torch._foreach_div(gammas, scales)
-    biases = torch._foreach_addcmul(betas, means, scales, value=-1)
-    return list(zip(torch._foreach_mul(kernels, scales), biases, strict=True))
+    sizes = [len(beta) for beta in betas]
+    # All channels in one vector, because a network has many BN of few channels.
+    mean, variance, gamma, beta = map(torch.cat, (means, variances, gammas, betas))
+    scale = gamma / (variance + _of_channels(epsilons, sizes, variance)).sqrt_()
+    bias = torch.addcmul(beta, mean, scale, value=-1)
+    folded = torch._foreach_mul(kernels, scale.split(sizes))
+    return list(zip(folded, bias.split(sizes), strict=True))
+
+
+def _of_channels(epsilons, sizes, like) -> Any:
+    """Returns what to add to the variance of every channel: a number if it is the same for all."""
+    if len(set(epsilons)) == 1:
+        return epsilons[0]
+    counts = torch.tensor(sizes, device=like.device)
+    return torch.repeat_interleave(like.new_tensor(epsilons), counts)
