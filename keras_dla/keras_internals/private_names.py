@@ -54,15 +54,22 @@ def in_stateless_scope() -> bool:
     return _is_stateless()
 
 
-def values_of(variables: Sequence[keras.Variable]) -> list:
-    """Returns `variable.value` of each, and asks once what could stand in their places.
+def values_of(variables: Sequence[keras.Variable | None]) -> list:
+    """Returns `variable.value` of each, and `None` for `None`.
 
-    On PyTorch, Keras asks for every variable, which takes as long as a small operation.
+    On PyTorch, Keras asks for every variable what could stand in its place, which takes as long as
+    a small operation; here it is asked once.
     """
-    values = [getattr(variable, "_value", None) for variable in variables]
-    if _is_stateless() or _autocast() is not None or any(value is None for value in values):
-        return [variable.value for variable in variables]
-    return values
+    if _reads_as_stored() and not _is_stateless() and _autocast() is None:
+        values = [getattr(variable, "_value", None) for variable in variables]
+        if not any(value is None for value in values):
+            return values
+    return [None if variable is None else variable.value for variable in variables]
+
+
+def _reads_as_stored() -> bool:
+    """Whether a variable outside all scopes is the tensor that it stores, as on PyTorch."""
+    return keras.backend.backend() == "torch"
 
 
 def has_losses(layer: keras.layers.Layer) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_dla.keras_internals.private_names import in_stateless_scope
+from keras_dla.keras_internals.private_names import in_stateless_scope, values_of
 from keras_dla.keras_internals.rematerialization import RematerializesTensors, recomputes
 from keras_dla.ops.batch_norm import batch_norm
 from keras_dla.ops.channels import channel_axis
@@ -68,11 +68,14 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
         if mask is not None:
             return super().call(inputs, training=training, mask=mask)
         training = bool(training and self.trainable)
+        gamma, beta, *moving = values_of(
+            (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        )
         outputs, *moved = batch_norm(
             in_float32(inputs),
-            None if self.gamma is None else self.gamma.value,
-            None if self.beta is None else self.beta.value,
-            self._moving(training),
+            gamma,
+            beta,
+            self._may_change(moving) if training else tuple(moving),
             self.momentum,
             self.epsilon,
             training,
@@ -93,13 +96,12 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
         """Returns what inference computes with: moving mean and variance, gamma and beta."""
         return self.moving_mean, self.moving_variance, self.gamma, self.beta
 
-    def _moving(self, training):
-        """Returns the moving statistics; on PyTorch, copies if they must not change in place."""
-        values = self.moving_mean.value, self.moving_variance.value
-        in_place = training and keras.backend.backend() == "torch"
+    def _may_change(self, moving):
+        """Returns the statistics; on PyTorch, copies if the variables must not change in place."""
+        in_place = keras.backend.backend() == "torch"
         if in_place and (in_stateless_scope() or recomputes()):
-            return tuple(value.clone() for value in values)
-        return values
+            return tuple(value.clone() for value in moving)
+        return tuple(moving)
 
     def _move(self, moved):
         for variable, value in zip((self.moving_mean, self.moving_variance), moved, strict=True):

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_dla.keras_internals.private_names import values_of
 from keras_dla.layers.core.batch_normalization import BatchNormalization
 from keras_dla.layers.core.drop_path import DropPath
 from keras_dla.layers.flops import entries, kernel_flops, positions
@@ -178,7 +179,7 @@ class LayerAttention(LayerInteraction):
 
     def project(self, y: Tensor, index: int) -> tuple[Tensor, Tensor]:
         """Returns the layer's query and key, each `[batch, channels]`."""
-        kernels = stack([self.queries[index].kernel.value, self.keys[index].kernel.value])
+        kernels = stack(values_of([self.queries[index].kernel, self.keys[index].kernel]))
         query, key = unstack(convolve_channels(y[:, None], kernels), axis=1)
         return query, key
 

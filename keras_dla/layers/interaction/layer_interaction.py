@@ -135,11 +135,12 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
             )
         if index > 0 and self.built:
             self.check_state(state)
-        for name, tensor in (("features", features), ("shortcut", shortcut)):
-            if tensor is not None:
-                self._check_map(name, tensor.shape, features.shape)
+        shape = features.shape
+        self._check_map("features", shape, shape)
+        if shortcut is not None and shortcut.shape != shape:
+            self._check_map("shortcut", shortcut.shape, shape)
         if index > 0 and self.keeps_maps:
-            self._check_maps_in(state, features.shape)
+            self._check_maps_in(state, shape)
 
     def check_state(self, state: Nest) -> None:
         """Raises `ValueError` for the state of another kind, mode or unit of layer. Here: never.
@@ -163,10 +164,13 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
 
     def _check_maps_in(self, state, features_shape):
         for tensor in tensors_of(state):
-            if len(tensor.shape) == 4 and not sizes_fit(tensor.shape[1:], features_shape[1:]):
+            shape = tensor.shape
+            if len(shape) != 4 or shape == features_shape:
+                continue
+            if not sizes_fit(shape[1:], features_shape[1:]):
                 raise ValueError(
                     "`features` must have the shape of the previous layers' maps, "
-                    f"{tuple(tensor.shape)}, but has shape {tuple(features_shape)}."
+                    f"{tuple(shape)}, but has shape {tuple(features_shape)}."
                 )
 
     def build_channels(self, features_shape: tuple) -> int:
@@ -190,12 +194,13 @@ def check_entries(state: Nest, names: tuple[str, ...]) -> None:
 
     The state of a layer of another kind, mode or unit has other entries and would be misread.
     """
+    if isinstance(state, dict) and state.keys() == set(names):
+        return
     found = sorted(state) if isinstance(state, dict) else [type(state).__name__]
-    if found != sorted(names):
-        raise ValueError(
-            "`state` must be the state that this layer returned at the previous index, with "
-            f"{', '.join(sorted(names))}, but has {', '.join(found)}."
-        )
+    raise ValueError(
+        "`state` must be the state that this layer returned at the previous index, with "
+        f"{', '.join(sorted(names))}, but has {', '.join(found)}."
+    )
 
 
 def tensors_of(nest: Nest) -> Iterator[Tensor]:

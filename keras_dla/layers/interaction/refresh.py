@@ -7,6 +7,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_dla.keras_internals.private_names import values_of
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.interaction.layer_attention import DepthwiseConv3x3
 from keras_dla.layers.interaction.mrla_base import MRLABase
@@ -77,7 +78,7 @@ class RefreshedMRLABase(MRLABase):
         report(self, index, scales=d)
         pooled = memory["pooled"] * d
         # TensorFlow cannot stack variables, only tensors.
-        kernels = stack([self.keys[m].kernel.value for m in range(index)])
+        kernels = stack(values_of([self.keys[m].kernel for m in range(index)]))
         keys = convolve_channels(pooled, kernels)
         return {**memory, "keys": keys, "pooled": pooled, **self._refresh_scales(memory, d, index)}
 
@@ -204,7 +205,7 @@ class RefreshedMRLALight(MRLALight):
         """Returns the kernel of lambda * depthwise(o)."""
         if self.formulation == "paper":
             return None
-        kernel, decay = self.excite.kernel.value, self.decays[index].value
+        kernel, decay = values_of([self.excite.kernel, self.decays[index]])
         return cast(kernel, self.compute_dtype) * cast(decay, self.compute_dtype)
 
     def refreshed(self, index: int) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_dla.keras_internals.private_names import values_of
 from keras_dla.layers.initializers import torch_uniform
 from keras_dla.ops.cheap import cast, relu
 from keras_dla.ops.linear import linear, linear_of_vector
@@ -35,16 +36,18 @@ class GateBottleneck(keras.layers.Layer):
 
     def gates(self, inputs: Tensor) -> Tensor:
         """Computes the gates; units call this directly, which saves the cost of a layer call."""
-        hidden = relu(linear(inputs, *self._cast(self.reduce_kernel, self.reduce_bias)))
-        return linear(hidden, *self._cast(self.expand_kernel, self.expand_bias))
+        w1, b1, w2, b2 = self._weights()
+        return linear(relu(linear(inputs, w1, b1)), w2, b2)
 
     def gates_of_zeros(self) -> Tensor:
         """Computes the gates of a vector of zeros, `[1, gates * channels]`."""
-        (hidden,) = self._cast(self.reduce_bias)
-        return linear_of_vector(relu(hidden), *self._cast(self.expand_kernel, self.expand_bias))
+        _, b1, w2, b2 = self._weights()
+        return linear_of_vector(relu(b1), w2, b2)
 
-    def _cast(self, *weights):
-        return [cast(weight.value, self.compute_dtype) for weight in weights]
+    def _weights(self):
+        weights = self.reduce_kernel, self.reduce_bias, self.expand_kernel, self.expand_bias
+        dtype = self.compute_dtype
+        return [cast(weight, dtype) for weight in values_of(weights)]
 
     def compute_output_shape(self, input_shape: tuple) -> Any:
         return (*input_shape[:-1], self.outputs)
