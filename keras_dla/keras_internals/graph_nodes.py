@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -142,19 +142,33 @@ def _flat(nest) -> list:
 
 
 def flat_as_before() -> Callable[[Any], list]:
-    """Returns a function like `_flat` for values of one structure, which asks Keras only once."""
-    order: list[int] = []
+    """Returns a function like `_flat` for values of one structure, which it looks through once."""
+    paths: list[tuple] = []
 
     def flat(nest):
         if not isinstance(nest, (dict, list, tuple)):
             return [nest]
-        tensors: list = []
-        numbered = _numbered(nest, tensors)
-        if not order:
-            order.extend(keras.tree.flatten(numbered))
-        return [tensors[number] for number in order]
+        if not paths:
+            in_our_order = list(_paths(nest))
+            paths.extend(in_our_order[n] for n in keras.tree.flatten(_numbered(nest, [])))
+        tensors = []
+        for path in paths:
+            value = nest
+            for key in path:
+                value = value[key]
+            tensors.append(value)
+        return tensors
 
     return flat
+
+
+def _paths(nest) -> Iterator[tuple]:
+    """Yields the keys that lead to each tensor of a structure, in the order of `_numbered`."""
+    if not isinstance(nest, (dict, list, tuple)):
+        yield ()
+        return
+    for key, value in nest.items() if isinstance(nest, dict) else enumerate(nest):
+        yield from ((key, *rest) for rest in _paths(value))
 
 
 def _numbered(nest, tensors: list):

@@ -145,8 +145,9 @@ def _own(convolutions) -> list:
 def _kernels(convolutions) -> list:
     """Returns the kernels, which are not variables where Keras has added low-rank adapters."""
     kernels = [layer.kernel for layer in convolutions]
-    variables = iter(values_of([one for one in kernels if isinstance(one, keras.Variable)]))
-    return [next(variables) if isinstance(one, keras.Variable) else one for one in kernels]
+    if all(isinstance(kernel, keras.Variable) for kernel in kernels):
+        return values_of(kernels)
+    return [keras.ops.convert_to_tensor(kernel) for kernel in kernels]
 
 
 def _convolution(chain) -> Step:

@@ -20,6 +20,9 @@ except ImportError:
         return True
 
 
+# Whether a variable outside all scopes is the tensor that it stores.
+READS_AS_STORED = keras.backend.backend() == "torch"
+
 
 def _private(owner: object, name: str, purpose: str) -> Any:
     """Returns an attribute of Keras; raises `RuntimeError` if this Keras does not have it."""
@@ -60,16 +63,14 @@ def values_of(variables: Sequence[keras.Variable | None]) -> list:
     On PyTorch, Keras asks for every variable what could stand in its place, which takes as long as
     a small operation; here it is asked once.
     """
-    if _reads_as_stored() and not _is_stateless() and _autocast() is None:
+    if READS_AS_STORED and not _is_stateless() and _autocast() is None:
         values = [getattr(variable, "_value", None) for variable in variables]
-        if not any(value is None for value in values):
+        for value in values:
+            if value is None:
+                break
+        else:
             return values
     return [None if variable is None else variable.value for variable in variables]
-
-
-def _reads_as_stored() -> bool:
-    """Whether a variable outside all scopes is the tensor that it stores, as on PyTorch."""
-    return keras.backend.backend() == "torch"
 
 
 def has_losses(layer: keras.layers.Layer) -> bool:

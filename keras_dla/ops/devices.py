@@ -4,6 +4,11 @@ import functools
 
 import keras
 
+if keras.backend.backend() == "torch":
+    import torch
+else:
+    torch = None
+
 
 @functools.cache
 def is_tensorflow_on_cpu() -> bool:
@@ -27,33 +32,25 @@ def is_jax_on_cpu() -> bool:
 
 def torch_compiles() -> bool:
     """Returns whether PyTorch's compiler traces this call and will fuse the plain forms itself."""
-    if keras.backend.backend() != "torch":
-        return False
-    import torch
-
-    return torch.compiler.is_compiling()
+    return torch is not None and torch.compiler.is_compiling()
 
 
 def torch_runs_eagerly() -> bool:
     """Returns whether PyTorch runs operation by operation, where its own forms are faster."""
-    return keras.backend.backend() == "torch" and not torch_compiles()
+    return torch is not None and not torch.compiler.is_compiling()
 
 
 def torch_only_infers() -> bool:
     """Returns whether PyTorch runs operation by operation and records nothing for a gradient."""
-    if not torch_runs_eagerly():
+    if torch is None or torch.is_grad_enabled():
         return False
-    import torch
-
-    return not torch.is_grad_enabled() and not torch.jit.is_tracing()
+    return not torch.compiler.is_compiling() and not torch.jit.is_tracing()
 
 
 def torch_recomputes() -> bool:
     """Returns whether PyTorch is in a backward pass, where layers are only recomputed."""
     if not torch_runs_eagerly():
         return False
-    import torch
-
     # PyTorch's own checkpointing asks this way too. Without this name, statistics are updated
     # twice.
     task = getattr(torch._C, "_current_graph_task_id", None)

@@ -180,10 +180,11 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
 
     def merge(self, features: Tensor, shortcut: Tensor | None) -> Tensor:
         """Returns the block's output: ReLU(features + shortcut), or `features` alone."""
-        features = cast(features, self.compute_dtype)
+        dtype = self.compute_dtype
+        features = cast(features, dtype)
         if shortcut is None:
             return features
-        return relu_of_sum(features, cast(shortcut, self.compute_dtype))
+        return relu_of_sum(features, cast(shortcut, dtype))
 
     def get_config(self) -> dict:
         return {**base_config(self), "depth": self.depth, "data_format": self.data_format}

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_dla.keras_internals.private_names import values_of
 from keras_dla.layers.interaction.layer_attention import LayerAttention
 from keras_dla.layers.observation import report
 from keras_dla.layers.registry import register_interaction
@@ -114,12 +115,13 @@ class MRLALight(LayerAttention):
                 is added.
             index: integer, the layer's place in the stage.
         """
+        (kernel,), dtype = values_of([self.values[index].kernel]), self.compute_dtype
         return light_recurrence(
             x,
-            cast(self.values[index].kernel.value, self.compute_dtype),
-            cast(self.by_channel(gate), self.compute_dtype),
+            cast(kernel, dtype),
+            cast(self.by_channel(gate), dtype),
             memory,
-            cast(decay, self.compute_dtype),
+            cast(decay, dtype),
             of_memory,
             self.data_format,
         )

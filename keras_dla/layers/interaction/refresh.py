@@ -206,7 +206,8 @@ class RefreshedMRLALight(MRLALight):
         if self.formulation == "paper":
             return None
         kernel, decay = values_of([self.excite.kernel, self.decays[index]])
-        return cast(kernel, self.compute_dtype) * cast(decay, self.compute_dtype)
+        dtype = self.compute_dtype
+        return cast(kernel, dtype) * cast(decay, dtype)
 
     def refreshed(self, index: int) -> int:
         """Returns how many vectors the unit scales at layer `index`."""
