@@ -40,7 +40,9 @@ def batch_norm(
     """
     form = batch_norm_plain
     if keras.backend.backend() == "torch":
-        form = _torch_form(over_replicas)
+        form = torch_norm.batch_norm
+        if over_replicas:
+            form = sync_batch_norm.batch_norm_of_replicas
     elif keras.backend.backend() == "tensorflow" and not over_replicas:
         form = _tensorflow_form(keras.backend.standardize_dtype(x.dtype))
     settings = (momentum, epsilon, training, data_format, over_replicas)
@@ -62,9 +64,7 @@ def fold_norms(
         betas: list of the betas, the same.
         epsilons: list of floats, which BN adds to the variances.
     """
-    from keras_dla.ops.torch.inference import fold_norms as fold_norms_torch
-
-    return fold_norms_torch(kernels, means, variances, gammas, betas, epsilons)
+    return inference.fold_norms(kernels, means, variances, gammas, betas, epsilons)
 
 
 def batch_norm_plain(
@@ -113,19 +113,16 @@ def _count(x, axes, over_replicas):
     return ops.cast(count, x.dtype)
 
 
-def _torch_form(over_replicas):
-    if over_replicas:
-        from keras_dla.ops.torch.sync_batch_norm import batch_norm_of_replicas
-
-        return batch_norm_of_replicas
-    from keras_dla.ops.torch.batch_norm import batch_norm
-
-    return batch_norm
-
-
 def _tensorflow_form(dtype):
     if dtype != "float32":
         return batch_norm_plain
     from keras_dla.ops.tensorflow.batch_norm import batch_norm
 
     return batch_norm
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import batch_norm as torch_norm
+    from keras_dla.ops.torch import inference, sync_batch_norm

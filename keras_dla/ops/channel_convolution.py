@@ -29,10 +29,8 @@ def convolve_channels(vectors: Tensor, kernels: Tensor) -> Tensor:
             one layer, it is convolved with each of them.
     """
     if keras.backend.backend() == "torch":
-        from keras_dla.ops.torch.convolution import convolve_channels_torch
-
         kernels = kernels.value if isinstance(kernels, keras.Variable) else kernels
-        return convolve_channels_torch(vectors, kernels)
+        return convolution.convolve_channels_torch(vectors, kernels)
     return convolve_channels_plain(vectors, kernels)
 
 
@@ -48,3 +46,9 @@ def convolve_channels_plain(vectors: Tensor, kernels: Tensor) -> Tensor:
         for shift in range(size)
     )
     return sum(others, start=first)
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import convolution

@@ -22,9 +22,7 @@ def global_average_pool(x: Tensor, data_format: str) -> Tensor:
     """GAP of Eq. 4, in float32 at least: `[batch, channels]` from a batch of feature maps."""
     x = in_float32(x)
     if torch_runs_eagerly():
-        from keras_dla.ops.torch.average import global_average
-
-        return global_average(x, data_format)
+        return average.global_average(x, data_format)
     axes = spatial_axes(data_format)
     height, width = (x.shape[axis] for axis in axes)
     if isinstance(height, int) and isinstance(width, int):
@@ -39,9 +37,7 @@ def average_and_map(x: Tensor, data_format: str) -> tuple[Tensor, Tensor]:
     With this x, PyTorch adds the gradient of the average to that of the map in one operation.
     """
     if torch_runs_eagerly() and in_float32(x) is x:
-        from keras_dla.ops.torch.average import average_and_map as average_and_map_torch
-
-        return average_and_map_torch(x, data_format)
+        return average.average_and_map(x, data_format)
     return global_average_pool(x, data_format), x
 
 
@@ -60,8 +56,6 @@ def largest(x: Tensor, axis: int) -> Tensor:
     second time with different rounding: if none is equal any more, the gradient is 0 / 0.
     """
     if keras.backend.backend() == "torch":
-        from keras_dla.ops.torch import largest as largest_torch
-
         return largest_torch.largest(x, axis)
     if keras.backend.backend() == "tensorflow":
         from keras_dla.ops.tensorflow import largest as largest_tensorflow
@@ -84,3 +78,10 @@ def repeat_each(x: Tensor, times: int) -> Tensor:
     shape = ops.shape(x)
     x = ops.broadcast_to(x[..., None], (*shape, times))
     return ops.reshape(x, (*shape[:-1], shape[-1] * times))
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import average
+    from keras_dla.ops.torch import largest as largest_torch

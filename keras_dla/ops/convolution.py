@@ -20,9 +20,7 @@ def conv2d(x: Tensor, kernel: Tensor, strides: tuple[int, int], data_format: str
         `[batch, ceil(height / strides), ceil(width / strides), filters]` or channels first.
     """
     if keras.backend.backend() == "torch":
-        from keras_dla.ops.torch.convolution import conv2d as conv2d_torch
-
-        return conv2d_torch(x, ops.convert_to_tensor(kernel), strides, 1, data_format)
+        return torch_convolution.conv2d(x, ops.convert_to_tensor(kernel), strides, 1, data_format)
     if tuple(kernel.shape[:2]) == (1, 1) and is_jax_on_cpu():
         from keras_dla.ops.jax.convolution import conv1x1
 
@@ -53,6 +51,11 @@ def keep_as_read(kernel: keras.Variable, data_format: str) -> None:
         data_format: `"channels_last"` or `"channels_first"`.
     """
     if keras.backend.backend() == "torch":
-        from keras_dla.ops.torch import layout
-
         layout.keep_as_read(kernel, data_format)
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import convolution as torch_convolution
+    from keras_dla.ops.torch import layout

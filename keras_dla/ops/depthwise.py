@@ -48,9 +48,7 @@ def fastest_form() -> Callable[[Tensor, Tensor, str], Tensor]:
     """Returns the function that convolves fastest here."""
     # Not cached: PyTorch's compiler warns of caches.
     if keras.backend.backend() == "torch":
-        from keras_dla.ops.torch.convolution import depthwise_torch
-
-        return depthwise_torch
+        return convolution.depthwise_torch
     if keras.backend.backend() == "tensorflow":
         from keras_dla.ops.tensorflow.depthwise import depthwise_tensorflow
 
@@ -60,3 +58,9 @@ def fastest_form() -> Callable[[Tensor, Tensor, str], Tensor]:
 
         return depthwise_jax
     return depthwise_native
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import convolution

@@ -1,5 +1,7 @@
 """The recurrence of Eq. 3 together with its depthwise convolutions."""
 
+import keras
+
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.depthwise import depthwise_conv3x3
 from keras_dla.ops.devices import torch_runs_eagerly
@@ -28,8 +30,6 @@ def light_recurrence(
     """
     arguments = x, kernel, gate, memory, decay, excitation, data_format
     if torch_runs_eagerly():
-        from keras_dla.ops.torch import light_recurrence as light_recurrence_torch
-
         return light_recurrence_torch.light_recurrence(*arguments)
     return light_recurrence_plain(*arguments)
 
@@ -49,3 +49,9 @@ def light_recurrence_plain(
     if excitation is None:
         return output
     return output + depthwise_conv3x3(memory, excitation, data_format)
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import light_recurrence as light_recurrence_torch

@@ -4,6 +4,9 @@ import keras
 
 from keras_dla.utils.types import Tensor
 
+if keras.backend.backend() == "torch":
+    import torch
+
 
 def linear(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     """Returns x W + b; on PyTorch this is a single operation.
@@ -15,8 +18,8 @@ def linear(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     """
     if keras.backend.backend() != "torch":
         return x @ kernel + bias
-    import torch
-
+    if x.ndim == 2:
+        return torch.addmm(bias, x, kernel)
     return torch.nn.functional.linear(x, kernel.t(), bias)
 
 
@@ -32,6 +35,4 @@ def linear_of_vector(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     """
     if keras.backend.backend() != "torch":
         return x[None] @ kernel + bias
-    import torch
-
     return torch.addmv(bias, kernel.t(), x)[None]

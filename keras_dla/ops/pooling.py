@@ -17,7 +17,11 @@ def average_halved(x: Tensor, data_format: str) -> Tensor:
         `[batch, ceil(height / 2), ceil(width / 2), channels]` or channels first.
     """
     if keras.backend.backend() == "torch":
-        from keras_dla.ops.torch import pooling
-
-        return pooling.average_halved(x, data_format)
+        return torch_pooling.average_halved(x, data_format)
     return ops.average_pool(x, 2, 2, padding="same", data_format=data_format)
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import pooling as torch_pooling

@@ -1,5 +1,6 @@
 """ReLUs and sums of feature maps that save memory when PyTorch runs operation by operation."""
 
+import keras
 from keras import ops
 
 from keras_dla.ops.devices import torch_only_infers, torch_runs_eagerly
@@ -22,7 +23,11 @@ def add_to_new(x: Tensor, new: Tensor) -> Tensor:
 def rectify(x: Tensor) -> Tensor:
     """Returns ReLU(x) of a map that nothing else reads; the backward pass needs only its signs."""
     if torch_runs_eagerly():
-        from keras_dla.ops.torch import relu as relu_torch
-
         return relu_torch.rectify(x)
     return ops.relu(x)
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import relu as relu_torch

@@ -1,5 +1,7 @@
 """The sum of Eq. 2: feature maps with a weight per channel."""
 
+import keras
+
 from keras_dla.ops.channels import per_channel
 from keras_dla.ops.devices import torch_runs_eagerly
 from keras_dla.utils.types import Tensor
@@ -21,8 +23,6 @@ def weighted_sum(maps: list, weights: Tensor, data_format: str) -> Tensor:
         gradients of a map with less memory traffic.
     """
     if torch_runs_eagerly():
-        from keras_dla.ops.torch import weighted_sum as weighted_sum_torch
-
         return weighted_sum_torch.weighted_sum(maps, weights, data_format)
     return weighted_sum_plain(maps, weights, data_format), maps
 
@@ -33,3 +33,9 @@ def weighted_sum_plain(maps: list, weights: Tensor, data_format: str) -> Tensor:
         feature_map * per_channel(weights[:, m], data_format) for m, feature_map in enumerate(maps)
     )
     return sum(others, start=first)
+
+
+# Last, because some of these read what is above; an import inside a function takes as long as a
+# small operation.
+if keras.backend.backend() == "torch":
+    from keras_dla.ops.torch import weighted_sum as weighted_sum_torch
