@@ -15,7 +15,7 @@ from keras_dla.utils.types import Tensor
 
 __all__ = [
     "cast", "concatenate", "in_float32", "pad", "relu", "reshape", "sigmoid", "split", "split_at",
-    "stack", "total", "unstack",
+    "stack", "total",
 ]  # fmt: skip
 
 
@@ -56,11 +56,6 @@ def stack(tensors: list) -> Tensor:
     return ops.stack(tensors)
 
 
-def unstack(x: Tensor, axis: int) -> list:
-    """`ops.unstack`, for an axis of known length."""
-    return ops.unstack(x, x.shape[axis], axis=axis)
-
-
 def pad(x: Tensor, widths: list[tuple[int, int]]) -> Tensor:
     """`ops.pad` with zeros, `widths` before and after each axis."""
     return ops.pad(x, widths)
@@ -93,5 +88,4 @@ if keras.backend.backend() == "torch":
         split,
         stack,
         total,
-        unstack,
     )

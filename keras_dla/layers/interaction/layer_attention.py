@@ -12,7 +12,7 @@ from keras_dla.layers.initializers import he_normal_depthwise, torch_uniform
 from keras_dla.layers.interaction.layer_interaction import LayerInteraction, check_entries
 from keras_dla.ops.channel_convolution import adaptive_kernel_size, convolve_channels
 from keras_dla.ops.channels import average_and_map, channel_axis, repeat_each
-from keras_dla.ops.cheap import cast, reshape, stack, total, unstack
+from keras_dla.ops.cheap import cast, reshape, split_at, stack, total
 from keras_dla.ops.convolution import keep_as_read
 from keras_dla.ops.depthwise import depthwise_conv3x3
 from keras_dla.ops.relu import add_to_new, rectify
@@ -178,19 +178,19 @@ class LayerAttention(LayerInteraction):
         return add_to_new(x, output)
 
     def project(self, y: Tensor, index: int) -> tuple[Tensor, Tensor]:
-        """Returns the layer's query and key, each `[batch, channels]`."""
+        """Returns the layer's query and key, each `[batch, 1, channels]`."""
         kernels = stack(values_of([self.queries[index].kernel, self.keys[index].kernel]))
-        query, key = unstack(convolve_channels(y[:, None], kernels), axis=1)
+        query, key = split_at(convolve_channels(y[:, None], kernels), 1, axis=1)
         return query, key
 
     def logits(self, query: Tensor, keys: Tensor) -> Tensor:
         """Returns Q K^T / sqrt(D_k) by head: `[batch, layers, heads]`.
 
         Args:
-            query: tensor `[batch, channels]`.
+            query: tensor `[batch, 1, channels]`.
             keys: tensor `[batch, layers, channels]`.
         """
-        products = self.by_head(query[:, None]) * self.by_head(keys)
+        products = self.by_head(query) * self.by_head(keys)
         return total(products, axis=-1) / self.head_size**0.5
 
     def by_head(self, vectors: Tensor) -> Tensor:

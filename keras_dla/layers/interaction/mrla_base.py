@@ -86,7 +86,6 @@ class MRLABase(LayerAttention):
     def meet(self, x: Tensor, y: Tensor, memory: dict, index: int) -> tuple[Tensor, Tensor, list]:
         """Returns the query of the layer, and the keys and values of all layers up to it."""
         query, key = self.project(y, index)
-        key = key[:, None]
         value = self.values[index].call(x)
         if index == 0:
             return query, key, [value]

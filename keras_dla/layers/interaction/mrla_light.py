@@ -93,7 +93,7 @@ class MRLALight(LayerAttention):
     def gate(self, y: Tensor, index: int) -> Tensor:
         """Returns the gate of the layer's own value by head: `[batch, heads]`."""
         query, key = self.project(y, index)
-        return reshape(sigmoid(self.logits(query, key[:, None])), (-1, self.heads))
+        return reshape(sigmoid(self.logits(query, key)), (-1, self.heads))
 
     def recurrence(
         self,

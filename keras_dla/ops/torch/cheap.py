@@ -42,11 +42,6 @@ def concatenate(tensors: list, axis: int) -> Tensor:
     return torch.cat(tensors, axis)
 
 
-def unstack(x: Tensor, axis: int) -> list:
-    """See `keras_dla.ops.cheap.unstack`."""
-    return torch.unbind(x, axis)
-
-
 def pad(x: Tensor, widths: list[tuple[int, int]]) -> Tensor:
     """See `keras_dla.ops.cheap.pad`.
 
