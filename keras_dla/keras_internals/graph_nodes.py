@@ -30,6 +30,11 @@ def ordered_nodes(graph: keras.Function) -> list:
     return [node for depth in depths for node in graph._nodes_by_depth[depth]]
 
 
+def calls(graph: keras.Function) -> list:
+    """Returns `ordered_nodes` without the inputs."""
+    return [node for node in ordered_nodes(graph) if not node.is_input]
+
+
 def call_node(node: Any, known: dict, operation: Callable) -> None:
     """Calls `operation` as `node` says, with the tensors in `known`, and adds the outputs to them.
 
@@ -41,21 +46,20 @@ def call_node(node: Any, known: dict, operation: Callable) -> None:
     prepared_call(node)(known, operation)
 
 
-def prepared_call(
-    node: Any, flat: "Callable[[Any], list] | None" = None
-) -> Callable[[dict, Callable], None]:
-    """Returns `call_node` for one node, whose arguments are looked through only once.
+def prepared_call(node: Any) -> Callable[..., None]:
+    """Returns `call_node` for one node, whose arguments and outputs it looks through only once.
+
+    What it returns takes the known tensors, the operation, and settings, which replace arguments of
+    the node. The operation must return the same structure every time.
 
     Args:
         node: one of `ordered_nodes`.
-        flat: function that returns the tensors of what the operation returns, in Keras's order;
-            defaults to `None`, one for any structure.
     """
     args, kwargs = _filler(node.arguments.args), _filler(node.arguments.kwargs)
-    keys, flat = [id(tensor) for tensor in node.outputs], flat or _flat
+    keys, flat = [id(tensor) for tensor in node.outputs], _flat_as_before()
 
-    def call(known, operation):
-        outputs = operation(*args(known), **kwargs(known))
+    def call(known, operation, **settings):
+        outputs = operation(*args(known), **{**kwargs(known), **settings})
         known.update(zip(keys, flat(outputs), strict=True))
 
     return call
@@ -129,20 +133,12 @@ def _filler(nest) -> Callable[[dict], Any]:
     return lambda known: nest
 
 
-def _flat(nest) -> list:
-    """Returns the tensors of a nested structure in Keras's order.
+def _flat_as_before() -> Callable[[Any], list]:
+    """Returns a function that returns the tensors of a nested structure in Keras's order.
 
     On PyTorch, Keras's own `flatten` leaves reference cycles, which keep its arguments alive until
-    Python's garbage collector runs, so it gets numbers instead of the feature maps.
+    Python's garbage collector runs, so it gets numbers instead of the feature maps, and only once.
     """
-    if not isinstance(nest, (dict, list, tuple)):
-        return [nest]
-    tensors: list = []
-    return [tensors[number] for number in keras.tree.flatten(_numbered(nest, tensors))]
-
-
-def flat_as_before() -> Callable[[Any], list]:
-    """Returns a function like `_flat` for values of one structure, which it looks through once."""
     paths: list[tuple] = []
 
     def flat(nest):

@@ -1,25 +1,22 @@
 """The graph of a functional model as steps for inference on PyTorch.
 
 There, Keras's call of a layer takes more time than the computation of a small network's layer. When
-no gradient is needed, a convolution includes the BN, the sum and the ReLU after it, and interaction
-layers are run by their own `call`; all other layers are called as usual.
+no gradient is needed, a convolution includes the BN, the sum and the ReLU after it.
 """
 
-import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import keras
 
-from keras_dla.keras_internals.graph_nodes import (
-    flat_as_before,
-    free_young_cycles,
-    has_nest,
-    only_readers,
-    prepared_call,
-)
+from keras_dla.keras_internals.direct_calls import hooks_of, layer_step
+from keras_dla.keras_internals.graph_nodes import calls, has_nodes, last_reads, only_readers
 from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
+
+# What decides about the steps, and may be set at any time.
+SETTINGS = "activation", "dtype_policy", "max_value", "negative_slope", "threshold"
 
 
 class Step(NamedTuple):
@@ -28,6 +25,40 @@ class Step(NamedTuple):
     run: Callable[[dict], None]  # adds the outputs by their ids to the tensors that it gets
     reads: set[int]
     writes: set[int]
+
+
+class FastInference:
+    """The inference of a functional model on PyTorch.
+
+    Args:
+        model: the model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.nodes = calls(model) if has_nodes(model) else []
+        self.outputs = model.outputs
+        self.hooks = hooks_of(model.layers)
+        self.told_to_train = any(node.arguments.kwargs.get("training") for node in self.nodes)
+        layers = [node.operation for node in self.nodes]
+        self.settings = [(one, name) for one in layers for name in SETTINGS if hasattr(one, name)]
+        self.values: list = []
+        self.known: list = []
+
+    def steps(self) -> list | None:
+        """Returns the steps, each with the tensors that no later step reads.
+
+        The result is `None` if more than the outputs is wanted: if a layer has hooks, or was told
+        to train.
+        """
+        if self.told_to_train or any(self.hooks):
+            return None
+        values = [getattr(layer, name) for layer, name in self.settings]
+        if values != self.values:
+            steps = inference_steps(self.nodes, self.outputs)
+            last = last_reads([(step.reads, step.writes) for step in steps], self.outputs)
+            self.known = list(zip([step.run for step in steps], last, strict=True))
+            self.values = values
+        return self.known
 
 
 def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
@@ -172,37 +203,4 @@ def _convolution(chain) -> Step:
 
 def _layer(node) -> Step:
     reads, writes = ({id(t) for t in tensors} for tensors in (node.input_tensors, node.outputs))
-    operation = node.operation
-    if getattr(operation, "infers_by_call", False) or _is_plain_dense(node):
-        operation = _own_call(operation)
-    elif has_nest(node):
-        call = prepared_call(node)
-        return Step(lambda tensors: _call_and_collect(call, operation, tensors), reads, writes)
-    elif type(operation) is keras.layers.Identity:
-        operation = _same
-    call = prepared_call(node, flat_as_before())
-    return Step(lambda tensors: call(tensors, operation), reads, writes)
-
-
-def _is_plain_dense(node) -> bool:
-    """Returns whether a node is a dense layer of Keras that casts nothing before its `call`."""
-    dense = node.operation
-    if type(dense) is not keras.layers.Dense or dense.quantization_mode is not None:
-        return False
-    (x,) = node.input_tensors
-    return x.dtype == dense.compute_dtype == dense.variable_dtype
-
-
-def _same(x):
-    return x
-
-
-def _own_call(layer):
-    takes_training = "training" in inspect.signature(layer.call).parameters
-    settings = {"training": False} if takes_training else {}
-    return lambda *args, **kwargs: layer.call(*args, **{**kwargs, **settings})
-
-
-def _call_and_collect(call, operation, tensors):
-    call(tensors, operation)
-    free_young_cycles()
+    return Step(partial(layer_step(node), False), reads, writes)

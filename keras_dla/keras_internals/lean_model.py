@@ -1,23 +1,22 @@
 """A functional model that frees every feature map after its last use."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from keras_dla.keras_internals.direct_calls import layer_step
 from keras_dla.keras_internals.functional_parameters import call_with, replaced_parameters
-from keras_dla.keras_internals.graph_nodes import (
-    free_young_cycles,
-    has_nest,
-    has_nodes,
-    last_reads,
-    ordered_nodes,
-    prepared_call,
-)
-from keras_dla.keras_internals.inference_steps import inference_steps
+from keras_dla.keras_internals.graph_nodes import calls, has_nodes, last_reads
+from keras_dla.keras_internals.inference_steps import FastInference
 from keras_dla.keras_internals.old_weight_files import with_new_names
-from keras_dla.keras_internals.private_names import has_losses, in_stateless_scope
+from keras_dla.keras_internals.private_names import (
+    has_losses,
+    in_stateless_scope,
+    standardized,
+)
 from keras_dla.keras_internals.rematerialization import rematerialize_tensors
 from keras_dla.ops.devices import torch_only_infers, torch_runs_eagerly
 from keras_dla.utils.label_check import check_classes
@@ -60,9 +59,9 @@ class LeanModel(keras.Model):
     # signature of Keras's own; in 3.10 this is that signature.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Not in an attribute, which Keras would search for layers.
-        self.__dict__["_steps"] = _steps(self)
-        self.__dict__["_inference"] = _inference(self)
+        # Not in attributes, which Keras would search for layers.
+        self.__dict__["_steps"] = _training_steps(self)
+        self.__dict__["_inference"] = FastInference(self)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains like `keras.Model.fit`, but first refuses labels without a class.
@@ -106,29 +105,24 @@ class LeanModel(keras.Model):
         replaced = replaced_parameters(self) if torch_runs_eagerly() else []
         if replaced:
             return call_with(self, replaced, super().call, inputs, **arguments)
-        if training or mask is not None or kwargs or not self._can_infer(inputs):
+        steps = self.__dict__.get("_steps")  # none while Keras constructs the model
+        if steps is None or mask is not None or kwargs or not torch_runs_eagerly():
             return super().call(inputs, **arguments)
-        return self._infer(inputs)
+        if not training and torch_only_infers():
+            fast = self.__dict__["_inference"].steps()
+            if fast is not None:
+                return self._run(fast, inputs)
+        return self._run([(partial(run, training), used) for run, used in steps], inputs)
 
-    def _can_infer(self, inputs) -> bool:
-        """Returns whether PyTorch runs layer by layer on one array of the rank that is needed."""
-        if self.__dict__.get("_inference") is None or not torch_only_infers():
-            return False
-        if isinstance(inputs, keras.KerasTensor) or not hasattr(inputs, "shape"):
-            return False
-        return len(inputs.shape) == len(self.inputs[0].shape)
-
-    def _infer(self, inputs) -> Nest:
-        """Runs the steps of inference."""
-        (x,) = self.inputs
-        tensors = {id(x): keras.ops.convert_to_tensor(inputs, dtype=x.dtype)}
-        for run, last_used in self.__dict__["_inference"]:
+    def _run(self, steps, inputs) -> Nest:
+        """Runs steps, each of which adds tensors, and frees what no later one reads."""
+        tensors = dict(zip(map(id, self.inputs), standardized(self, inputs), strict=True))
+        for run, last_used in steps:
             run(tensors)
             for tensor in last_used:
                 del tensors[tensor]
-        outputs = keras.tree.pack_sequence_as(
-            self.output, [tensors[id(tensor)] for tensor in self.outputs]
-        )
+        outputs = [tensors[id(tensor)] for tensor in self.outputs]
+        outputs = keras.tree.pack_sequence_as(self.output, outputs)
         # Keras's own `call` does the same.
         single = isinstance(outputs, (list, tuple)) and len(outputs) == 1
         return outputs[0] if single else outputs
@@ -157,56 +151,15 @@ class LeanModel(keras.Model):
     ) -> Tensor:
         return rematerialize_tensors(self, super().rematerialized_call, layer_call, args, kwargs)
 
-    # Keras calls this for every run of a functional model. A Keras that does not call it runs the
-    # model in its own way.
-    def _run_through_graph(self, inputs, operation_fn=lambda op: op, call_fn=None):
-        # While Keras constructs the model, there are no steps yet.
-        steps = self.__dict__.get("_steps")
-        if steps is None or keras.backend.backend() != "torch" or call_fn is not None:
-            return super()._run_through_graph(inputs, operation_fn, call_fn)
-        tensors = dict(zip(map(id, self.inputs), keras.tree.flatten(inputs), strict=True))
-        for call, operation, last_used, nested in steps:
-            call(tensors, operation_fn(operation))
-            for tensor in last_used:
-                del tensors[tensor]
-            if nested:
-                free_young_cycles()
-        outputs = [tensors[id(tensor)] for tensor in self.outputs]
-        return keras.tree.pack_sequence_as(self.output, outputs)
 
+def _training_steps(model: keras.Model) -> list | None:
+    """Returns the calls of training, in Keras's order, each with the tensors that no later reads.
 
-def _steps(model: keras.Model) -> list | None:
-    """Returns the calls in Keras's order, each with the tensors that no later call reads.
-
-    Each also says whether it reads or returns a nest of tensors. The result is `None` if Keras
-    does not give access to the calls of its graph.
+    The first argument of a call is `training`. The result is `None` on other backends than PyTorch,
+    and if Keras does not give access to the calls of its graph.
     """
-    if not has_nodes(model):
+    if keras.backend.backend() != "torch" or not has_nodes(model):
         return None
-    nodes = _calls(model)
+    nodes = calls(model)
     used = [(set(map(id, node.input_tensors)), set(map(id, node.outputs))) for node in nodes]
-    last = last_reads(used, model.outputs)
-    return [
-        (prepared_call(node), node.operation, ids, has_nest(node))
-        for node, ids in zip(nodes, last, strict=True)
-    ]
-
-
-def _inference(model: keras.Model) -> list | None:
-    """Returns the steps of inference, each with the tensors that no later step reads.
-
-    The result is `None` on other backends than PyTorch, if the model reads more than one tensor, or
-    if one of its layers was told to train.
-    """
-    if keras.backend.backend() != "torch" or not has_nodes(model) or len(model.inputs) != 1:
-        return None
-    nodes = _calls(model)
-    if any(node.arguments.kwargs.get("training") for node in nodes):
-        return None
-    steps = inference_steps(nodes, model.outputs)
-    last = last_reads([(step.reads, step.writes) for step in steps], model.outputs)
-    return list(zip([step.run for step in steps], last, strict=True))
-
-
-def _calls(model: keras.Model) -> list:
-    return [node for node in ordered_nodes(model) if not node.is_input]
+    return list(zip(map(layer_step, nodes), last_reads(used, model.outputs), strict=True))

@@ -10,13 +10,17 @@ import keras
 
 try:
     from keras.src.backend.common.stateless_scope import in_stateless_scope as _is_stateless
-    from keras.src.backend.common.variables import get_autocast_scope as _autocast
+    from keras.src.backend.common.variables import AutocastScope
+    from keras.src.backend.common.variables import get_autocast_scope as autocast_scope
 except ImportError:
     # The safe answers: something may stand in a variable's place, and it may be cast.
+    AutocastScope = None
+
     def _is_stateless() -> bool:
         return True
 
-    def _autocast() -> Any:
+    def autocast_scope() -> Any:
+        """Returns the scope in which variables are read in another dtype, or `None`."""
         return True
 
 
@@ -63,7 +67,7 @@ def values_of(variables: Sequence[keras.Variable | None]) -> list:
     On PyTorch, Keras asks for every variable what could stand in its place, which takes as long as
     a small operation; here it is asked once.
     """
-    if READS_AS_STORED and not _is_stateless() and _autocast() is None:
+    if READS_AS_STORED and not _is_stateless() and autocast_scope() is None:
         values = [getattr(variable, "_value", None) for variable in variables]
         for value in values:
             if value is None:
@@ -96,6 +100,13 @@ def is_rematerialised(layer: keras.layers.Layer) -> bool:
 def operation_of(tensor: keras.KerasTensor) -> keras.Operation:
     """Returns the layer or operation of a functional model that made `tensor`."""
     return _private(tensor, "_keras_history", "finds the layer that made a tensor").operation
+
+
+def standardized(model: keras.Model, inputs: Any) -> list:
+    """Returns the inputs of a functional model as its graph reads them, a list of tensors."""
+    if len(model.inputs) == 1 and len(getattr(inputs, "shape", ())) == len(model.inputs[0].shape):
+        return [keras.ops.convert_to_tensor(inputs, dtype=model.inputs[0].dtype)]
+    return _private(model, "_standardize_inputs", "runs the layers of a model")(inputs)
 
 
 def build_all(model: keras.Model, batch: Any) -> None:

@@ -58,6 +58,8 @@ class BlockAttention(RematerializesTensors, keras.layers.Layer):
     """
 
     position = "branch"
+    # Whether a `LeanModel` may use `call` directly on PyTorch.
+    runs_by_call = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any):
         # Pooled statistics and gates stay in float32.

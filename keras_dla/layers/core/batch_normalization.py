@@ -46,6 +46,9 @@ class BatchNormalization(RematerializesTensors, keras.layers.BatchNormalization)
     (2, 4, 4, 8)
     """
 
+    # Whether a `LeanModel` may use `call` directly on PyTorch.
+    runs_by_call = True
+
     def __init__(self, data_format: str | None = None, synchronized: bool = False, **kwargs: Any):
         data_format = standardize_data_format(data_format)
         super().__init__(

@@ -40,6 +40,8 @@ class Conv2D(keras.layers.Conv2D):
     (1, 4, 4, 16)
     """
 
+    runs_by_call = True
+
     def __init__(
         self,
         filters: int,

@@ -43,6 +43,8 @@ class DropPath(RematerializesTensors, keras.layers.Layer):
     [0.0, 2.0]
     """
 
+    runs_by_call = True
+
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         check_rate("rate", rate)
         super().__init__(**kwargs)

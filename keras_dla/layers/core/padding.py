@@ -10,6 +10,8 @@ from keras_dla.utils.types import Tensor
 class ZeroPadding2D(keras.layers.ZeroPadding2D):
     """`keras.layers.ZeroPadding2D`, at which PyTorch's compiler itself would break the graph."""
 
+    runs_by_call = True
+
     def call(self, inputs: Tensor) -> Tensor:
         widths = [(0, 0), *self.padding]
         channels = 1 if self.data_format == "channels_first" else 3

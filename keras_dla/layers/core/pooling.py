@@ -11,8 +11,7 @@ from keras_dla.utils.types import Tensor
 class GlobalAveragePooling2D(keras.layers.GlobalAveragePooling2D):
     """`keras.layers.GlobalAveragePooling2D`, which itself averages float64 in float32."""
 
-    # Whether a `LeanModel` may use `call` directly in inference on PyTorch.
-    infers_by_call = True
+    runs_by_call = True
 
     def call(self, inputs: Tensor) -> Tensor:
         if self.keepdims:

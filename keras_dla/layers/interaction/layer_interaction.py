@@ -56,8 +56,8 @@ class LayerInteraction(RematerializesTensors, keras.layers.Layer):
 
     # Whether every feature map in the state must have the shape of `features`.
     keeps_maps = False
-    # Whether a `LeanModel` may use `call` directly in inference on PyTorch.
-    infers_by_call = True
+    # Whether a `LeanModel` may use `call` directly on PyTorch.
+    runs_by_call = True
 
     def __init__(self, depth: int, data_format: str | None = None, **kwargs: Any) -> None:
         check_positive_integer("depth", depth)
