@@ -106,7 +106,7 @@ class LeanModel(keras.Model):
         if replaced:
             return call_with(self, replaced, super().call, inputs, **arguments)
         steps = self.__dict__.get("_steps")  # none while Keras constructs the model
-        if steps is None or mask is not None or kwargs or not torch_runs_eagerly():
+        if steps is None or mask is not None or kwargs:
             return super().call(inputs, **arguments)
         if not training and torch_only_infers():
             fast = self.__dict__["_inference"].steps()
