@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import torch
 from keras import ops
 
@@ -29,7 +30,9 @@ def cast(x: Tensor, dtype: str) -> Tensor:
 
 def in_float32(x: Tensor) -> Tensor:
     """See `keras_dla.ops.cheap.in_float32`."""
-    return x if x.dtype in FINE else ops.cast(x, "float32")
+    # NumPy's arrays have dtypes of their own.
+    fine = x.dtype in FINE or keras.backend.standardize_dtype(x.dtype) == "float64"
+    return x if fine else ops.cast(x, "float32")
 
 
 def split(x: Tensor, sizes: Sequence[int], axis: int) -> list:
