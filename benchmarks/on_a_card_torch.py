@@ -35,7 +35,7 @@ class Network:
 
     def forward(self, model=None):
         with torch.no_grad():
-            return self.infer(model or self.model, self.images)
+            return self.infer(self._given(model), self.images)
 
     def step(self, model=None):
         self.backward(model)
@@ -43,8 +43,12 @@ class Network:
 
     def backward(self, model=None):
         self.optimizer.zero_grad()
-        outputs = self.train(model or self.model, self.images)
+        outputs = self.train(self._given(model), self.images)
         torch.nn.functional.cross_entropy(outputs.float(), self.labels).backward()
+
+    def _given(self, model):
+        # Not by `or`, which asks a compiled model for its length.
+        return self.model if model is None else model
 
 
 def tell_mode(run: Network, model, settings: dict, count, **named) -> None:

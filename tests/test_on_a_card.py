@@ -1,5 +1,6 @@
 """The script for a graphics card runs on any machine, and writes both of its files."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -23,3 +24,18 @@ def test_tiny(tmp_path):
     assert ("epoch of 2 steps by fit", "float32") in modes
     lines = (tmp_path / "card.md").read_text().splitlines()
     assert len([line for line in lines if line.startswith("| torch | dla_l_11")]) == len(rows)
+
+
+@on_pytorch
+def test_a_compiled_network_is_timed(monkeypatch):
+    import torch
+
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    network = importlib.import_module("on_a_card_torch").Network
+    model, images, labels = torch.nn.Linear(3, 2), torch.ones(4, 3), torch.tensor([0, 1, 0, 1])
+    run = network(model, lambda model, x: model(x), lambda model, x: model(x), images, labels)
+    compiled = torch.compile(model, backend="eager")
+    before = model.weight.detach().clone()
+    run.step(compiled)
+    assert run.forward(compiled).shape == (4, 2)
+    assert not torch.equal(model.weight, before)
