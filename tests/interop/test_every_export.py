@@ -24,10 +24,16 @@ IMAGENET = {"stem": "imagenet", "depth": (1, 1, 1, 2), "planes": (8,) * 4}
 SETTINGS = {
     "fixed": {"input_shape": SHAPE},
     "free": {"input_shape": FREE},
+    "channels_first": {"input_shape": (3, None, None), "data_format": "channels_first"},
     "imagenet": {"input_shape": FREE, **IMAGENET},
 }
-# Halves round up once, twice, or not at all.
-ODD_SIZES = {"free": [(9, 14), (7, 7)], "imagenet": [(50, 69)]}
+# Shapes of images whose maps halve evenly once, or not at all.
+SHAPES = {
+    "fixed": [SHAPE],
+    "free": [(9, 14, 3), (7, 7, 3)],
+    "channels_first": [(3, 9, 14)],
+    "imagenet": [(50, 69, 3)],
+}
 # The formats of one network one after the other, which PyTorch traces once.
 CASES = [(name, setting, format) for name in NAMES for setting in SETTINGS for format in HERE]
 
@@ -42,6 +48,6 @@ def test_every_network_in_every_format(tmp_path, name, setting, format):
     """`verify` runs batches of 1, 3 and 7."""
     model = network_of(name, setting)
     run = exported(model, tmp_path / ("network" + FORMATS[format].suffix), format, verify=True)
-    for size in ODD_SIZES.get(setting, [SHAPE[:2]]):
+    for shape in SHAPES[setting]:
         for batch in (1, 2):
-            assert_computes(run, model, images(batch, (*size, 3)))
+            assert_computes(run, model, images(batch, shape))
