@@ -20,6 +20,11 @@ def softmax(logits: Tensor, axis: int | tuple[int, int]) -> Tensor:
         import tensorflow as tf
 
         return tf.nn.softmax(logits)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # Its maximum may be over no entry: so is one over an unknown number, when JAX exports.
+        return jax.nn.softmax(logits, axis)
     # The largest logit cancels, so it has no gradient. Automatic differentiation would give it one,
     # which is 0 / 0 when XLA computes the logits a second time with different rounding.
     largest = ops.stop_gradient(ops.amax(logits, axis=axis, keepdims=True))

@@ -12,6 +12,7 @@ from keras_dla.layers.core.linear import Linear
 from keras_dla.layers.flops import kernel_flops, positions
 from keras_dla.layers.registry import register_interaction
 from keras_dla.ops.channels import spatial_axes
+from keras_dla.ops.pooling import max_pool
 from keras_dla.ops.products import matmul
 from keras_dla.ops.softmax import softmax
 from keras_dla.utils.types import Tensor
@@ -157,7 +158,7 @@ class NonLocal(BlockAttention):
         x = ops.cast(inputs, self.compute_dtype)
         rows = pooled = to_positions(x, self.data_format)
         if self.pool_size > 1:
-            smaller = ops.max_pool(x, self.pool_size, self.pool_size, data_format=self.data_format)
+            smaller = max_pool(x, self.pool_size, self.data_format)
             pooled = to_positions(smaller, self.data_format)
         weights = self._weights(self.theta(rows), self.phi(pooled))
         mean = self.expand(matmul(weights, self.g(pooled)))

@@ -219,4 +219,5 @@ def _tanh(x):
 
 
 def _half(size):
-    return None if size is None else -(-size // 2)
+    # As convolutions write it: JAX does not know that -(-size // 2) is the same.
+    return None if size is None else (size - 1) // 2 + 1

@@ -289,3 +289,13 @@ def test_bad_arguments():
         AttentionAugmentedConvolution(64, upsilon=1.0)
     layer = AttentionAugmentedConvolution(64, data_format="channels_last")
     block_attentions.assert_refuses_unknown_channels(layer)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch traces one size for all")
+def test_exported_by_pytorch_it_computes_at_any_size():
+    """A size that became a constant would be the traced one, larger than this."""
+    from keras_dla.interop.exporting_torch import exported_program
+
+    model = model_of(randomize(small(downsampling=2, max_size=3)), CHANNELS)
+    x = ops.convert_to_tensor(maps((2, 9, 12, CHANNELS)))
+    golden.assert_close(exported_program(model).module()(x), ops.convert_to_numpy(model(x)), 1e-5)
