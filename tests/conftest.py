@@ -29,6 +29,8 @@ LARGE_EXAMPLES = (
 SLOWEST = 20
 # These start first, so that no process is left alone with one of them at the end.
 LONG_FILES = (
+    "tests/models/test_torch_compile.py",
+    "tests/interop/test_every_export.py",
     "tests/docs/test_pages.py",
     "tests/interop/test_exporting.py",
     "tests/detection/test_export.py",
