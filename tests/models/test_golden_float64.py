@@ -1,5 +1,6 @@
 """Stages and networks in float64 against arrays of the authors' code in float64."""
 
+import contextlib
 from functools import partial
 
 import keras
@@ -27,16 +28,24 @@ CASES = {
 TOLERANCE = 1e-12
 
 
-@pytest.fixture
-def float64():
+@contextlib.contextmanager
+def in_float64():
     """Everything in float64: weights, feature maps and vectors."""
     before = keras.config.floatx()
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
-    with wide_floats("float64"):
+    try:
+        with wide_floats("float64"):
+            yield
+    finally:
+        keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture
+def float64():
+    with in_float64():
         yield
-    keras.config.set_floatx(before)
-    keras.config.set_dtype_policy(before)
 
 
 @pytest.mark.parametrize("name", all_on_pytorch(reversed(CASES), 1))

@@ -11,6 +11,7 @@ from keras_dla.models import ResNet
 from tests.backends import THOROUGH
 from tests.layers.stages import randomize
 from tests.models.test_every_network import NAMES, WITHIN_A_BLOCK, images
+from tests.models.test_golden_float64 import in_float64
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="the compiler of PyTorch"
@@ -31,17 +32,6 @@ def network(name, stem="cifar"):
         classifier_activation=None, data_format="channels_last",
     )  # fmt: skip
     return randomize(model)
-
-
-def in_float64(name, stem):
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    try:
-        return network(name, stem)
-    finally:
-        keras.config.set_floatx(before)
-        keras.config.set_dtype_policy(before)
 
 
 def step(model, run, x):
@@ -115,7 +105,8 @@ def test_one_graph_for_inference(name, stem, was_called, compiler):
     with torch.no_grad():
         found = compiled(model, was_called, compiler, x)(x, training=False)
         eager = model(x, training=False)
-        exact = in_float64(name, stem)(x.double(), training=False)
+        with in_float64():
+            exact = network(name, stem)(x.double(), training=False)
     assert exact.dtype == torch.float64
     mine, theirs = ((outputs - exact).abs().max() / exact.abs().max() for outputs in (found, eager))
     assert mine <= max(theirs, 1e-6)
