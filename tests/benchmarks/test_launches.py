@@ -40,6 +40,18 @@ def test_views_and_allocations_are_no_launches(launches):
     assert found == {"mm": 2, "clamp_min": 1, "threshold_backward": 1}
 
 
+@pytest.mark.parametrize(
+    ("network", "inference", "training"),
+    [("resnet", 59, 151), ("dla_l", 278, 787), ("dla_b", 233, 646)],
+)
+def test_networks_launch_no_more_than_the_page_says(launches, network, inference, training):
+    """The authors' launch 71 and 172, 374 and 1,120, 371 and 1,084."""
+    images = torch.ones(4, 32, 32, 3)
+    found = launches.count(launches.ours(network, 20), images, compiled=False)
+    assert int(found[0]) <= inference
+    assert int(found[1]) <= training
+
+
 def test_kernels_of_compiled_code_are_counted(launches):
     code = """
 def call(self, args):
