@@ -273,9 +273,10 @@ ATTENTIONS = ("mrla_l", "mrla_b", "dla_l", "dla_b")
 def recalled_before(unit, row):
     """What Eq. 5 and 6 count once per vector, but DLA computes once per context.
 
-    The contexts are the initial one and one for each layer; half of a DSU's matrices meet them.
+    The contexts are those of the layers; half of a DSU's matrices meet them. Of the initial one,
+    which is zero, only a bias meets a matrix, and PyTorch does not count that.
     """
-    vectors, contexts = row.parts["unit"] // matrix_flops(unit), row.calls + 1
+    vectors, contexts = row.parts["unit"] // matrix_flops(unit), row.calls
     return (vectors - contexts) * matrix_flops(unit) // 2
 
 
