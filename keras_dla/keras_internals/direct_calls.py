@@ -20,7 +20,8 @@ from keras_dla.keras_internals.private_names import (
 
 # Keras's own layers without anything beside `call`; ours say so by `runs_by_call`.
 PLAIN_LAYERS = (keras.layers.Add, keras.layers.Dense, keras.layers.Identity, keras.layers.ReLU)
-HOOKS = "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"
+FORWARD_HOOKS = "_forward_pre_hooks", "_forward_hooks"
+HOOKS = (*FORWARD_HOOKS, "_backward_pre_hooks", "_backward_hooks")
 
 
 def layer_step(node: Any) -> Callable[[bool | None, dict], None]:
@@ -45,9 +46,9 @@ def layer_step(node: Any) -> Callable[[bool | None, dict], None]:
     return step
 
 
-def hooks_of(operations: Iterable) -> list[dict]:
+def hooks_of(operations: Iterable, names: tuple[str, ...] = HOOKS) -> list[dict]:
     """Returns the dictionaries in which PyTorch keeps the hooks of layers."""
-    return [getattr(one, name) for one in operations for name in HOOKS if hasattr(one, name)]
+    return [getattr(one, name) for one in operations for name in names if hasattr(one, name)]
 
 
 def _runs_by_call(node) -> bool:

@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 import keras
 
-from keras_dla.keras_internals.direct_calls import hooks_of, layer_step
+from keras_dla.keras_internals.direct_calls import FORWARD_HOOKS, hooks_of, layer_step
 from keras_dla.keras_internals.graph_nodes import calls, has_nodes, last_reads, only_readers
 from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
 
-# What decides about the steps, and may be set at any time.
-SETTINGS = "activation", "dtype_policy", "max_value", "negative_slope", "threshold"
+# What decides about the steps, and may be set at any time: of convolutions and of ReLUs. It is read
+# from their `vars`, because Keras's properties would take longer than a small map's convolution.
+SETTINGS = "activation", "_dtype_policy"
+SETTINGS_OF_RELU = "max_value", "negative_slope", "threshold"
 
 
 class Step(NamedTuple):
@@ -37,11 +39,15 @@ class FastInference:
     def __init__(self, model: keras.Model) -> None:
         self.nodes = calls(model) if has_nodes(model) else []
         self.outputs = model.outputs
-        self.hooks = hooks_of(model.layers)
+        self.hooks = hooks_of(model.layers, FORWARD_HOOKS)
         self.told_to_train = any(node.arguments.kwargs.get("training") for node in self.nodes)
-        layers = [node.operation for node in self.nodes]
-        self.settings = [(one, name) for one in layers for name in SETTINGS if hasattr(one, name)]
-        self.values: list = []
+        self.settings = [
+            (vars(node.operation), name)
+            for node in self.nodes
+            for name in _settings(node.operation)
+            if name in vars(node.operation)
+        ]
+        self.values: list | None = None
         self.known: list = []
 
     def steps(self) -> list | None:
@@ -52,13 +58,19 @@ class FastInference:
         """
         if self.told_to_train or any(self.hooks):
             return None
-        values = [getattr(layer, name) for layer, name in self.settings]
+        values = [layer[name] for layer, name in self.settings]
         if values != self.values:
             steps = inference_steps(self.nodes, self.outputs)
             last = last_reads([(step.reads, step.writes) for step in steps], self.outputs)
             self.known = list(zip([step.run for step in steps], last, strict=True))
             self.values = values
         return self.known
+
+
+def _settings(operation) -> tuple[str, ...]:
+    if type(operation) is keras.layers.ReLU:
+        return SETTINGS_OF_RELU
+    return SETTINGS if hasattr(operation, "can_infer") else ()
 
 
 def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
@@ -146,22 +158,22 @@ def _weights(chains) -> Step:
     normed = [chain for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
     others = [chain for chain in chains if chain not in normed]
     keys = [id(chain[0]) for chain in (*normed, *others)]
-    pairs = [(chain[0].operation, chain[1].operation) for chain in normed]
+    before = [chain[0].operation for chain in normed]
+    norms = [chain[1].operation for chain in normed]
     alone = [chain[0].operation for chain in others]
 
     def run(tensors):
-        tensors.update(zip(keys, [*_folded(pairs), *_own(alone)], strict=True))
+        tensors.update(zip(keys, [*_folded(before, norms), *_own(alone)], strict=True))
 
     return Step(run, set(), set(keys))
 
 
-def _folded(pairs) -> list:
-    """Returns the kernels and biases of convolutions that include the BN after them."""
-    if not pairs:
+def _folded(convolutions, norms) -> list:
+    """Returns the kernels and biases of convolutions that include the BN after each."""
+    if not norms:
         return []
-    convolutions, norms = zip(*pairs, strict=True)
-    of_norms = zip(*(norm.folds() for norm in norms), strict=True)
-    means, variances, gammas, betas = (values_of(variables) for variables in of_norms)
+    values = values_of([variable for norm in norms for variable in norm.folds()])
+    means, variances, gammas, betas = (values[place::4] for place in range(4))
     epsilons = [norm.epsilon for norm in norms]
     return fold_norms(_kernels(convolutions), means, variances, gammas, betas, epsilons)
 
