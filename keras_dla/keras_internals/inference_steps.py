@@ -17,7 +17,7 @@ from keras_dla.ops.batch_norm import fold_norms
 
 # What decides about the steps, and may be set at any time: of convolutions and of ReLUs. It is read
 # from their `vars`, because Keras's properties would take longer than a small map's convolution.
-SETTINGS = "activation", "_dtype_policy"
+SETTINGS = "activation", "lora_enabled", "_dtype_policy"
 SETTINGS_OF_RELU = "max_value", "negative_slope", "threshold"
 
 
@@ -89,7 +89,7 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
             chain = _chain(node, readers, taken)
             taken.update(map(id, chain))
             chains[id(chain[-1])] = chain
-    steps = [_weights(part) for part in _by_dtype(chains.values())]
+    steps = [step for part in _by_dtype(chains.values()) for step in _weights(part)]
     for node in nodes:
         if id(node) in chains:
             steps.append(_convolution(chains[id(node)]))
@@ -153,44 +153,47 @@ def _is_relu(node) -> bool:
     return not relu.negative_slope and relu.max_value is None and not relu.threshold
 
 
-def _weights(chains) -> Step:
-    """Reads the kernels and biases of convolutions at once, with the BN after each in them."""
+def _weights(chains) -> list[Step]:
+    """Returns what reads the kernels and biases of convolutions, with the BN after each in them.
+
+    The variables are found once, because that takes as long as folding.
+    """
     normed = [chain for chain in chains if len(chain) > 1 and _is_norm(chain[1])]
     others = [chain for chain in chains if chain not in normed]
-    keys = [id(chain[0]) for chain in (*normed, *others)]
-    before = [chain[0].operation for chain in normed]
-    norms = [chain[1].operation for chain in normed]
-    alone = [chain[0].operation for chain in others]
+    return [make(part) for make, part in ((_folded, normed), (_own, others)) if part]
+
+
+def _folded(chains) -> Step:
+    keys, norms = [id(chain[0]) for chain in chains], [chain[1].operation for chain in chains]
+    kernels = [chain[0].operation.kernel for chain in chains]
+    variables = [*kernels, *(variable for norm in norms for variable in norm.folds())]
+    count = len(kernels)
 
     def run(tensors):
-        tensors.update(zip(keys, [*_folded(before, norms), *_own(alone)], strict=True))
+        values = values_of(variables)
+        epsilons = [norm.epsilon for norm in norms]
+        means, variances, gammas, betas = (values[count + place :: 4] for place in range(4))
+        folded = fold_norms(values[:count], means, variances, gammas, betas, epsilons)
+        tensors.update(zip(keys, folded, strict=True))
 
     return Step(run, set(), set(keys))
 
 
-def _folded(convolutions, norms) -> list:
-    """Returns the kernels and biases of convolutions that include the BN after each."""
-    if not norms:
-        return []
-    values = values_of([variable for norm in norms for variable in norm.folds()])
-    means, variances, gammas, betas = (values[place::4] for place in range(4))
-    epsilons = [norm.epsilon for norm in norms]
-    return fold_norms(_kernels(convolutions), means, variances, gammas, betas, epsilons)
+def _own(chains) -> Step:
+    keys, layers = [id(chain[0]) for chain in chains], [chain[0].operation for chain in chains]
+    kernels = [layer.kernel for layer in layers]
+    variables = [*kernels, *(layer.bias for layer in layers if layer.use_bias)]
 
+    def run(tensors):
+        values = values_of(variables)
+        biases = iter(values[len(kernels) :])
+        pairs = [
+            (kernel, next(biases) if layer.use_bias else None)
+            for kernel, layer in zip(values[: len(kernels)], layers, strict=True)
+        ]
+        tensors.update(zip(keys, pairs, strict=True))
 
-def _own(convolutions) -> list:
-    """Returns the kernels and biases of convolutions without a BN."""
-    biases = iter(values_of([layer.bias for layer in convolutions if layer.use_bias]))
-    kernels = zip(convolutions, _kernels(convolutions), strict=True)
-    return [(kernel, next(biases) if layer.use_bias else None) for layer, kernel in kernels]
-
-
-def _kernels(convolutions) -> list:
-    """Returns the kernels, which are not variables where Keras has added low-rank adapters."""
-    kernels = [layer.kernel for layer in convolutions]
-    if all(isinstance(kernel, keras.Variable) for kernel in kernels):
-        return values_of(kernels)
-    return [keras.ops.convert_to_tensor(kernel) for kernel in kernels]
+    return Step(run, set(), set(keys))
 
 
 def _convolution(chain) -> Step:

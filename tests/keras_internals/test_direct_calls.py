@@ -129,6 +129,11 @@ def test_settings_of_layers_may_change(small, training):
     assert (before - after).abs().max() > 1e-2
     small.get_layer("convolution").activation = keras.activations.tanh
     assert (assert_equal() - after).abs().max() > 1e-2
+    before = assert_equal()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small.get_layer("convolution"), "activation", None)
+        small.get_layer("convolution").enable_lora(1, b_initializer="ones")
+        assert (assert_equal() - before).abs().max() > 1e-2
     small.quantize("int8", filters=["dense"])
     assert small.get_layer("dense").quantization_mode == "int8"
     assert_equal()

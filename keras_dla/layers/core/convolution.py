@@ -70,7 +70,7 @@ class Conv2D(keras.layers.Conv2D):
     def can_infer(self) -> bool:
         """Returns whether the layer is a convolution, possibly with bias and ReLU, and no more."""
         simple = self.activation in (None, keras.activations.linear) or self.rectifies()
-        own = type(self).call is Conv2D.call
+        own = type(self).call is Conv2D.call and not self.lora_enabled
         return own and simple and self.compute_dtype == self.variable_dtype
 
     def rectifies(self) -> bool:
