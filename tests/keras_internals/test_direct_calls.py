@@ -134,7 +134,7 @@ def test_settings_of_layers_may_change(small, training):
         patch.setattr(small.get_layer("convolution"), "activation", None)
         small.get_layer("convolution").enable_lora(1, b_initializer="ones")
         assert (assert_equal() - before).abs().max() > 1e-2
-    small.quantize("int8", filters=["dense"])
+    small.get_layer("dense").quantize("int8")
     assert small.get_layer("dense").quantization_mode == "int8"
     assert_equal()
 
