@@ -193,6 +193,16 @@ def test_no_memory_is_a_sentence(monkeypatch, fails, error):
     [("begins", "keras-dla"), ("Building dla_b_164 ...", "keras-dla summary")],
 )
 def test_ctrl_c_during_imports_and_while_a_network_is_built(waits_for, program):
+    for _ in range(3):
+        status, said = interrupted(waits_for)
+        # Python drops an interrupt that comes while an object is deleted, and goes on.
+        if not said.startswith("Exception ignored in"):
+            break
+    assert (status, said) == (130, f"{program}: interrupted.\n")
+
+
+def interrupted(waits_for):
+    """Returns how the program ends, and what it says, after Ctrl-C behind this line."""
     process = subprocess.Popen(
         [sys.executable, "-c", HEARS_CTRL_C, "summary", "dla_b_164"],
         stderr=subprocess.PIPE,
@@ -203,4 +213,4 @@ def test_ctrl_c_during_imports_and_while_a_network_is_built(waits_for, program):
     time.sleep(0.2)  # what says so has still to be left
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
-    assert (process.returncode, said) == (130, f"{program}: interrupted.\n")
+    return process.returncode, said
