@@ -2,7 +2,7 @@
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -145,8 +145,9 @@ def _flat_as_before() -> Callable[[Any], list]:
         if not isinstance(nest, (dict, list, tuple)):
             return [nest]
         if not paths:
-            in_our_order = list(_paths(nest))
-            paths.extend(in_our_order[n] for n in keras.tree.flatten(_numbered(nest, [])))
+            found: list[tuple] = []
+            numbers = keras.tree.flatten(_numbered(nest, (), found))
+            paths.extend(found[number] for number in numbers)
         tensors = []
         for path in paths:
             value = nest
@@ -158,25 +159,16 @@ def _flat_as_before() -> Callable[[Any], list]:
     return flat
 
 
-def _paths(nest) -> Iterator[tuple]:
-    """Yields the keys that lead to each tensor of a structure, in the order of `_numbered`."""
-    if not isinstance(nest, (dict, list, tuple)):
-        yield ()
-        return
-    for key, value in nest.items() if isinstance(nest, dict) else enumerate(nest):
-        yield from ((key, *rest) for rest in _paths(value))
-
-
-def _numbered(nest, tensors: list):
-    """Appends the tensors of a structure to `tensors`; returns the structure of their indices."""
+def _numbered(nest, path: tuple, paths: list[tuple]):
+    """Appends the keys that lead to each tensor to `paths`; returns the nest of their indices."""
     if isinstance(nest, dict):
         numbered = nest.copy()
-        numbered.update({key: _numbered(value, tensors) for key, value in nest.items()})
+        numbered.update((key, _numbered(one, (*path, key), paths)) for key, one in nest.items())
         return numbered
     if isinstance(nest, (list, tuple)):
-        return _like(nest, [_numbered(value, tensors) for value in nest])
-    tensors.append(nest)
-    return len(tensors) - 1
+        return _like(nest, [_numbered(one, (*path, n), paths) for n, one in enumerate(nest)])
+    paths.append(path)
+    return len(paths) - 1
 
 
 def _like(nest, values: list):

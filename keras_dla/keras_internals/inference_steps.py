@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 
 from keras_dla.keras_internals.direct_calls import FORWARD_HOOKS, hooks_of, layer_step
-from keras_dla.keras_internals.graph_nodes import calls, has_nodes, last_reads, only_readers
+from keras_dla.keras_internals.graph_nodes import calls, last_reads, only_readers
 from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
 
@@ -37,7 +37,7 @@ class FastInference:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self.nodes = calls(model) if has_nodes(model) else []
+        self.nodes = calls(model)
         self.outputs = model.outputs
         self.hooks = hooks_of(model.layers, FORWARD_HOOKS)
         self.told_to_train = any(node.arguments.kwargs.get("training") for node in self.nodes)

@@ -1,7 +1,6 @@
 """A functional model that frees every feature map after its last use, and calls layers directly."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +61,8 @@ class LeanModel(keras.Model):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Not in attributes, which Keras would search for layers.
-        self.__dict__["_steps"] = _training_steps(self)
-        self.__dict__["_inference"] = FastInference(self)
+        self.__dict__["_steps"] = steps = _training_steps(self)
+        self.__dict__["_inference"] = None if steps is None else FastInference(self)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains like `keras.Model.fit`, but first refuses labels without a class.
@@ -114,13 +113,13 @@ class LeanModel(keras.Model):
             fast = self.__dict__["_inference"].steps()
             if fast is not None:
                 return self._run(fast, inputs)
-        return self._run([(partial(run, training), used) for run, used in steps], inputs)
+        return self._run(steps, inputs, training)
 
-    def _run(self, steps, inputs) -> Nest:
+    def _run(self, steps, inputs, *settings) -> Nest:
         """Runs steps, each of which adds tensors, and frees what no later one reads."""
         tensors = dict(zip(map(id, self.inputs), standardized(self, inputs), strict=True))
         for run, last_used in steps:
-            run(tensors)
+            run(*settings, tensors)
             for tensor in last_used:
                 del tensors[tensor]
         outputs = [tensors[id(tensor)] for tensor in self.outputs]

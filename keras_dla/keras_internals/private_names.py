@@ -9,14 +9,18 @@ from typing import Any
 import keras
 
 try:
-    from keras.src.backend.common.stateless_scope import in_stateless_scope as _is_stateless
+    from keras.src.backend.common.stateless_scope import in_stateless_scope
     from keras.src.backend.common.variables import AutocastScope
     from keras.src.backend.common.variables import get_autocast_scope as autocast_scope
 except ImportError:
     # The safe answers: something may stand in a variable's place, and it may be cast.
     AutocastScope = None
 
-    def _is_stateless() -> bool:
+    def in_stateless_scope() -> bool:
+        """Returns whether variables stand for values that a caller passed.
+
+        This is so in `stateless_call`. Variables are then copied instead of changed in place.
+        """
         return True
 
     def autocast_scope() -> Any:
@@ -52,22 +56,13 @@ def own_non_trainable_variables(layer: keras.layers.Layer) -> list[keras.Variabl
     return list(_private(layer, "_non_trainable_variables", purpose))
 
 
-def in_stateless_scope() -> bool:
-    """Returns whether variables stand for values that a caller passed, as in `stateless_call`.
-
-    If Keras does not say, the answer is yes, which is safe: variables are then copied instead of
-    changed in place.
-    """
-    return _is_stateless()
-
-
 def values_of(variables: Sequence[keras.Variable | None]) -> list:
     """Returns `variable.value` of each, and `None` for `None`.
 
     On PyTorch, Keras asks for every variable what could stand in its place, which takes as long as
     a small operation; here it is asked once.
     """
-    if READS_AS_STORED and not _is_stateless() and autocast_scope() is None:
+    if READS_AS_STORED and not in_stateless_scope() and autocast_scope() is None:
         values = [getattr(variable, "_value", None) for variable in variables]
         for value in values:
             if value is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_dla.keras_internals.graph_nodes import ordered_nodes
+from keras_dla.keras_internals.graph_nodes import calls
 from keras_dla.layers.base_config import clone_layer
 
 
@@ -20,8 +20,7 @@ def calls_of(model: keras.Model) -> list[Any]:
     """
     if not is_functional(model):
         raise ValueError(f"`model` must be a functional keras.Model, but is {model!r}.")
-    graph = keras.Function(model.inputs, model.outputs)
-    return [node for node in ordered_nodes(graph) if not node.is_input]
+    return calls(keras.Function(model.inputs, model.outputs))
 
 
 def is_functional(model: Any) -> bool:

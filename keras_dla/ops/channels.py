@@ -22,7 +22,8 @@ def global_average_pool(x: Tensor, data_format: str) -> Tensor:
     """GAP of Eq. 4, in float32 at least: `[batch, channels]` from a batch of feature maps."""
     x = in_float32(x)
     if torch_runs_eagerly():
-        return average.global_average(x, data_format)
+        mean, _ = average.average_and_map(x, data_format)
+        return mean
     axes = spatial_axes(data_format)
     height, width = (x.shape[axis] for axis in axes)
     if isinstance(height, int) and isinstance(width, int):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import keras
 
-from keras_dla.keras_internals.graph_nodes import call_node, ordered_nodes
+from keras_dla.keras_internals.graph_nodes import call_node, calls
 
 
 class Call(NamedTuple):
@@ -40,17 +40,16 @@ def symbolic_calls(model: keras.Model, inputs: list[keras.KerasTensor]) -> list[
         model: functional or built sequential model.
         inputs: list with one `keras.KerasTensor` per entry of `model.inputs`.
     """
-    calls: list[Call] = []
-    _run(model, inputs, "", calls)
-    return calls
+    made: list[Call] = []
+    _run(model, inputs, "", made)
+    return made
 
 
-def _run(model, inputs: list, prefix: str, calls: list[Call]) -> list:
+def _run(model, inputs: list, prefix: str, made: list[Call]) -> list:
     graph = keras.Function(model.inputs, model.outputs)
     known = dict(zip(map(id, graph.inputs), inputs, strict=True))
-    for node in ordered_nodes(graph):
-        if not node.is_input:
-            call_node(node, known, partial(_call, node.operation, prefix, calls))
+    for node in calls(graph):
+        call_node(node, known, partial(_call, node.operation, prefix, made))
     return [known[id(output)] for output in graph.outputs]
 
 

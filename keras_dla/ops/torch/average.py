@@ -9,29 +9,6 @@ from keras_dla.ops.torch.layout import as_it_was, channels_first
 from keras_dla.utils.types import Tensor
 
 
-class GlobalAverage(torch.autograd.Function):
-    """The mean of each channel, `[batch, channels]`, of channels-first maps."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    @signed
-    def forward(x: Tensor) -> Any:
-        return x.mean((2, 3))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
-        ctx.shape = inputs[0].shape
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        return _of_map(gradient, ctx.shape)
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor) -> Any:
-        return tangent.mean((2, 3))
-
-
 class AverageAndMap(torch.autograd.Function):
     """The mean of each channel, and the map again.
 
@@ -54,26 +31,14 @@ class AverageAndMap(torch.autograd.Function):
     def backward(ctx: Any, of_mean: Tensor, of_map: Tensor) -> Any:
         if of_mean is None:
             return of_map
-        if of_map is None:
-            return _of_map(of_mean, ctx.shape)
         height, width = ctx.shape[2:]
+        if of_map is None:
+            return (of_mean / (height * width))[:, :, None, None].expand(ctx.shape)
         return torch.add(of_map, of_mean[:, :, None, None], alpha=1 / (height * width))
 
     @staticmethod
     def jvp(ctx: Any, tangent: Tensor) -> Any:
         return tangent.mean((2, 3)), tangent.view_as(tangent)
-
-
-def _of_map(of_mean, shape):
-    """Returns the gradient of a map by that of its mean."""
-    height, width = shape[2:]
-    return (of_mean / (height * width))[:, :, None, None].expand(shape)
-
-
-def global_average(x: Tensor, data_format: str) -> Tensor:
-    """See `keras_dla.ops.channels.global_average_pool`."""
-    x = channels_first(x, data_format)
-    return GlobalAverage.apply(x) if torch.is_grad_enabled() else x.mean((2, 3))
 
 
 def average_and_map(x: Tensor, data_format: str) -> tuple[Tensor, Tensor]:

@@ -9,12 +9,6 @@ from keras import ops
 
 from keras_dla.utils.types import Tensor
 
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 FINE = torch.float32, torch.float64
 
 reshape: Any = torch.reshape
@@ -25,7 +19,7 @@ stack: Any = torch.stack
 
 def cast(x: Tensor, dtype: str) -> Tensor:
     """See `keras_dla.ops.cheap.cast`."""
-    return x if x.dtype is DTYPES.get(dtype) else ops.cast(x, dtype)
+    return x if x.dtype is getattr(torch, dtype, None) else ops.cast(x, dtype)
 
 
 def in_float32(x: Tensor) -> Tensor:

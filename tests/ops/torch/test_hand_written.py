@@ -9,7 +9,7 @@ if keras.backend.backend() != "torch":
 import torch
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
-from keras_dla.ops.torch.average import AverageAndMap, GlobalAverage
+from keras_dla.ops.torch.average import AverageAndMap
 from keras_dla.ops.torch.gated_context import GatedContext
 from keras_dla.ops.torch.light_recurrence import LightRecurrence
 from keras_dla.ops.torch.relu import Rectified
@@ -44,7 +44,6 @@ CASES = {
     "sum_channels_last": (WeightedSum, WeightedSum.plain, [(1, 2, 1, 1, 4), MAPS]),
     "sum_of_one_channel": (WeightedSum, WeightedSum.plain, [(1, 2, 1, 1, 1), (2, 3, 2, 1)]),
     "relu": (Rectified, positive, [MAPS]),
-    "average": (GlobalAverage, average, [MAPS]),
     "average_and_map": (AverageAndMap, average_and_map, [MAPS]),
 }
 
@@ -58,6 +57,7 @@ def without_last(function):
 
 
 FORMS = [(case[0].apply, *case[1:]) for case in CASES.values()]
+FORMS.append((first_of(AverageAndMap.apply), average, [MAPS]))
 RECURRENCES = LightRecurrence.apply, LightRecurrence.plain
 FORMS.append((*map(without_last, RECURRENCES), RECURRENCE[:-1]))
 CONTEXTS = [first_of(form) for form in (GatedContext.apply, GatedContext.plain)]
