@@ -135,6 +135,22 @@ def wait(_):
     time.sleep(300)
 
 
+def leave(_):
+    """Ends while PyTorch's threads still hold tensors, and wait for Python to let go of them.
+
+    Python lets no other thread run before it must, as it may happen on a busy machine.
+    """
+    import torch
+
+    model = network_without_bn()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    parallel_model(model)
+    sys.setswitchinterval(10_000)
+    works = [torch.distributed.all_reduce(torch.ones(9), async_op=True) for _ in range(64)]
+    for work in works:
+        work.wait()
+
+
 def run_tiny(folder, *callbacks):
     """Has a BN that is not synchronised, and random numbers with a seed and without."""
     open_run(folder, {}, resume=True)
@@ -160,7 +176,7 @@ def divide_cpu():
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
 
 
-JOBS = {"train": train, "train_and_resume": train_and_resume, "wait": wait}
+JOBS = {"train": train, "train_and_resume": train_and_resume, "wait": wait, "leave": leave}
 
 
 def main(job, folder, devices, host=0, *hosts):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import multiprocessing
 import os
 import signal
@@ -104,7 +105,17 @@ def _process(number, errors, first, world, meeting, function, arguments):
             errors.put(error)
         raise
     finally:
-        distributed.destroy_process_group()
+        _end_group()
+
+
+def _end_group():
+    """Ends the group and its threads, which live on in the wrapper of a model, part of a cycle.
+
+    A thread that lets go of its last tensor while Python ends would abort this process. The cycle
+    goes first: of the two, only PyTorch's own function can wait for such a thread.
+    """
+    gc.collect()
+    distributed.destroy_process_group()
 
 
 def _end_with_parent():

@@ -110,6 +110,11 @@ def test_two_machines(one, tmp_path):
     assert_equal_runs(tmp_path, one, processes=2)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="only PyTorch has a process per device")
+def test_a_group_has_ended_before_its_process(tmp_path):
+    wait_for([start(tmp_path, 2, job="leave")])
+
+
 def test_a_run_goes_on_bit_for_bit(two):
     """The random numbers of each process included, and the statistics of a BN of their own."""
     folder, printed = two
