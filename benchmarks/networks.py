@@ -4,7 +4,9 @@
     python benchmarks/networks.py --depth 110 --batch-size 32 --reference path/to/their/checkout
 
 Every network runs in a process of its own, so that its peak memory can be measured; the processes
-take turns, so that whatever else the machine does affects all of them alike. `--reference` is a
+take turns, so that whatever else the machine does affects all of them alike. After the others'
+turns the processor's caches are cold, which matters for small steps: with several in a turn, as in
+`--batch-size 1 --steps 20`, it is the time of images that follow each other. `--reference` is a
 checkout of the authors' repository, whose PyTorch networks then run beside ours.
 """
 
@@ -30,7 +32,7 @@ OTHERS = ("se", "eca", "cbam", "gc", "ba", "nl", "a2", "aa", "rla_g", "dianet")
 
 
 class Worker:
-    """A process that holds one network and does a step when asked."""
+    """A process that holds one network and does steps when asked."""
 
     def __init__(self, label: str, backend: str, settings: dict):
         self.label = label
@@ -72,6 +74,7 @@ def settings_of(arguments, network: str) -> dict:
         "formulation": arguments.formulation,
         "jit_compile": arguments.jit_compile,
         "clock": arguments.clock,
+        "steps": arguments.steps,
         "folded": False,
         "reference": None,
     }
@@ -149,7 +152,8 @@ def main() -> None:
         "--folded", action="store_true", help="also ours with BN in the convolutions (inference)"
     )
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="seconds of what")
-    parser.add_argument("--rounds", type=int, default=5, help="measured steps of each network")
+    parser.add_argument("--rounds", type=int, default=5, help="measured turns of each network")
+    parser.add_argument("--steps", type=int, default=1, help="in each turn; their mean counts")
     parser.add_argument("--reference", help="a checkout of the authors' repository")
     arguments = parser.parse_args()
     print(provenance())

@@ -99,9 +99,11 @@ def main() -> None:
         if line.strip() == "memory":
             answer(peak_memory())
             continue
+        step = {"train": train, "infer": infer}[line.strip()]
         start = clock()
-        {"train": train, "infer": infer}[line.strip()]()
-        answer(clock() - start)
+        for _ in range(settings["steps"]):
+            step()
+        answer((clock() - start) / settings["steps"])
 
 
 if __name__ == "__main__":

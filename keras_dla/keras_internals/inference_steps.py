@@ -14,11 +14,14 @@ from keras_dla.keras_internals.direct_calls import FORWARD_HOOKS, hooks_of, laye
 from keras_dla.keras_internals.graph_nodes import calls, last_reads, only_readers
 from keras_dla.keras_internals.private_names import values_of
 from keras_dla.ops.batch_norm import fold_norms
+from keras_dla.ops.linear import linear
 
-# What decides about the steps, and may be set at any time: of convolutions and of ReLUs. It is read
-# from their `vars`, because Keras's properties would take longer than a small map's convolution.
-SETTINGS = "activation", "lora_enabled", "_dtype_policy"
-SETTINGS_OF_RELU = "max_value", "negative_slope", "threshold"
+# What decides about the steps, and may be set at any time: of any layer, of convolutions and dense
+# layers, and of ReLUs. It is read from their `vars`, because Keras's properties would take longer
+# than a small map's convolution.
+SETTINGS_OF_ALL = ("activity_regularizer",)
+SETTINGS = *SETTINGS_OF_ALL, "activation", "lora_enabled", "_dtype_policy"
+SETTINGS_OF_RELU = *SETTINGS_OF_ALL, "max_value", "negative_slope", "threshold"
 
 
 class Step(NamedTuple):
@@ -70,7 +73,8 @@ class FastInference:
 def _settings(operation) -> tuple[str, ...]:
     if type(operation) is keras.layers.ReLU:
         return SETTINGS_OF_RELU
-    return SETTINGS if hasattr(operation, "can_infer") else ()
+    fast = hasattr(operation, "can_infer") or type(operation) is keras.layers.Dense
+    return SETTINGS if fast else SETTINGS_OF_ALL
 
 
 def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
@@ -94,7 +98,7 @@ def inference_steps(nodes: Iterable, outputs: list) -> list[Step]:
         if id(node) in chains:
             steps.append(_convolution(chains[id(node)]))
         elif id(node) not in taken:
-            steps.append(_layer(node))
+            steps.append(_dense(node) if _is_dense(node) else _layer(node))
     return steps
 
 
@@ -109,7 +113,7 @@ def _starts_chain(node) -> bool:
     convolution = node.operation
     if not hasattr(convolution, "can_infer") or not convolution.can_infer():
         return False
-    return node.input_tensors[0].dtype == convolution.compute_dtype  # Keras's call would cast
+    return _is_plain(node, convolution.compute_dtype)
 
 
 def _chain(node, readers, taken) -> list:
@@ -119,12 +123,15 @@ def _chain(node, readers, taken) -> list:
         reader = readers.get(id(chain[-1].outputs[0]))
         if reader is None or id(reader) in taken:
             continue
-        if follows(reader) and _has_dtype(reader, node.operation.compute_dtype):
+        if follows(reader) and _is_plain(reader, node.operation.compute_dtype):
             chain.append(reader)
     return chain
 
 
-def _has_dtype(node, dtype) -> bool:
+def _is_plain(node, dtype) -> bool:
+    """Whether Keras's call would cast nothing and add no loss."""
+    if getattr(node.operation, "activity_regularizer", None) is not None:
+        return False
     return all(tensor.dtype == dtype for tensor in (*node.input_tensors, *node.outputs))
 
 
@@ -214,6 +221,27 @@ def _convolution(chain) -> Step:
         tensors[result] = conv(tensors[x], kernel, bias, strides, other, rectified, data_format)
 
     return Step(run, {x, weights, *summands}, {result})
+
+
+def _is_dense(node) -> bool:
+    """Whether a call is Keras's own dense layer of vectors, with a bias and not quantised."""
+    dense, first = node.operation, node.input_tensors[0]
+    if type(dense) is not keras.layers.Dense or first.ndim != 2 or not dense.use_bias:
+        return False
+    if dense.lora_enabled or dense.quantization_mode is not None:
+        return False
+    return dense.compute_dtype == dense.variable_dtype and _is_plain(node, dense.compute_dtype)
+
+
+def _dense(node) -> Step:
+    dense, x, result = node.operation, id(node.input_tensors[0]), id(node.outputs[0])
+    variables, activation = (dense.kernel, dense.bias), dense.activation
+
+    def run(tensors):
+        outputs = linear(tensors[x], *values_of(variables))
+        tensors[result] = outputs if activation is None else activation(outputs)
+
+    return Step(run, {x}, {result})
 
 
 def _layer(node) -> Step:

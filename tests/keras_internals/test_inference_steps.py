@@ -133,3 +133,38 @@ def test_a_convolution_and_what_follows_it_are_one_step():
             patch.setattr(kind, "call", lambda self, *_, **__: called.append(self))
         model(images(6, 6, 4), training=False)
     assert not called
+
+
+def classifier(**options):
+    inputs = keras.Input((6, 6, 4))
+    pooled = layers.GlobalAveragePooling2D(data_format=FORMAT)(conv_norm(inputs))
+    return randomize(LeanModel(inputs, layers.Dense(3, **options)(pooled)))
+
+
+@pytest.mark.parametrize("activation", [None, "softmax", "relu"])
+def test_the_classifier_is_a_step_of_its_own(activation, monkeypatch):
+    model = classifier(activation=activation)
+    assert_equal_to_keras(model, images(6, 6, 4))
+    model.layers[-1].activation = keras.activations.tanh
+    assert_equal_to_keras(model, images(6, 6, 4))
+    monkeypatch.delattr(layers.Dense, "call")
+    model.predict_on_batch(images(6, 6, 4))
+
+
+@pytest.mark.parametrize("options", [{"use_bias": False}, {"dtype": "float64"}])
+def test_other_dense_layers_are_called(options):
+    assert_equal_to_keras(classifier(**options), images(6, 6, 4))
+
+
+@pytest.mark.parametrize("kind", [Conv2D, BatchNormalization, layers.Dense])
+def test_a_regulariser_that_is_set_later_adds_its_loss(kind):
+    model, x = classifier(), images(6, 6, 4)
+    model.predict_on_batch(x)
+    (layer,) = (layer for layer in model.layers if type(layer) is kind)
+    layer.activity_regularizer = keras.regularizers.L2(1.0)
+    model(x, training=False)
+    (expected,) = model.losses
+    with torch.no_grad():
+        model(x, training=False)
+    (found,) = model.losses
+    assert_close(found, keras.ops.convert_to_numpy(expected), 1e-5)

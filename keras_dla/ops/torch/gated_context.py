@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from keras_dla.ops.gated_context import gated_context_plain
-from keras_dla.ops.torch.hand_written import HandWritten
+from keras_dla.ops.torch.hand_written import HandWritten, is_recorded
 from keras_dla.utils.types import Tensor
 
 
@@ -24,8 +24,7 @@ class GatedContext(HandWritten):
             (torch.sigmoid, torch.tanh), _parts(gates), _parts(activated), strict=True
         ):
             activate(part, out=result)
-        i, f, g = activated.chunk(3, -1)
-        return i * g if context is None else torch.addcmul(f * context, i, g), activated
+        return _new_context(*activated.chunk(3, -1), context), activated
 
     @staticmethod
     def plain(gates: Tensor, context: Tensor | None) -> Any:
@@ -65,6 +64,10 @@ class GatedContext(HandWritten):
         return of_gates, of_context
 
 
+def _new_context(i, f, g, context):
+    return i * g if context is None else torch.addcmul(f * context, i, g)
+
+
 def _parts(gates):
     """Returns the gates i and f, which become sigmoids, and g."""
     units = gates.shape[-1] // 3
@@ -73,5 +76,7 @@ def _parts(gates):
 
 def gated_context(gates: Tensor, context: Tensor | None) -> Tensor:
     """See `keras_dla.ops.gated_context.gated_context`."""
-    new, _ = GatedContext.run(gates, context)
-    return new
+    if is_recorded():
+        return GatedContext.apply(gates, context)[0]
+    sigmoids, g = _parts(gates)
+    return _new_context(*sigmoids.sigmoid().chunk(2, -1), g.tanh(), context)

@@ -35,7 +35,7 @@ class HandWritten(torch.autograd.Function):
     @classmethod
     def run(cls, *inputs: Any) -> Any:
         """Returns what `apply` returns, at less cost where nothing is differentiated."""
-        return cls.apply(*inputs) if _is_recorded() else cls.forward(*inputs)
+        return cls.apply(*inputs) if is_recorded() else cls.forward(*inputs)
 
     @classmethod
     def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
@@ -66,7 +66,7 @@ class HandWritten(torch.autograd.Function):
         return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
 
 
-def _is_recorded() -> bool:
+def is_recorded() -> bool:
     """Whether PyTorch may differentiate, transform or trace what it does now."""
     if torch.is_grad_enabled() or torch.jit.is_tracing():
         return True

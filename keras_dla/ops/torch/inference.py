@@ -10,6 +10,11 @@ import torch
 
 from keras_dla.utils.types import Tensor
 
+# PyTorch's documentation does not promise it.
+ONEDNN: Any = getattr(torch, "mkldnn_convolution", None)
+# The multiplications from which it pays: `benchmarks/small_convolutions.py`.
+ONEDNN_PAYS = 1_500_000
+
 
 def conv(
     x: Tensor,
@@ -36,12 +41,28 @@ def conv(
         x = x.permute(0, 3, 1, 2)
     height, width = kernel.shape[:2]
     padding = (height - 1) // 2, (width - 1) // 2
-    outputs = torch.conv2d(x, kernel.permute(3, 2, 0, 1), bias, strides, padding)
+    kernel = kernel.permute(3, 2, 0, 1)
+    if data_format == "channels_last" and _onednn_pays(x, kernel):
+        outputs = ONEDNN(x, kernel, bias, padding, strides, (1, 1), 1)
+    else:
+        outputs = torch.conv2d(x, kernel, bias, strides, padding)
     if data_format == "channels_last":
         outputs = outputs.permute(0, 2, 3, 1)
     if other is not None:
         outputs.add_(other)
     return outputs.relu_() if rectified else outputs
+
+
+def _onednn_pays(x, kernel) -> bool:
+    """Whether to call oneDNN oneself: PyTorch, with one thread, does not for a few images.
+
+    Its own convolution then takes up to twice as long, except for small maps and channels first.
+    """
+    multiplications = x.numel() * kernel.numel() // x.shape[1]
+    if multiplications < ONEDNN_PAYS or not x.is_cpu or x.dtype is not torch.float32:
+        return False
+    available = ONEDNN is not None and torch.backends.mkldnn.is_available()
+    return available and bool(torch.backends.mkldnn.enabled)
 
 
 def fold_norms(

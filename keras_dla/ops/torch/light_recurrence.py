@@ -27,13 +27,13 @@ class LightRecurrence(HandWritten):
         decay: Tensor,
         excitation: Tensor,
     ) -> Any:
+        parts = batch_parts(x)
+        if len(parts) == 1:
+            return _recurrence(x, kernel, gate, memory, decay, excitation)
         output = torch.empty_like(x)
-        for part in batch_parts(x):
-            old, scale, result = memory[part], decay[part], output[part]
-            rest = old * scale if excitation is None else _depthwise(old, excitation)
-            torch.addcmul(rest, _depthwise(x[part], kernel), gate[part], out=result)
-            if excitation is not None:
-                result.addcmul_(old, scale)
+        for part in parts:
+            own, old = (x[part], kernel, gate[part]), (memory[part], decay[part], excitation)
+            _recurrence(*own, *old, out=output[part])
         return output
 
     @staticmethod
@@ -85,9 +85,15 @@ def light_recurrence(
 ) -> Tensor:
     """See `keras_dla.ops.light_recurrence.light_recurrence`."""
     x, memory = (channels_first(feature_map, data_format) for feature_map in (x, memory))
-    gate, decay = (scores[:, :, None, None] for scores in (gate, decay))
+    gate, decay = (scores.view(*scores.shape, 1, 1) for scores in (gate, decay))
     output = LightRecurrence.run(x, kernel, gate, memory, decay, excitation)
     return as_it_was(output, data_format)
+
+
+def _recurrence(x, kernel, gate, memory, decay, excitation, out=None):
+    rest = memory * decay if excitation is None else _depthwise(memory, excitation)
+    output = torch.addcmul(rest, _depthwise(x, kernel), gate, out=out)
+    return output if excitation is None else output.addcmul_(memory, decay)
 
 
 def _remembered(memory, decay, excitation):
