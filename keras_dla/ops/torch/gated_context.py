@@ -24,7 +24,7 @@ class GatedContext(HandWritten):
             (torch.sigmoid, torch.tanh), _parts(gates), _parts(activated), strict=True
         ):
             activate(part, out=result)
-        return _new_context(*activated.chunk(3, -1), context), activated
+        return _new_context(activated.chunk(3, -1), context), activated
 
     @staticmethod
     def plain(gates: Tensor, context: Tensor | None) -> Any:
@@ -64,7 +64,8 @@ class GatedContext(HandWritten):
         return of_gates, of_context
 
 
-def _new_context(i, f, g, context):
+def _new_context(gates, context):
+    i, f, g = gates
     return i * g if context is None else torch.addcmul(f * context, i, g)
 
 
@@ -79,4 +80,5 @@ def gated_context(gates: Tensor, context: Tensor | None) -> Tensor:
     if is_recorded():
         return GatedContext.apply(gates, context)[0]
     sigmoids, g = _parts(gates)
-    return _new_context(*sigmoids.sigmoid().chunk(2, -1), g.tanh(), context)
+    i, f = sigmoids.sigmoid().chunk(2, -1)
+    return _new_context((i, f, g.tanh()), context)
