@@ -6,6 +6,7 @@ import keras
 
 if keras.backend.backend() == "torch":
     import torch
+    from torch.autograd import forward_ad
 else:
     torch = None
 
@@ -41,10 +42,16 @@ def torch_runs_eagerly() -> bool:
 
 
 def torch_only_infers() -> bool:
-    """Returns whether PyTorch runs operation by operation and records nothing for a gradient."""
+    """Returns whether PyTorch runs operation by operation, and neither records nor transforms."""
     if torch is None or torch.is_grad_enabled():
         return False
-    return not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _torch_transforms())
+
+
+def _torch_transforms():
+    """Whether `torch.func` or forward mode is at work; yes where PyTorch does not tell."""
+    active = getattr(torch._C, "_are_functorch_transforms_active", None)
+    return active is None or active() or getattr(forward_ad, "_current_level", 0) >= 0
 
 
 def torch_recomputes() -> bool:

@@ -135,6 +135,24 @@ def test_a_convolution_and_what_follows_it_are_one_step():
     assert not called
 
 
+def test_transforms_without_gradients():
+    """What inference calls directly, PyTorch can neither map over a batch nor differentiate."""
+    keras.utils.set_random_seed(0)
+    sizes = {"classes": 3, "planes": (16,), "data_format": FORMAT}
+    model = randomize(ResNet((2,), "dla_l", classifier_activation=None, **sizes))
+    x = torch.as_tensor(images(32, 32, 3))
+
+    def logits(batch):
+        return model(batch, training=False)
+
+    expected, moved = torch.func.jvp(logits, (x,), (x,))
+    with torch.no_grad():
+        found = torch.func.jvp(logits, (x,), (x,))
+        by_one = torch.func.vmap(lambda image: logits(image[None])[0])(x)
+    for one, other in zip((*found, by_one), (expected, moved, expected), strict=True):
+        assert_close(one, keras.ops.convert_to_numpy(other), 1e-5)
+
+
 def classifier(**options):
     inputs = keras.Input((6, 6, 4))
     pooled = layers.GlobalAveragePooling2D(data_format=FORMAT)(conv_norm(inputs))

@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 
+from keras_dla.ops.devices import torch_only_infers
 from keras_dla.ops.gated_context import gated_context_plain
-from keras_dla.ops.torch.hand_written import HandWritten, is_recorded
+from keras_dla.ops.torch.hand_written import HandWritten
 from keras_dla.utils.types import Tensor
 
 
@@ -77,7 +78,7 @@ def _parts(gates):
 
 def gated_context(gates: Tensor, context: Tensor | None) -> Tensor:
     """See `keras_dla.ops.gated_context.gated_context`."""
-    if is_recorded():
+    if not torch_only_infers():
         return GatedContext.apply(gates, context)[0]
     sigmoids, g = _parts(gates)
     i, f = sigmoids.sigmoid().chunk(2, -1)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
+
+from keras_dla.ops.devices import torch_only_infers
 
 
 def signed(function: Callable) -> Callable:
@@ -35,7 +36,7 @@ class HandWritten(torch.autograd.Function):
     @classmethod
     def run(cls, *inputs: Any) -> Any:
         """Returns what `apply` returns, at less cost where nothing is differentiated."""
-        return cls.apply(*inputs) if is_recorded() else cls.forward(*inputs)
+        return cls.forward(*inputs) if torch_only_infers() else cls.apply(*inputs)
 
     @classmethod
     def setup_context(cls, ctx: Any, inputs: tuple, output: Any) -> None:
@@ -64,15 +65,6 @@ class HandWritten(torch.autograd.Function):
     def vmap(cls, info: Any, in_dims: tuple, *inputs: Any) -> Any:
         outputs = torch.vmap(cls.plain, in_dims)(*inputs)
         return outputs, (0,) * len(outputs) if isinstance(outputs, tuple) else 0
-
-
-def is_recorded() -> bool:
-    """Whether PyTorch may differentiate, transform or trace what it does now."""
-    if torch.is_grad_enabled() or torch.jit.is_tracing():
-        return True
-    transforms = getattr(torch._C, "_are_functorch_transforms_active", None)
-    level = getattr(forward_ad, "_current_level", 0)
-    return transforms is None or transforms() or level >= 0
 
 
 def _gradients(function, inputs, needed, gradients):

@@ -10,8 +10,9 @@ import torch
 
 from keras_dla.utils.types import Tensor
 
-# PyTorch's documentation does not promise it.
+# PyTorch's documentation does not promise these.
 ONEDNN: Any = getattr(torch, "mkldnn_convolution", None)
+MODES: Any = getattr(torch._C, "_len_torch_dispatch_stack", lambda: 1)
 # The multiplications from which it pays: `benchmarks/small_convolutions.py`.
 ONEDNN_PAYS = 1_500_000
 
@@ -61,8 +62,9 @@ def _onednn_pays(x, kernel) -> bool:
     multiplications = x.numel() * kernel.numel() // x.shape[1]
     if multiplications < ONEDNN_PAYS or not x.is_cpu or x.dtype is not torch.float32:
         return False
-    available = ONEDNN is not None and torch.backends.mkldnn.is_available()
-    return available and bool(torch.backends.mkldnn.enabled)
+    if ONEDNN is None or MODES():  # a mode, such as PyTorch's counter of FLOPs, may not know it
+        return False
+    return torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
 
 
 def fold_norms(

@@ -7,6 +7,7 @@ if keras.backend.backend() != "torch":
     pytest.skip("PyTorch's own form", allow_module_level=True)
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from keras_dla.ops.torch import inference
 
@@ -72,3 +73,10 @@ def test_onednn_that_is_switched_off_or_missing(calls, monkeypatch):
     monkeypatch.setattr(inference, "ONEDNN", None)
     found, expected = conv(x, 3, (1, 1), "channels_last")
     torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=2e-5)
+
+
+def test_flops_are_counted():
+    x, kernel = torch.randn(LARGE), torch.randn(3, 3, 16, 16)
+    with FlopCounterMode(display=False) as counter:
+        inference.conv(x, kernel, None, (1, 1), None, False, "channels_last")
+    assert counter.get_total_flops() == 2 * x.numel() * kernel.numel() // 16
