@@ -62,7 +62,8 @@ def _onednn_pays(x, kernel) -> bool:
     multiplications = x.numel() * kernel.numel() // x.shape[1]
     if multiplications < ONEDNN_PAYS or not x.is_cpu or x.dtype is not torch.float32:
         return False
-    if ONEDNN is None or MODES():  # a mode, such as PyTorch's counter of FLOPs, may not know it
+    # A kind of tensor of its own may not know it, nor a mode, such as PyTorch's counter of FLOPs.
+    if ONEDNN is None or not type(x) is type(kernel) is torch.Tensor or MODES():
         return False
     return torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)
 
