@@ -8,6 +8,7 @@ import os
 import signal
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -21,6 +22,8 @@ from keras_dla.training.devices.devices import check_available, moving_statistic
 # Far apart, because each draw of random numbers increases the seed by one.
 SEEDS_APART = 1_000_003
 SECONDS_TO_STOP = 10.0
+# The models that train through PyTorch's wrapper, which holds the process group.
+_wrapped: weakref.WeakSet[keras.Model] = weakref.WeakSet()
 
 
 def launch(function: Callable, devices: int, arguments: tuple, hosts: list[str], host: int) -> None:
@@ -109,11 +112,13 @@ def _process(number, errors, first, world, meeting, function, arguments):
 
 
 def _end_group():
-    """Ends the group and its threads, which live on in the wrapper of a model, part of a cycle.
+    """Ends the group and its threads, which would live as long as the wrapper of a model.
 
-    A thread that lets go of its last tensor while Python ends would abort this process. The cycle
-    goes first: of the two, only PyTorch's own function can wait for such a thread.
+    A thread that lets go of its last tensor while Python ends would abort this process. The
+    wrappers, parts of cycles, go first: only PyTorch's own function can wait for such a thread.
     """
+    for model in _wrapped:
+        vars(model).pop("train_step", None)
     gc.collect()
     distributed.destroy_process_group()
 
@@ -132,6 +137,7 @@ def parallel_model(model: keras.Model) -> keras.Model:
         parallel = torch.nn.parallel.DistributedDataParallel(model)
         statistics = [variable.value for variable in moving_statistics(model)]
         model.train_step = functools.partial(_train_step, model, parallel, statistics)
+        _wrapped.add(model)
         _draw_other_numbers(model, distributed.get_rank())
     return model
 
