@@ -7,11 +7,10 @@ marks the form that `keras_dla` uses there.
 """
 
 import argparse
-import statistics
-import time
 
 import keras
 import numpy as np
+from clocks import CLOCKS, measure
 
 from keras_dla.ops import depthwise
 
@@ -87,7 +86,7 @@ def torch_steps(form, x, kernel, data_format):
     return {"eager forward": forward, "eager both": both}
 
 
-def measure(shape, data_format, rounds, batch_size) -> dict:
+def milliseconds(shape, data_format, rounds, batch_size) -> dict:
     generator = np.random.default_rng(0)
     height, width, channels = shape
     order = shape if data_format == "channels_last" else (channels, height, width)
@@ -98,15 +97,8 @@ def measure(shape, data_format, rounds, batch_size) -> dict:
         for name, form in forms().items()
         for how, step in steps(form, x, kernel, data_format).items()
     }
-    for step in runs.values():
-        step()
-    times = {key: [] for key in runs}
-    for _ in range(rounds):
-        for key, step in runs.items():
-            start = time.perf_counter()
-            step()
-            times[key].append(1000 * (time.perf_counter() - start))
-    return {key: statistics.median(values) for key, values in times.items()}
+    seconds = measure(runs, rounds, CLOCKS["wall"])
+    return {key: 1000 * median for key, median in seconds.items()}
 
 
 def main() -> None:
@@ -119,7 +111,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     for shape in MAPS:
         for data_format in ("channels_last", "channels_first"):
-            times = measure(shape, data_format, arguments.rounds, arguments.batch_size)
+            times = milliseconds(shape, data_format, arguments.rounds, arguments.batch_size)
             for how in dict.fromkeys(how for _, how in times):
                 row = " | ".join(f"{times[name, how]:.1f}" for name in forms())
                 print(

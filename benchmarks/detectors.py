@@ -20,11 +20,10 @@ hardly disturb it:
 
 import argparse
 import os
-import statistics
 
 import keras
 import numpy as np
-from clocks import CLOCKS
+from clocks import CLOCKS, measure
 from detection_parts_worker import jax_steps, random_boxes, tensorflow_steps, torch_steps
 from keras import ops
 from torchvision_detector import torchvision_steps
@@ -165,20 +164,6 @@ def parts_of(model, x, y, arguments) -> dict:
             "detections": steps(decode, heads, sizes)[0],
         },
     }
-
-
-def timed(function, clock) -> float:
-    start = clock()
-    function()
-    return clock() - start
-
-
-def measure(functions, rounds, clock) -> dict:
-    """Returns the median seconds of each, one after the other in every round."""
-    for function in functions.values():
-        function()
-    rows = [[timed(function, clock) for function in functions.values()] for _ in range(rounds)]
-    return {name: statistics.median(times) for name, *times in zip(functions, *rows, strict=True)}
 
 
 def main() -> None:
